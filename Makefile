@@ -1,0 +1,28 @@
+# `make sweep` and `make test` each work alone, from a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install sweep test lint clean
+.DEFAULT_GOAL := sweep
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "phasejax needs Python 3.11 or newer: make install PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+sweep: install  ## the phase diagram of Adam on real data, into out/digits
+	$(BIN)/python sweeps/digits.py
+
+test: install lint  ## everything the project claims
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+clean:
+	rm -rf .venv out

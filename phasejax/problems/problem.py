@@ -1,0 +1,94 @@
+"""What a sweep optimizes: a loss, a way to start, and what is known about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+Params = PyTree[Float[Array, "..."]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A loss to minimize and a way to draw a starting point. Two functions are enough.
+
+    **Arguments:**
+
+    - `loss`: `loss(params) -> scalar`. Any callable that JAX can trace. Data belongs in the
+        array leaves of a PyTree (`jax.tree_util.Partial(function, data)`), so that other data
+        of the same shape compiles nothing new; a closure works too.
+    - `init`: `init(key) -> params`, a PyTree of floating-point arrays. `key` is a
+        `jax.random` key made from the sweep's `seed`. It runs in float64, whatever the
+        sweep's dtype, so that float32 and float64 sweeps start at the same point.
+    - `name`: how results name the problem.
+    - `config`: JSON-able arguments that rebuild it, written into every result.
+    - `minimum`: the smallest value of the loss, where known.
+    - `pl_constant`: the largest known μ with |∇f|² ≥ μ (f − minimum) everywhere, the
+        Polyak–Łojasiewicz condition as in Ma, Wu and E (2021), where known.
+    - `hessian`: the Hessian at the minimum, `[size, size]`, where known.
+    """
+
+    loss: Callable[[Any], Float[Array, ""]]
+    init: Callable[[PRNGKeyArray], Params]
+    name: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    minimum: float | None = None
+    pl_constant: float | None = None
+    hessian: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for argument in ("loss", "init"):
+            if not callable(getattr(self, argument)):
+                raise TypeError(
+                    f"{argument} = {getattr(self, argument)!r} must be a function; "
+                    "a problem is loss(params) -> scalar and init(key) -> params"
+                )
+        if not self.name:
+            object.__setattr__(self, "name", getattr(self.loss, "__qualname__", "custom"))
+
+
+def initial_params(problem: Problem, seed: int) -> PyTree[np.ndarray]:
+    """Draw the starting point of `seed` in float64: a PyTree of NumPy arrays."""
+    with jax.enable_x64(True):
+        params = problem.init(jax.random.key(seed))
+        leaves = jax.tree.leaves(params)
+        if not leaves or not all(
+            jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves
+        ):
+            raise TypeError(
+                f"init of problem '{problem.name}' must return a PyTree of floating-point arrays"
+            )
+        return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+
+
+def checked_initial_loss(problem: Problem, params: PyTree) -> float:
+    """Evaluate the loss at a starting point, in float64; refuse what no sweep can use."""
+    with jax.enable_x64(True):
+        value = problem.loss(jax.tree.map(jnp.asarray, params))
+    shape, dtype = jnp.shape(value), jnp.result_type(value)
+    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"loss of problem '{problem.name}' returned shape {shape} and dtype {dtype}; "
+            "it must return one floating-point scalar, shape ()"
+        )
+    if not np.isfinite(value):
+        raise ValueError(
+            f"loss of problem '{problem.name}' is {float(value)} at the start; it must be finite"
+        )
+    return float(value)
+
+
+def fingerprint(problem: Problem, params: PyTree) -> str:
+    """Hash the problem's data and a starting point, to tell two runs' problems apart."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves((problem.loss, params)):
+        if isinstance(leaf, np.ndarray | jax.Array | float | int):
+            digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()[:16]
