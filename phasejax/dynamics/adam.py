@@ -1,0 +1,129 @@
+"""Adam in the paper's parameters, and the two pieces it shares with RMSprop."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PyTree
+
+from .._check import bad, non_negative, positive
+
+Scalar = float | Float[Array, ""]
+
+
+class AdamState(NamedTuple):
+    """Moments, shaped like the parameters, and their bias corrections, scalars."""
+
+    m: PyTree[Float[Array, "..."]]
+    v: PyTree[Float[Array, "..."]]
+    m_weight: Float[Array, ""]
+    v_weight: Float[Array, ""]
+
+
+def adam(
+    a: Scalar,
+    b: Scalar,
+    learning_rate: Scalar = 1e-3,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = 0.0,
+) -> optax.GradientTransformation:
+    r"""Adam with v-decay α = 1 − aη and m-decay β = 1 − bη (η is `learning_rate`).
+
+    $$v_t = \alpha v_{t-1} + (1-\alpha) g_t^2, \qquad m_t = \beta m_{t-1} + (1-\beta) g_t$$
+    $$\theta_{t+1} = \theta_t - \eta \frac{m_t / (1-\beta^t)}
+        {\sqrt{v_t / (1-\alpha^t) + \epsilon_\text{root}} + \epsilon}$$
+
+    Ma, Wu and E (2021), the Adam update of section 1, has ε inside the root (`eps_root`); Kingma
+    and Ba (2015) and optax have it outside (`eps`). In optax's names this is
+    `optax.adam(learning_rate, b1=1 - b * learning_rate, b2=1 - a * learning_rate, eps, eps_root)`
+    and agrees with it to rounding, with two differences:
+
+    - The corrections 1 − αᵗ and 1 − βᵗ are carried from step to step, as the running average of
+      ones: w ← αw + (1 − α). That costs no power per step, and loses no digits where αᵗ ≈ 1.
+    - Where the denominator is zero (ε = 0 and v underflowed) the update is zero, not 0/0.
+
+    **Arguments:**
+
+    - `a`, `b`: inverse averaging times of v and m, in units of 1/(η steps), positive, with
+        a·η ≤ 1 and b·η ≤ 1.
+    - `learning_rate`: η, positive.
+    - `eps`, `eps_root`: ε outside and inside the root, not negative.
+
+    Each may be a traced JAX scalar; plain numbers are checked, with a `ValueError`.
+
+    ```python
+    optimizer = phasejax.adam(a=1.0, b=100.0, learning_rate=1e-3)
+    state = optimizer.init(params)
+    updates, state = optimizer.update(grads, state)
+    params = optax.apply_updates(params, updates)
+    ```
+    """
+    check_decays(learning_rate, a=a, b=b)
+    check_eps(eps, eps_root)
+    a_eta, b_eta = a * learning_rate, b * learning_rate
+
+    def init(params: optax.Params) -> AdamState:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return AdamState(zeros, zeros, zero_weight(params), zero_weight(params))
+
+    def update(
+        updates: optax.Updates, state: Any, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, AdamState]:
+        del params
+        m = average(state.m, updates, b_eta)
+        v = average(state.v, jax.tree.map(jnp.square, updates), a_eta)
+        m_weight = average(state.m_weight, 1.0, b_eta)
+        v_weight = average(state.v_weight, 1.0, a_eta)
+        steps = jax.tree.map(
+            lambda m, v: -learning_rate * precondition(m / m_weight, v / v_weight, eps, eps_root),
+            m,
+            v,
+        )
+        return steps, AdamState(m, v, m_weight, v_weight)
+
+    return optax.GradientTransformation(init, update)
+
+
+def average(old: PyTree, new: PyTree, weight: Scalar) -> PyTree:
+    """One step of an exponential moving average: (1 − weight)·old + weight·new."""
+    return jax.tree.map(lambda old, new: (1 - weight) * old + weight * new, old, new)
+
+
+def zero_weight(params: optax.Params) -> Float[Array, ""]:
+    """Start a bias correction, in the dtype of the parameters."""
+    return jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))
+
+
+def precondition(
+    m: Float[Array, "..."], v: Float[Array, "..."], eps: Scalar, eps_root: Scalar
+) -> Float[Array, "..."]:
+    """m / (√(v + eps_root) + eps), and 0 where that denominator is 0."""
+    denominator = jnp.sqrt(v + eps_root) + eps
+    # A nan in v is no zero: it must reach the parameters, or divergence would go unseen.
+    return jnp.where(denominator == 0, 0.0, m / denominator)
+
+
+def check_decays(learning_rate: Scalar, **inverse_times: Scalar) -> None:
+    """Refuse, where the values are known, a decay 1 − aη outside [0, 1)."""
+    if isinstance(learning_rate, jax.core.Tracer):
+        return
+    positive("learning_rate", float(learning_rate))
+    for name, value in inverse_times.items():
+        if isinstance(value, jax.core.Tracer):
+            continue
+        value, limit = float(value), 1 / float(learning_rate)
+        if not 0 < value <= limit * (1 + 1e-12):
+            raise bad(
+                name,
+                value,
+                f"greater than 0 and at most 1 / learning_rate = {limit:g}, "
+                f"so that the decay 1 - {name}*learning_rate lies in [0, 1)",
+            )
+
+
+def check_eps(eps: Scalar, eps_root: Scalar) -> None:
+    """Refuse, where the values are known, a negative ε."""
+    for name, value in (("eps", eps), ("eps_root", eps_root)):
+        if not isinstance(value, jax.core.Tracer):
+            non_negative(name, float(value))

@@ -1,0 +1,61 @@
+"""RMSprop in the paper's parameters."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PyTree
+
+from .adam import Scalar, average, check_decays, check_eps, precondition
+
+
+class RMSpropState(NamedTuple):
+    """Second moment and momentum, both shaped like the parameters."""
+
+    v: PyTree[Float[Array, "..."]]
+    momentum: PyTree[Float[Array, "..."]]
+
+
+def rmsprop(
+    a: Scalar,
+    b: Scalar | None = None,
+    learning_rate: Scalar = 1e-3,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = 0.0,
+) -> optax.GradientTransformation:
+    r"""RMSprop with v-decay α = 1 − aη (η is `learning_rate`) and no bias correction.
+
+    $$v_t = \alpha v_{t-1} + (1-\alpha) g_t^2, \qquad
+        \theta_{t+1} = \theta_t - \eta \frac{g_t}{\sqrt{v_t + \epsilon_\text{root}} + \epsilon}$$
+
+    Ma, Wu and E (2021), the RMSprop update of section 1, has ε inside the root (`eps_root`). With
+    `b`, the quotient is averaged with decay β = 1 − bη before it is applied (Adam averages the
+    gradient instead, before the division).
+
+    In optax's names this is `optax.rmsprop(learning_rate, decay=1 - a * learning_rate, eps=eps,
+    eps_in_sqrt=False)`, or `eps=eps_root, eps_in_sqrt=True`; with `b`, it is that with
+    `learning_rate * b * learning_rate` for the learning rate and `momentum=1 - b * learning_rate`.
+
+    **Arguments:** as in [`phasejax.adam`][], with b·η = 1 if `b` is left out.
+    """
+    check_decays(learning_rate, a=a, **({} if b is None else {"b": b}))
+    check_eps(eps, eps_root)
+    a_eta = a * learning_rate
+
+    def init(params: optax.Params) -> RMSpropState:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return RMSpropState(zeros, () if b is None else zeros)
+
+    def update(
+        updates: optax.Updates, state: Any, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, RMSpropState]:
+        del params
+        v = average(state.v, jax.tree.map(jnp.square, updates), a_eta)
+        direction = jax.tree.map(lambda g, v: precondition(g, v, eps, eps_root), updates, v)
+        if b is not None:
+            direction = average(state.momentum, direction, b * learning_rate)
+        steps = jax.tree.map(lambda d: -learning_rate * d, direction)
+        return steps, RMSpropState(v, () if b is None else direction)
+
+    return optax.GradientTransformation(init, update)

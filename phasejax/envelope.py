@@ -1,0 +1,104 @@
+"""What is kept of a trajectory: statistics of the loss per window of steps.
+
+They are gathered while the trajectory runs, so memory grows with cells × windows and not with
+steps. `add` costs a few operations per step; no logarithm is among them.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+
+class Envelope(NamedTuple):
+    """Statistics of the loss, arrays `[..., window]`; a non-finite loss counts as +inf.
+
+    - `loss_min`, `loss_max`, `loss_mean`: in units of the loss.
+    - `log10_loss_mean`: mean of log10 of the loss, in decades; −inf where a loss in the window
+      was zero, +inf where one was not finite, nan where one was negative.
+    """
+
+    loss_min: Float[Array, "*cells window"]
+    loss_max: Float[Array, "*cells window"]
+    loss_mean: Float[Array, "*cells window"]
+    log10_loss_mean: Float[Array, "*cells window"]
+
+
+class Running(NamedTuple):
+    """Statistics of an unfinished window; the product of its losses is mantissa · 2^exponent."""
+
+    minimum: Float[Array, ""]
+    maximum: Float[Array, ""]
+    mean: Float[Array, ""]
+    mantissa: Float[Array, ""]
+    exponent: Int[Array, ""]
+
+
+def edges(steps: int, windows: int) -> np.ndarray:
+    """First step of each window, and `steps`: integers `[windows + 1]`; lengths differ by ≤ 1."""
+    return np.arange(windows + 1, dtype=np.int64) * steps // windows
+
+
+def empty(dtype: jnp.dtype) -> Running:
+    """Begin a window."""
+    zero = jnp.zeros((), dtype)
+    exponent = jnp.zeros((), _layout(dtype)[0])
+    return Running(zero + jnp.inf, zero - jnp.inf, zero, zero + 1, exponent)
+
+
+def add(running: Running, loss: Float[Array, ""], length: Int[Array, ""]) -> Running:
+    """Add one loss to a window of `length` steps.
+
+    The mean of log10 comes from the product of all losses, held as a mantissa in [1, 2) and an
+    integer exponent, so that it neither underflows nor overflows and the window needs a single
+    logarithm. (A loss below the smallest normal number counts as zero.)
+    """
+    integer, mantissa_bits, bias = _layout(loss.dtype)
+    loss = jnp.where(jnp.isfinite(loss), loss, jnp.inf)
+    bits = jax.lax.bitcast_convert_type(running.mantissa * loss, integer)
+    mantissa = (bits & ((1 << mantissa_bits) - 1)) | (bias << mantissa_bits)
+    exponent = ((bits >> mantissa_bits) & (2 * bias + 1)) - bias
+    return Running(
+        jnp.minimum(running.minimum, loss),
+        jnp.maximum(running.maximum, loss),
+        running.mean + loss / length,
+        jax.lax.bitcast_convert_type(mantissa, loss.dtype),
+        running.exponent + exponent,
+    )
+
+
+def finish(running: Running, length: Int[Array, ""]) -> Envelope:
+    """End a window of `length` steps."""
+    minimum, maximum, mean, mantissa, exponent = running
+    log10 = (exponent + jnp.log2(mantissa)) * np.log10(2.0) / length
+    log10 = jnp.where(minimum == 0, -jnp.inf, log10)
+    log10 = jnp.where(minimum < 0, jnp.nan, log10)
+    log10 = jnp.where(maximum == jnp.inf, jnp.inf, log10)
+    return Envelope(minimum, maximum, mean, log10)
+
+
+def of_curve(loss: Float[np.ndarray, " steps"], windows: int) -> Envelope:
+    """Envelope of a recorded curve, `[windows]`: the same statistics, of all losses at once."""
+    loss = np.where(np.isfinite(loss), loss, np.inf)
+    bounds = edges(len(loss), windows)
+    starts, lengths = bounds[:-1], np.diff(bounds)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log10(loss)
+        log10 = np.add.reduceat(logs, starts) / lengths
+    maximum = np.maximum.reduceat(loss, starts)
+    return Envelope(
+        np.minimum.reduceat(loss, starts),
+        maximum,
+        np.add.reduceat(loss / np.repeat(lengths, lengths), starts),
+        np.where(np.isinf(maximum), np.inf, log10),
+    )
+
+
+def _layout(dtype: jnp.dtype) -> tuple[jnp.dtype, int, int]:
+    """Integer type, mantissa bits and exponent bias of an IEEE 754 format."""
+    return {
+        jnp.dtype("float64"): (jnp.dtype("int64"), 52, 1023),
+        jnp.dtype("float32"): (jnp.dtype("int32"), 23, 127),
+    }[jnp.dtype(dtype)]
