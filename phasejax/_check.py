@@ -11,19 +11,15 @@ def bad(argument: str, value: Any, allowed: str) -> ValueError:
     return ValueError(f"{argument} = {value!r}: must be {allowed}")
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """Build the error for a name nobody knows, with the near miss suggested."""
-    known = sorted(known)
+def choice(argument: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name outside `known`, with the near miss suggested."""
+    known = list(known)
+    if name in known:
+        return
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return ValueError(f"{kind} = {name!r} is unknown: {hint}known are {', '.join(known)}")
-
-
-def choice(kind: str, name: str, known: Iterable[str]) -> None:
-    """Refuse a name outside `known`."""
-    known = tuple(known)
-    if name not in known:
-        raise unknown(kind, name, known)
+    shown = ", ".join(known if len(known) <= 12 else [k for k in known if "." not in k])
+    raise ValueError(f"{argument} = {name!r}: unknown; {hint}known are {shown}")
 
 
 def positive(argument: str, value: float) -> None:
@@ -38,7 +34,8 @@ def non_negative(argument: str, value: float) -> None:
         raise bad(argument, value, "a finite number, at least 0")
 
 
-def whole(argument: str, value: int, least: int = 1) -> None:
+def whole(argument: str, value: float, least: int = 1) -> None:
     """Refuse a value that is not an integer of at least `least`."""
-    if isinstance(value, bool) or int(value) != value or value < least:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    if not numeric or not math.isfinite(value) or int(value) != value or value < least:
         raise bad(argument, value, f"an integer, at least {least}")

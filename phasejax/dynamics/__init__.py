@@ -1,22 +1,25 @@
 """How one cell evolves."""
 
+import inspect
+from collections.abc import Callable
+
 import optax
 
+from .._check import choice
 from .adam import adam as adam
 from .discrete import Discrete as Discrete
 from .rmsprop import rmsprop as rmsprop
 
-BUILT_IN = {"adam": adam, "rmsprop": rmsprop}
+BUILT_IN: dict[str, Callable] = {"adam": adam, "rmsprop": rmsprop}
 
 
 def by_name(name: str) -> Discrete:
-    """Find phasejax's own optimizer, or optax's as `optax.adamw`."""
-    from .._check import unknown
-
-    own = BUILT_IN.get(name)
-    if own is not None:
-        return Discrete.of(own)
-    factory = getattr(optax, name.removeprefix("optax."), None) if "." in name else None
-    if not callable(factory):
-        raise unknown("optimizer", name, [*BUILT_IN, *_optax_names()])
-    return Discrete.of(factory)
+    """Find an optimizer: phasejax's own, or optax's (`adamw`; `optax.adam` where both have it)."""
+    theirs = {
+        key: value
+        for key, value in vars(optax).items()
+        if inspect.isfunction(value) and "learning_rate" in inspect.signature(value).parameters
+    }
+    known = {f"optax.{key}": value for key, value in theirs.items()} | theirs | BUILT_IN
+    choice("optimizer", name, known)
+    return Discrete.of(known[name])

@@ -1,0 +1,10 @@
+"""Features of loss curves, and the rule that turns them into regimes."""
+
+from .classify import Regime as Regime
+from .classify import classify as classify
+from .classify import classify_curve as classify_curve
+from .classify import classify_envelope as classify_envelope
+from .classify import label_attributes as label_attributes
+from .classify import regime_counts as regime_counts
+from .rule import NAMES as NAMES
+from .rule import UNLABELLED as UNLABELLED

@@ -1,0 +1,130 @@
+"""Numbers that describe the late part of a loss curve, from its envelope.
+
+The late part is the second half of the windows. A level is a mean of log10 of the loss; one decade
+is a factor of ten. Every feature is an array of the cells' shape.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ..envelope import Envelope
+
+Cells = Float[np.ndarray, "*cells"]
+Levels = Float[np.ndarray, "*cells window"]
+
+LIMIT = 400.0
+"""Decades that stand for infinity: zero has level −400 and a non-finite loss +400."""
+
+
+class Features(NamedTuple):
+    """What the rule looks at, all in decades; `features` has the formulas."""
+
+    late_level: Cells
+    late_peak: Cells
+    late_trend: Cells
+    intermittency: Cells
+    recovery: Cells
+    rise: Cells
+    overshoot: Cells
+    climb: Cells
+    excess: Cells
+    end_excess: Cells
+    last_finite_excess: Cells
+    span: Cells
+    floor: Cells
+
+
+DESCRIPTIONS = {
+    "late_level": "late mean of log10 loss",
+    "late_peak": "log10 of the late maximum",
+    "late_trend": "change of the level over the late part",
+    "intermittency": "log10 of the late maximum over the late level",
+    "recovery": "fall of the level after the late maximum",
+    "rise": "late level over the best level reached",
+    "overshoot": "log10 of the maximum of the whole run over the initial loss",
+    "climb": "least rise from one quarter of the late part to the next",
+    "excess": "late level over log10 of the initial loss",
+    "end_excess": "level at the end over log10 of the initial loss",
+    "last_finite_excess": "last finite level over log10 of the initial loss",
+    "span": "log10 of the late maximum over the late minimum",
+    "floor": "log10 of the late maximum over the rounding floor",
+}
+
+
+def features(envelope: Envelope, initial_loss: Cells, eps: float) -> Features:
+    """Compute the features of envelopes `[..., window]` that started at `initial_loss` `[...]`.
+
+    `eps` is the machine epsilon of the loss. With L_w the mean of log10 of the loss in window w,
+    P_w the log10 of its maximum, f0 the initial loss, and all windows late ones unless said:
+
+    - `late_level`: mean of L_w. `late_peak`: max of P_w.
+    - `late_trend`: 3/2 (median of L_w in the last third − in the first third): the change over
+      the late part, deaf to spikes. Negative is falling.
+    - `intermittency`: the smaller of max P_w − `late_level` and max over w of
+      P_w − min L_v for v ≤ w, so that a steep descent is no excursion.
+    - `recovery`: max P_w − median of L_w in the last eighth; +400 if the maximum lies in that
+      last eighth, for then nobody knows yet.
+    - `rise`: `late_level` − the 2 % quantile of L_w over the whole run.
+    - `overshoot`: max P_w over the whole run − log10 f0.
+    - `climb`: the least difference of the medians of L_w in successive quarters.
+    - `excess`: `late_level` − log10 f0. `end_excess`: median of L_w in the last eighth − log10 f0.
+    - `last_finite_excess`: L_w of the last window of the run without a non-finite loss − log10 f0.
+    - `span`: log10 of the largest over the smallest loss.
+    - `floor`: max P_w − log10(f0 eps²), where a squared error of one rounding lies.
+
+    Levels are clipped to ±400 decades. A window that touches zero without staying there has the
+    log10 of its mean loss as its level: an oscillation through zero is none the deeper for
+    meeting it exactly. A negative loss gives nan.
+    """
+    level, peak, bottom = _levels(envelope)
+    with np.errstate(divide="ignore"):
+        start = np.maximum(np.log10(np.asarray(initial_loss, np.float64)), -LIMIT)
+    half = level.shape[-1] // 2
+    late, late_peaks = level[..., half:], peak[..., half:]
+    late_level, late_peak = late.mean(-1), late_peaks.max(-1)
+    end = max(late.shape[-1] // 8, 1)
+    end_level = np.median(late[..., -end:], axis=-1)
+    peak_is_recent = late_peaks[..., -end:].max(-1) >= late_peak
+    excursion = np.max(late_peaks - np.minimum.accumulate(late, axis=-1), axis=-1)
+    quarters = np.stack(_medians(late, 4))
+    thirds = _medians(late, 3)
+    return Features(
+        late_level=late_level,
+        late_peak=late_peak,
+        late_trend=1.5 * (thirds[-1] - thirds[0]),
+        intermittency=np.minimum(late_peak - late_level, excursion),
+        recovery=np.where(peak_is_recent, LIMIT, late_peak - end_level),
+        rise=late_level - np.quantile(level, 0.02, axis=-1),
+        overshoot=peak.max(-1) - start,
+        climb=np.diff(quarters, axis=0).min(0),
+        excess=late_level - start,
+        end_excess=end_level - start,
+        last_finite_excess=_last_finite(envelope) - start,
+        span=late_peak - bottom[..., half:].min(-1),
+        floor=late_peak - (start + 2 * np.log10(eps)),
+    )
+
+
+def _levels(envelope: Envelope) -> tuple[Levels, Levels, Levels]:
+    """Level, maximum and minimum of every window, in decades, clipped."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        minimum, maximum, mean = (np.log10(np.asarray(x, np.float64)) for x in envelope[:3])
+    level = np.asarray(envelope.log10_loss_mean, np.float64)
+    level = np.where((level == -np.inf) & (maximum > -np.inf), mean, level)
+    clipped = [np.clip(x, -LIMIT, LIMIT) for x in (level, maximum, minimum)]
+    return clipped[0], clipped[1], clipped[2]
+
+
+def _medians(late: Levels, parts: int) -> list[Cells]:
+    return [np.median(part, axis=-1) for part in np.array_split(late, parts, axis=-1)]
+
+
+def _last_finite(envelope: Envelope) -> Cells:
+    """Level of the last window whose losses were all finite; +400 where there is none."""
+    level = np.asarray(envelope.log10_loss_mean, np.float64)
+    finite = level < np.inf
+    last = level.shape[-1] - 1 - np.argmax(finite[..., ::-1], axis=-1)
+    found = np.take_along_axis(level, last[..., None], axis=-1)[..., 0]
+    return np.where(finite.any(-1), np.maximum(found, -LIMIT), LIMIT)
