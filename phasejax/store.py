@@ -55,6 +55,8 @@ class Store:
         """Write coordinates, attributes and empty variables; replaces a store that is there."""
         try:
             if self.path is not None and self.path.exists():
+                if not (self.path / "zarr.json").exists():
+                    raise bad("store", str(self.path), "a Zarr v3 group, to be overwritten")
                 shutil.rmtree(self.path)
             coords.to_zarr(self._storage, zarr_format=3, consolidated=False, mode="w")
             group = zarr.open_group(self._storage, mode="r+")
@@ -96,6 +98,12 @@ class Store:
         """Say whether a tile is there."""
         group = zarr.open_group(self._storage, mode="r")
         return not np.isnan(np.asarray(_array(group, DONE)[(*tile, slice(None))])).any()
+
+    def relabel(self, dataset: xr.Dataset) -> None:
+        """Replace the labels of every cell by those of `dataset`."""
+        group = zarr.open_group(self._storage, mode="r+")
+        for name in label_attributes():
+            _array(group, name)[:] = dataset[name].values
 
     def set_attribute(self, name: str, value: Any) -> None:
         """Write one attribute of the group."""

@@ -183,7 +183,7 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """All that decides the bits of the result on a given machine."""
-        dynamics, numbers = self.traced
+        dynamics, _ = self.traced
         device = self.mesh.devices.flat[0]
         return {
             "problem": self.problem.name,
@@ -195,7 +195,7 @@ class Run:
                 name: {"values": list(axis.values), "scale": axis.scale}
                 for name, axis in self.grid.axes.items()
             },
-            "fixed": numbers | {name: repr(value) for name, value in dynamics.settings},
+            "fixed": self._fixed(),
             "seeds": self.seeds,
             "steps": self.steps,
             "windows": self.windows,
@@ -203,6 +203,16 @@ class Run:
             "device": f"{self.mesh.size} x {device.platform} {device.device_kind}",
             "batch": self.batch,
             "tile_shape": list(self.tile_shape),
+        }
+
+    def _fixed(self) -> dict[str, Any]:
+        """Hyper-parameters that are no axis, the optimizer's defaults included."""
+        dynamics, numbers = self.traced
+        fixed = dynamics.defaults() | numbers | dict(dynamics.settings)
+        return {
+            name: value if isinstance(value, bool | int | float | None) else repr(value)
+            for name, value in fixed.items()
+            if name not in self.grid.axes
         }
 
     def check_same(self, attributes: dict[str, Any]) -> None:
@@ -216,10 +226,10 @@ class Run:
 
     def coordinates(self) -> xr.Dataset:
         """Coordinates, initial loss and attributes of the results."""
-        axes = {
-            name: (name, np.asarray(axis.values, int if name == "seed" else float), {"scale": axis.scale})
-            for name, axis in self.grid.axes.items()
-        }
+        axes = {}
+        for name, axis in self.grid.axes.items():
+            values = np.asarray(axis.values, int if name == "seed" else float)
+            axes[name] = (name, values, {"scale": axis.scale})
         step = edges(self.steps, self.windows)[:-1]
         seeded = "seed" in axes
         return xr.Dataset(

@@ -55,8 +55,7 @@ class Discrete:
 
         An integer counts as a number unless the optimizer's own default is an integer.
         """
-        numbers, settings = {}, dict(self.settings)
-        defaults = {name: p.default for name, p in self._parameters().items()}
+        numbers, settings, defaults = {}, dict(self.settings), self.defaults()
         for name, value in fixed.items():
             integral = isinstance(value, int) and type(defaults.get(name)) is int
             if isinstance(value, bool) or integral or not isinstance(value, int | float):
@@ -64,6 +63,11 @@ class Discrete:
             else:
                 numbers[name] = float(value)
         return Discrete(self.factory, tuple(sorted(settings.items()))), numbers
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the arguments that have one, with their defaults."""
+        parameters = self._parameters().items()
+        return {name: p.default for name, p in parameters if p.default is not p.empty}
 
     def check_names(self, names: set[str]) -> None:
         """Refuse hyper-parameters the optimizer does not have, or lacks."""

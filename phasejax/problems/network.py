@@ -1,5 +1,6 @@
 """Fully connected networks as pure functions of a list of layers."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -24,7 +25,7 @@ GAINS = {"relu": 2.0, "gelu": 2.0, "softplus": 1.0, "tanh": 1.0, "linear": 1.0}
 def network_init(key: PRNGKeyArray, widths: Sequence[int], activation: str) -> Layers:
     """Draw normal weights of variance gain / inputs, and zero biases, in JAX's default dtype."""
     layers = []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in itertools.pairwise(widths):
         key, subkey = jax.random.split(key)
         scale = np.sqrt(GAINS[activation] / inputs)
         layers.append((scale * jax.random.normal(subkey, (inputs, outputs)), jnp.zeros(outputs)))

@@ -1,0 +1,7 @@
+"""`python -m phasejax` is `phasejax`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,326 @@
+"""The command line: `phasejax sweep | classify | plot | view | info`.
+
+Every command does what a line of Python does; files, exit codes and one-line errors are here.
+Exit codes: 0, 1 (the run failed), 2 (bad usage).
+"""
+
+import ast
+import json
+import re
+import runpy
+import sys
+import warnings
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from . import dynamics, problems
+from ._check import bad, choice
+from .devices import use_all_cores
+from .grid import Axis, Grid, linear_axis, log_axis
+from .info import cell, summary
+from .page import write_page
+from .plot import phase_diagram
+from .problems import Problem
+from .regimes import classify as classify_dataset
+from .regimes import classify_curve, regime_counts
+from .store import Store, open_dataset
+from .sweep import sweep as run_sweep
+
+app = typer.Typer(
+    help="Phase diagrams of optimizer dynamics.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+RANGE = "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one fixed value"
+StorePath = Annotated[Path, typer.Argument(help="Folder that `phasejax sweep` wrote.")]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    command = typer.main.get_command(app)
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    try:
+        code = command.main(arguments, prog_name="phasejax", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (ValueError, TypeError) as error:
+        return _fail(_name_flags(str(error)), 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted; finished tiles are kept, go on with --resume", 1)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a usage error of the command-line parser
+            return _fail(error.format_message(), 2)  # pyright: ignore[reportAttributeAccessIssue]
+        return _fail(f"{type(error).__name__}: {error}", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _name_flags(message: str) -> str:
+    """Turn an argument's name at the start of an error into the flag's name."""
+    flags = "a b learning_rate eps eps_root seed steps windows dtype store problem optimizer"
+    flags += " overwrite resume cells_per_device at x y"
+    match = re.match(rf"({'|'.join(flags.split())})\b", message)
+    return "--" + match[1].replace("_", "-") + message[match.end() :] if match else message
+
+
+@app.command()
+def sweep(
+    problem: Annotated[
+        str,
+        typer.Option(help=f"One of {', '.join(problems.BUILT_IN)}, or FILE.py:FUNCTION."),
+    ] = "digits",
+    problem_arg: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Argument of the problem: hidden=32,32"),
+    ] = None,
+    optimizer: Annotated[
+        str, typer.Option(help="adam, rmsprop, any of optax (adamw), or FILE.py:FUNCTION.")
+    ] = "adam",
+    a: Annotated[str | None, typer.Option(metavar="RANGE", help=RANGE)] = None,
+    b: Annotated[str | None, typer.Option(metavar="RANGE", help="As --a.")] = None,
+    learning_rate: Annotated[
+        str | None, typer.Option(metavar="RANGE", help="As --a; own optimizers: 0.001.")
+    ] = None,
+    eps: Annotated[
+        str | None, typer.Option(metavar="RANGE", help="As --a; outside the root.")
+    ] = None,
+    eps_root: Annotated[
+        str | None, typer.Option(metavar="RANGE", help="As --a; inside the root.")
+    ] = None,
+    seed: Annotated[
+        str, typer.Option(metavar="RANGE", help="Seed of the starting point, or 0,1,2")
+    ] = "0",
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=RANGE",
+            help="Any other argument of the optimizer, as an axis or fixed: b1=0.5:0.99:20:linear",
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Steps per cell.")] = 20_000,
+    windows: Annotated[int, typer.Option(help="Windows of steps a curve is kept as.")] = 256,
+    dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    store: Annotated[Path, typer.Option(help="Folder for the results (Zarr v3).")] = Path(
+        "sweep.zarr"
+    ),
+    resume: Annotated[bool, typer.Option("--resume", help="Run what the store lacks.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the store.")] = False,
+    cells_per_device: Annotated[
+        int | None, typer.Option(help="Cells run at once on each device.")
+    ] = None,
+) -> int:
+    """Run every cell of a grid of hyper-parameters and label its regime.
+
+    Example: phasejax sweep --problem digits --a 0.3:300:24 --b 0.3:300:24 --store out/a-b.zarr
+    """
+    hyper: dict[str, str | None] = {
+        "a": a,
+        "b": b,
+        "learning_rate": learning_rate,
+        "eps": eps,
+        "eps_root": eps_root,
+        "seed": seed,
+    }
+    hyper |= dict(_pair("axis", text) for text in axis or [])
+    parsed = {name: _range(name, text) for name, text in hyper.items() if text is not None}
+    arguments = dict(_pair("problem-arg", text) for text in problem_arg or [])
+    use_all_cores()
+    dataset = run_sweep(
+        _problem(problem, {name: _literal(text) for name, text in arguments.items()}),
+        _from_file("optimizer", optimizer) or dynamics.by_name(optimizer),
+        Grid(**parsed),
+        steps=steps,
+        windows=windows,
+        dtype=dtype,
+        store=store,
+        overwrite=overwrite,
+        resume=resume,
+        cells_per_device=cells_per_device,
+    )
+    print(summary(dataset))
+    print(f"wrote {store}; next: phasejax plot {store}")
+    return 1 if dataset.attrs["failures"] else 0
+
+
+@app.command()
+def classify(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A sweep's folder, to label its cells anew, or loss curves, one run a column: "
+            "CSV or NPY."
+        ),
+    ],
+) -> int:
+    """Label a sweep anew, or loss curves from a file."""
+    if path.suffix in (".csv", ".npy"):
+        for name, curve in _curves(path).items():
+            regime = classify_curve(curve)
+            print(f"{name}: {regime}, margin {regime.margin:.2f} decades")
+        return 0
+    dataset = classify_dataset(open_dataset(path).load())
+    Store(path).relabel(dataset)
+    print(summary(dataset))
+    return 0
+
+
+@app.command()
+def plot(
+    store: StorePath,
+    output: Annotated[
+        Path | None, typer.Option(help="PNG, SVG or PDF; by default phase_diagram.png beside it.")
+    ] = None,
+    x: Annotated[str | None, typer.Option(help="Horizontal axis; by default the first.")] = None,
+    y: Annotated[str | None, typer.Option(help="Vertical axis; by default the second.")] = None,
+    late_loss: Annotated[bool, typer.Option("--late-loss", help="Add the late loss.")] = False,
+    at: Annotated[
+        str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
+    ] = None,
+) -> int:
+    """Draw the phase diagram of a sweep."""
+    output = output or store.parent / "phase_diagram.png"
+    if output.suffix not in (".png", ".svg", ".pdf"):
+        raise bad("--output", str(output), "a name ending in .png, .svg or .pdf")
+    figure = phase_diagram(_select(store, at), x=x, y=y, late_loss=late_loss)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=150)
+    print(f"wrote {output}")
+    return 0
+
+
+@app.command()
+def view(
+    store: StorePath,
+    output: Annotated[
+        Path | None, typer.Option(help="By default phase_diagram.html beside the store.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> int:
+    """Write a page about a sweep and open it."""
+    page = write_page(_select(store, at), output or store.parent / "phase_diagram.html")
+    print(f"wrote {page}")
+    if browser:
+        webbrowser.open(page.resolve().as_uri())
+    return 0
+
+
+@app.command()
+def info(
+    store: StorePath,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="NAME=VALUE,...", help="The nearest cell alone: a=1,b=100"),
+    ] = None,
+) -> int:
+    """Print what was run and how many cells fell into each regime."""
+    dataset = open_dataset(store)
+    if at is not None:
+        answer = cell(dataset, _point(at))
+    else:
+        answer = {"regimes": regime_counts(dataset), "config": dataset.attrs}
+    if as_json:
+        print(json.dumps(answer, indent=2))
+    elif at is not None:
+        for name, value in answer.items():
+            print(f"{name:<20} {value if isinstance(value, str) else f'{value:.6g}'}")
+    else:
+        print(summary(dataset))
+    return 0
+
+
+def _range(name: str, text: str) -> Axis | list[float] | Any:
+    """Read LOW:HIGH:COUNT[:log|linear], V1,V2,... or one value."""
+    if ":" in text:
+        low, high, count, *scale = text.split(":")
+        make = {(): log_axis, ("log",): log_axis, ("linear",): linear_axis}.get(tuple(scale))
+        try:
+            if make is not None:
+                return make(float(low), float(high), int(count))
+            reason = "of the form LOW:HIGH:COUNT, LOW:HIGH:COUNT:log or LOW:HIGH:COUNT:linear"
+        except ValueError as error:
+            reason = f"LOW:HIGH:COUNT with numbers LOW < HIGH and COUNT at least 2 ({error})"
+        raise bad(name, text, reason)
+    values = _literal(text)
+    if isinstance(values, tuple):
+        return [float(value) for value in values]
+    return values
+
+
+def _literal(text: str) -> Any:
+    """Read a Python literal; anything else is a string."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _pair(flag: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals and value):
+        raise bad(f"--{flag}", text, "NAME=VALUE")
+    return name, value
+
+
+def _point(text: str) -> dict[str, float]:
+    try:
+        return {name: float(value) for name, value in (_pair("at", t) for t in text.split(","))}
+    except ValueError as error:
+        raise bad("at", text, "NAME=NUMBER,... such as a=1,b=100") from error
+
+
+def _select(store: Path, at: str | None):
+    dataset = open_dataset(store)
+    for name, value in _point(at or "").items() if at else ():
+        choice("at", name, [str(dim) for dim in dataset["regime"].dims])
+        dataset = dataset.sel({name: value}, method="nearest")
+    return dataset
+
+
+def _problem(name: str, arguments: dict[str, Any]) -> Problem:
+    """Find a built-in problem or call a user's own function."""
+    own = _from_file("problem", name)
+    if own is None:
+        choice("problem", name, problems.BUILT_IN)
+    return (own or problems.BUILT_IN[name])(**arguments)
+
+
+def _from_file(flag: str, text: str) -> Callable | None:
+    """Load FUNCTION from `FILE.py:FUNCTION`; `None` if the text is no such thing."""
+    path, colon, name = text.rpartition(":")
+    if not (colon and path.endswith(".py")):
+        return None
+    if not Path(path).exists():
+        raise bad(flag, text, "FILE.py:FUNCTION; there is no such file")
+    contents = runpy.run_path(path)
+    choice(flag, name, [key for key, value in contents.items() if callable(value)])
+    return contents[name]
+
+
+def _curves(path: Path) -> dict[str, np.ndarray]:
+    """Read loss curves, one a column. A NPY file that would need unpickling is refused."""
+    if path.suffix == ".npy":
+        values, names = np.load(path, allow_pickle=False), None
+    else:
+        header = path.read_text().partition("\n")[0].split(",")
+        named = not all(re.fullmatch(r"\s*[-+.\deEinfa]+\s*", field) for field in header)
+        values = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2)
+        names = [field.strip() for field in header] if named else None
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2:
+        raise bad("path", str(path), "an array [steps] or [steps, runs]")
+    names = names or [f"run {i}" for i in range(values.shape[1])]
+    return dict(zip(names, values.T, strict=True))

@@ -1,0 +1,51 @@
+"""A sweep in words."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ._check import choice
+from .regimes import NAMES, UNLABELLED, regime_counts
+
+
+def summary(dataset: xr.Dataset) -> str:
+    """Say what was run and how many cells fell into each regime, in a few lines."""
+    attrs = dataset.attrs
+    lines = [f"{attrs['title']}, {attrs['steps']:,} steps, {attrs['dtype']}"]
+    for name, axis in attrs["axes"].items():
+        low, high, count = min(axis["values"]), max(axis["values"]), len(axis["values"])
+        lines.append(f"  {name:<14} {low:g} to {high:g}, {count} values, {axis['scale']}")
+    for name, value in (attrs["fixed"] | attrs["problem_arguments"]).items():
+        lines.append(f"  {name:<14} {value}")
+    lines.append(
+        f"  run on         {attrs['device']}, {attrs['batch']} cells at a time, "
+        f"phasejax {attrs['phasejax_version']}, jax {attrs['jax_version']}"
+    )
+    counts = regime_counts(dataset)
+    total = sum(counts.values())
+    lines.append(f"{total} cells:")
+    lines += [f"  {name:<12} {n:>7}  {n / total:6.1%}" for name, n in counts.items()]
+    lines += [f"failed: {failure}" for failure in attrs["failures"]]
+    return "\n".join(lines)
+
+
+def cell(dataset: xr.Dataset, at: dict[str, float]) -> dict[str, Any]:
+    """Describe the cell nearest to `at` (by ratio on logarithmic axes): coordinates and label."""
+    nearest = {}
+    for name, value in at.items():
+        choice("at", name, [str(dim) for dim in dataset["regime"].dims])
+        values = dataset[name].values
+        logarithmic = dataset[name].attrs.get("scale") == "log" and value > 0
+        distance = np.abs(np.log(values / value) if logarithmic else values - value)
+        nearest[name] = int(distance.argmin())
+    chosen = dataset.isel(nearest)
+    if chosen["regime"].ndim:
+        raise ValueError(f"at = {at}: must give every axis, also {list(chosen['regime'].dims)}")
+    code = int(chosen["regime"])
+    features = [name for name, v in dataset.items() if v.attrs.get("units") == "decades"]
+    return {
+        **{name: chosen[name].item() for name in dataset["regime"].dims},
+        "regime": "unlabelled" if code == UNLABELLED else NAMES[code],
+        **{str(name): float(chosen[name]) for name in features if chosen[name].ndim == 0},
+    }

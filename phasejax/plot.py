@@ -1,0 +1,208 @@
+"""Phase diagrams as matplotlib figures."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from ._check import bad, choice
+from .regimes import NAMES, UNLABELLED, regime_counts
+
+# Hues from Okabe and Ito's palette, with the lightness of each set apart, so that the regimes
+# differ for every kind of colour vision and in print without colour.
+COLOURS = {
+    "unlabelled": "#bdbdbd",
+    "spike": "#D55E00",
+    "oscillation": "#56B4E9",
+    "divergence": "#2B1148",
+    "converged": "#00664B",
+    "descending": "#F7EBA5",
+}
+SYMBOLS = {
+    "a": r"$a$   (v-decay $\alpha = 1 - a\eta$)",
+    "b": r"$b$   (m-decay $\beta = 1 - b\eta$)",
+    "learning_rate": r"learning rate $\eta$",
+    "eps": r"$\epsilon$ outside the root",
+    "eps_root": r"$\epsilon$ inside the root",
+    "b1": r"m-decay $\beta_1$",
+    "b2": r"v-decay $\beta_2$",
+    "weight_decay": "weight decay",
+}
+PAPER_CELLS = ({"a": 1.0, "b": 100.0}, {"a": 10.0, "b": 10.0}, {"a": 100.0, "b": 1.0})
+"""Ma, Wu and E (2021): the cells they show for spikes, small oscillations and divergence."""
+
+
+def phase_diagram(
+    dataset: xr.Dataset,
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    late_loss: bool = False,
+    marks: Sequence[Mapping[str, float]] = PAPER_CELLS,
+) -> Figure:
+    """Draw the regime of every cell of a sweep over two axes.
+
+    **Arguments:**
+
+    - `dataset`: what `phasejax.sweep` returned, or `phasejax.open_dataset` opened. Of more than
+        two axes, select one value each first: `dataset.sel(seed=0)`.
+    - `x`, `y`: which axis is horizontal and which vertical; by default the first and the second.
+    - `late_loss`: draw the late mean of log10 of the loss beside it.
+    - `marks`: cells to mark, where both axes have them in range; by default the paper's three.
+
+    Returns a `matplotlib.figure.Figure`; `figure.savefig("name.pdf")` writes PNG, SVG or PDF.
+    """
+    x, y = _plane(dataset, x, y)
+    figure = Figure(figsize=(11.5 if late_loss else 6.4, 5.6), layout="constrained")
+    panels = figure.subplots(1, 2 if late_loss else 1, squeeze=False)[0]
+    _draw_regimes(panels[0], dataset, x, y)
+    if late_loss:
+        _draw_late_loss(figure, panels[1], dataset, x, y)
+    for panel in panels:
+        _decorate(panel, dataset, x, y, marks)
+    figure.suptitle(_title(dataset), fontsize=10)
+    return figure
+
+
+def _plane(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]:
+    """Choose the two axes, or say why they can't be."""
+    axes = [str(name) for name in dataset["regime"].dims]
+    if len(axes) != 2:
+        hint = "select one value of the others, as in dataset.sel(seed=0)" if axes[2:] else ""
+        raise bad("dataset axes", axes, f"two; {hint}".rstrip("; "))
+    for name, value in (("x", x), ("y", y)):
+        if value is not None:
+            choice(name, value, axes)
+    x = x or next(axis for axis in axes if axis != y)
+    y = y or next(axis for axis in axes if axis != x)
+    if x == y:
+        raise bad("y", y, f"another axis than x = {x!r}")
+    return x, y
+
+
+def _draw_regimes(panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
+    codes = range(UNLABELLED, len(NAMES))
+    names = ["unlabelled", *NAMES]
+    panel.pcolormesh(
+        _edges(dataset, x),
+        _edges(dataset, y),
+        dataset["regime"].transpose(y, x).values,
+        cmap=ListedColormap([COLOURS[name] for name in names]),
+        norm=BoundaryNorm([code - 0.5 for code in (*codes, len(NAMES))], len(names)),
+        rasterized=dataset["regime"].size > 10_000,
+    )
+    counts = {name: count for name, count in regime_counts(dataset).items() if count}
+    panel.legend(
+        handles=[
+            Patch(facecolor=COLOURS[name], edgecolor="0.3", linewidth=0.5, label=f"{name}  {count}")
+            for name, count in counts.items()
+        ],
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=3,
+        frameon=False,
+    )
+
+
+def _draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
+    level = dataset["late_level"].transpose(y, x).values
+    top = float(np.log10(dataset["initial_loss"].max())) + 1
+    bottom = max(float(np.nanquantile(level, 0.02)), top - 40)
+    mesh = panel.pcolormesh(
+        _edges(dataset, x),
+        _edges(dataset, y),
+        level,
+        cmap="viridis",
+        vmin=min(bottom, top - 1),
+        vmax=top,
+        rasterized=level.size > 10_000,
+    )
+    figure.colorbar(mesh, ax=panel, extend="both", label=r"late mean of $\log_{10}$ loss (decades)")
+
+
+def _decorate(
+    panel: Axes, dataset: xr.Dataset, x: str, y: str, marks: Sequence[Mapping[str, float]]
+) -> None:
+    for name, axis in ((x, panel.xaxis), (y, panel.yaxis)):
+        label = SYMBOLS.get(name, name.replace("_", " "))
+        if dataset[name].attrs.get("scale") == "log":
+            (panel.set_xscale if name == x else panel.set_yscale)("log")
+            decades = np.log10(float(dataset[name].max() / dataset[name].min()))
+            axis.set_major_locator(LogLocator(subs=(1, 3) if decades < 5 else (1,)))
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_label_text(label)
+    panel.set_xlim(*_edges(dataset, x)[[0, -1]])
+    panel.set_ylim(*_edges(dataset, y)[[0, -1]])
+    if {x, y} == {"a", "b"}:
+        ends = (
+            max(panel.get_xlim()[0], panel.get_ylim()[0]),
+            min(panel.get_xlim()[1], panel.get_ylim()[1]),
+        )
+        panel.plot(ends, ends, color="white", linewidth=2.4)
+        panel.plot(ends, ends, color="black", linewidth=1, linestyle="--")
+        panel.annotate(
+            "$a = b$",
+            (ends[1], ends[1]),
+            xytext=(-8, -14),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
+        )
+    for mark in marks:
+        if mark.keys() == {x, y} and _inside(panel, mark[x], mark[y]):
+            panel.plot(
+                mark[x],
+                mark[y],
+                "o",
+                markersize=7,
+                markerfacecolor="white",
+                markeredgecolor="black",
+            )
+            panel.annotate(
+                f"({mark['a']:g}, {mark['b']:g})" if {x, y} == {"a", "b"} else "",
+                (mark[x], mark[y]),
+                xytext=(0, 7),
+                textcoords="offset points",
+                ha="center",
+                bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
+                fontsize=9,
+            )
+
+
+def _inside(panel: Axes, x: float, y: float) -> bool:
+    (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
+    return left <= x <= right and bottom <= y <= top
+
+
+def _edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " count+1"]:
+    """Borders between the cells of an axis: halfway, in the logarithm on a logarithmic axis."""
+    values = dataset[axis].values.astype(float)
+    logarithmic = dataset[axis].attrs.get("scale") == "log"
+    values = np.log(values) if logarithmic else values
+    if len(values) == 1:
+        edges = values[0] + np.array([-0.5, 0.5])
+    else:
+        middle = (values[1:] + values[:-1]) / 2
+        edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
+    return np.exp(edges) if logarithmic else edges
+
+
+def _title(dataset: xr.Dataset) -> str:
+    attrs = dataset.attrs
+    symbols = {"learning_rate": "η", "eps": "ε", "eps_root": "ε in the root"}
+    fixed = [
+        f"{symbols.get(name, name)} = {value:g}"
+        for name, value in attrs["fixed"].items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and name in symbols
+        if not (name == "eps_root" and value == 0)
+    ]
+    settings = ", ".join([*fixed, f"{attrs['steps']:,} steps", attrs["dtype"]])
+    return f"{attrs['optimizer']} on {attrs['problem']}: {settings}"
