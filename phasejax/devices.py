@@ -15,6 +15,6 @@ def use_all_cores() -> None:
     it leaves that as it is. Raises a `RuntimeError` if JAX has started.
     """
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if forced or jax.config.read("jax_num_cpu_devices") >= 0:
+    if forced or getattr(jax.config, "jax_num_cpu_devices", -1) >= 0:
         return
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))

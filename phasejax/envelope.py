@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+Either = Array | np.ndarray
+
 
 class Envelope(NamedTuple):
     """Statistics of the loss, arrays `[..., window]`; a non-finite loss counts as +inf.
@@ -20,10 +22,10 @@ class Envelope(NamedTuple):
       was zero, +inf where one was not finite, nan where one was negative.
     """
 
-    loss_min: Float[Array, "*cells window"]
-    loss_max: Float[Array, "*cells window"]
-    loss_mean: Float[Array, "*cells window"]
-    log10_loss_mean: Float[Array, "*cells window"]
+    loss_min: Float[Either, "*cells window"]
+    loss_max: Float[Either, "*cells window"]
+    loss_mean: Float[Either, "*cells window"]
+    log10_loss_mean: Float[Either, "*cells window"]
 
 
 class Running(NamedTuple):

@@ -45,7 +45,7 @@ def _check_range(low: float, high: float, count: int) -> None:
     whole("count", count, least=2)
 
 
-def explicit_axis(name: str, values: Sequence[float]) -> Axis:
+def explicit_axis(name: str, values: Sequence[float] | np.ndarray) -> Axis:
     """Values given one by one; in a figure logarithmic if they are positive and span a decade."""
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or not len(array) or not np.all(np.isfinite(array)):

@@ -45,7 +45,7 @@ def cell(dataset: xr.Dataset, at: dict[str, float]) -> dict[str, Any]:
     code = int(chosen["regime"])
     features = [name for name, v in dataset.items() if v.attrs.get("units") == "decades"]
     return {
-        **{name: chosen[name].item() for name in dataset["regime"].dims},
+        **{str(name): chosen[name].item() for name in dataset["regime"].dims},
         "regime": "unlabelled" if code == UNLABELLED else NAMES[code],
         **{str(name): float(chosen[name]) for name in features if chosen[name].ndim == 0},
     }

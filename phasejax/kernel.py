@@ -9,6 +9,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree
 
@@ -32,7 +33,7 @@ def advance(
     loss: Any,
     hyper: Hyper,
     state: PyTree,
-    lengths: Int[Array, " windows"],
+    lengths: Int[np.ndarray, " windows"],
 ) -> tuple[PyTree, Envelope]:
     """Advance every cell by windows of `lengths` steps; envelopes are `[cells, windows]`."""
     arrays, functions = eqx.partition(loss, eqx.is_array)

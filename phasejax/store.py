@@ -20,7 +20,7 @@ from .grid import Tile
 from .regimes import UNLABELLED, label_attributes
 
 DONE = "loss_max"
-ENVELOPE_ATTRIBUTES = {
+ENVELOPE_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "loss_min": {"long_name": "minimum of the loss in the window"},
     "loss_max": {"long_name": "maximum of the loss in the window"},
     "loss_mean": {"long_name": "mean of the loss in the window"},

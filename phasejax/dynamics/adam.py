@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
 
 from .._check import bad, non_negative, positive
@@ -106,11 +107,11 @@ def precondition(
 
 def check_decays(learning_rate: Scalar, **inverse_times: Scalar) -> None:
     """Refuse, where the values are known, a decay 1 − aη outside [0, 1)."""
-    if isinstance(learning_rate, jax.core.Tracer):
+    if isinstance(learning_rate, Tracer):
         return
     positive("learning_rate", float(learning_rate))
     for name, value in inverse_times.items():
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, Tracer):
             continue
         value, limit = float(value), 1 / float(learning_rate)
         if not 0 < value <= limit * (1 + 1e-12):
@@ -125,5 +126,5 @@ def check_decays(learning_rate: Scalar, **inverse_times: Scalar) -> None:
 def check_eps(eps: Scalar, eps_root: Scalar) -> None:
     """Refuse, where the values are known, a negative ε."""
     for name, value in (("eps", eps), ("eps_root", eps_root)):
-        if not isinstance(value, jax.core.Tracer):
+        if not isinstance(value, Tracer):
             non_negative(name, float(value))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +85,8 @@ def digits(
 def _scans(digits: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits  # half a second that toy problems need not wait for
 
-    images, labels = load_digits(return_X_y=True)
+    data: Any = load_digits()
+    images, labels = data.data, data.target
     chosen = np.isin(labels, digits)
     return images[chosen] / 16, np.where(labels[chosen] == digits[0], -1.0, 1.0)
 

@@ -1,0 +1,25 @@
+import matplotlib
+import numpy as np
+import pytest
+
+import phasejax as pj
+
+matplotlib.use("Agg")
+pj.use_all_cores()
+
+
+@pytest.fixture
+def small():
+    """Arguments of a sweep that takes a second."""
+    return {
+        "problem": pj.problems.quadratic(),
+        "dynamics": pj.adam,
+        "grid": pj.Grid(a=pj.log_axis(1, 100, 3), b=pj.log_axis(1, 100, 4)),
+        "steps": 640,
+        "windows": 64,
+    }
+
+
+@pytest.fixture(scope="session")
+def rng():
+    return np.random.default_rng(0)

@@ -1,0 +1,161 @@
+"""adam and rmsprop against optax, against 50 digits, and at the edges of arithmetic."""
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import optax
+import pytest
+
+import phasejax as pj
+from phasejax.problems.problem import initial_params
+
+ETA = 1e-3
+PROBLEMS = {
+    "quadratic": pj.problems.quadratic((1.0, 0.1, 5.0)),
+    "rosenbrock": pj.problems.rosenbrock(),
+    "digits": pj.problems.digits(samples=32, hidden=(8,)),
+}
+
+
+def trajectory(optimizer, problem, steps, params=None):
+    """Parameters after `steps` steps, flat, in float64."""
+    with jax.enable_x64(True):
+        params = initial_params(problem, 0) if params is None else params
+        params = jax.tree.map(jnp.asarray, params)
+
+        def step(_, carry):
+            params, state = carry
+            updates, state = optimizer.update(jax.grad(problem.loss)(params), state, params)
+            return optax.apply_updates(params, updates), state
+
+        run = jax.jit(lambda params: jax.lax.fori_loop(0, steps, step, (params, optimizer.init(params))))
+        return np.asarray(jax.flatten_util.ravel_pytree(run(params)[0])[0])
+
+
+# Regular cells, where rounding stays rounding over 1,000 steps. (In the spike regime and with
+# RMSprop's two-cycle on a network it doubles every few steps, and two correct programs part.)
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(("eps", "eps_root"), [(1e-8, 0.0), (0.0, 1e-6), (1e-8, 1e-10)])
+@pytest.mark.parametrize(("a", "b"), [(1.0, 100.0), (10.0, 10.0), (100.0, 30.0)])
+def test_adam_is_optax_adam(problem, a, b, eps, eps_root):
+    theirs = optax.adam(ETA, b1=1 - b * ETA, b2=1 - a * ETA, eps=eps, eps_root=eps_root)
+    ours = pj.adam(a, b, ETA, eps, eps_root)
+    np.testing.assert_allclose(
+        trajectory(ours, PROBLEMS[problem], 1000),
+        trajectory(theirs, PROBLEMS[problem], 1000),
+        rtol=1e-9,
+        atol=1e-11,
+    )
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("b", [None, 50.0])
+def test_rmsprop_is_optax_rmsprop(problem, inside, b):
+    eps = 1e-2  # large enough to keep the two-cycle, where rounding would grow, away
+    theirs = optax.rmsprop(
+        ETA if b is None else ETA * b * ETA,
+        decay=1 - 10 * ETA,
+        eps=eps,
+        eps_in_sqrt=inside,
+        momentum=None if b is None else 1 - b * ETA,
+    )
+    ours = pj.rmsprop(10.0, b, ETA, **({"eps": 0.0, "eps_root": eps} if inside else {"eps": eps}))
+    np.testing.assert_allclose(
+        trajectory(ours, PROBLEMS[problem], 1000),
+        trajectory(theirs, PROBLEMS[problem], 1000),
+        rtol=1e-9,
+        atol=1e-11,
+    )
+
+
+def fifty_digits(method, a, b, eps, eps_root, spectrum, start, steps):
+    """The update rules of the docstrings, one number at a time, in 50 digits."""
+    with mpmath.workdps(50):
+        eta, a, b, eps, eps_root = (mpmath.mpf(x) for x in (ETA, a, b, eps, eps_root))
+        xs = []
+        for curvature, x in zip(spectrum, start, strict=True):
+            curvature, x, m, v = mpmath.mpf(curvature), mpmath.mpf(x), mpmath.mpf(0), mpmath.mpf(0)
+            for t in range(1, steps + 1):
+                g = curvature * x
+                v = (1 - a * eta) * v + a * eta * g**2
+                m = (1 - b * eta) * m + b * eta * g
+                if method == "adam":
+                    mhat, vhat = m / (1 - (1 - b * eta) ** t), v / (1 - (1 - a * eta) ** t)
+                else:
+                    mhat, vhat = g, v
+                x -= eta * mhat / (mpmath.sqrt(vhat + eps_root) + eps)
+            xs.append(float(x))
+        return np.array(xs)
+
+
+@pytest.mark.parametrize("method", ["adam", "rmsprop"])
+@pytest.mark.parametrize(("eps", "eps_root"), [(1e-8, 0.0), (0.0, 1e-6)])
+def test_against_fifty_digits(method, eps, eps_root):
+    spectrum, start = (1.0, 0.1), (0.7, -1.3)
+    problem = pj.problems.quadratic(spectrum, start)
+    optimizer = (
+        pj.adam(2.0, 30.0, ETA, eps, eps_root)
+        if method == "adam"
+        else pj.rmsprop(2.0, None, ETA, eps, eps_root)
+    )
+    np.testing.assert_allclose(
+        trajectory(optimizer, problem, 600),
+        fifty_digits(method, 2.0, 30.0, eps, eps_root, spectrum, start, 600),
+        rtol=1e-12,
+    )
+
+
+def test_bias_corrections_keep_their_digits_in_float32():
+    # 1 - (1 - 1e-7)^t is lost in float32 as one minus a power, and kept as an average of ones.
+    optimizer = pj.adam(1e-4, 1e-4, ETA, eps=0.0)
+    params = jnp.ones(1, jnp.float32)
+    updates, _ = optimizer.update(params, optimizer.init(params))
+    np.testing.assert_allclose(updates, -ETA, rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", [pj.adam(1.0, 1.0, eps=0.0), pj.rmsprop(1.0, eps=0.0)])
+def test_zero_over_zero_is_no_step(optimizer):
+    params = jnp.zeros(2)
+    updates, _ = optimizer.update(jnp.zeros(2), optimizer.init(params))
+    np.testing.assert_array_equal(updates, 0)
+
+
+def test_a_nan_gradient_reaches_the_parameters():
+    optimizer = pj.adam(1.0, 1.0)
+    updates, _ = optimizer.update(jnp.array([jnp.nan]), optimizer.init(jnp.zeros(1)))
+    assert np.isnan(updates).all()
+
+
+def test_rmsprop_two_cycle_is_half_learning_rate():
+    """Ma, Wu and E (2021): on x²/2 RMSprop ends up jumping between −η/2 and η/2."""
+    problem = pj.problems.quadratic((1.0,), start=(0.3,))
+    optimizer = pj.rmsprop(100.0, learning_rate=ETA, eps=0.0)
+    one, two = (trajectory(optimizer, problem, steps)[0] for steps in (3000, 3001))
+    assert abs(one) == pytest.approx(ETA / 2, rel=1e-9)
+    assert two == pytest.approx(-one, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pj.adam(1001.0, 1.0), "a = 1001.0: must be .* at most 1 / learning_rate = 1000"),
+        (lambda: pj.adam(1.0, 1001.0), "b = 1001.0"),
+        (lambda: pj.adam(0.0, 1.0), "a = 0.0"),
+        (lambda: pj.adam(1.0, -2.0), "b = -2.0"),
+        (lambda: pj.adam(float("nan"), 1.0), "a = nan"),
+        (lambda: pj.adam(1.0, 1.0, learning_rate=0.0), "learning_rate = 0.0"),
+        (lambda: pj.adam(1.0, 1.0, eps=-1.0), "eps = -1.0"),
+        (lambda: pj.rmsprop(1.0, eps_root=-1.0), "eps_root = -1.0"),
+        (lambda: pj.rmsprop(2000.0), "a = 2000.0"),
+        (lambda: pj.rmsprop(2.0, 2000.0), "b = 2000.0"),
+    ],
+)
+def test_outside_the_domain_is_an_error(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_the_edge_of_the_domain_is_inside():
+    pj.adam(1000.0, 1000.0, 1e-3)  # aη = 1: no memory at all

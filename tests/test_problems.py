@@ -1,0 +1,132 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
+import phasejax as pj
+from phasejax.problems.problem import initial_params
+
+TOYS = [
+    pj.problems.quadratic((3.0, 1.0, 0.1)),
+    pj.problems.power(4),
+    pj.problems.power(2),
+    pj.problems.power(3.5),
+    pj.problems.rosenbrock(),
+    pj.problems.rosenbrock(10.0, dimension=4),
+    pj.problems.deep_linear(),
+    pj.problems.deep_linear(depth=1),
+]
+MINIMIZERS = [
+    np.zeros(3),
+    np.zeros(1),
+    np.zeros(1),
+    np.zeros(1),
+    np.ones(2),
+    np.ones(4),
+    [np.eye(2), np.eye(2), np.diag([1.0, 0.5])],
+    [np.diag([1.0, 0.5])],
+]
+
+
+@pytest.mark.parametrize(("problem", "minimizer"), zip(TOYS, MINIMIZERS, strict=True))
+def test_known_minimum_is_attained_with_zero_gradient(problem, minimizer):
+    with jax.enable_x64(True):
+        value, gradient = jax.value_and_grad(problem.loss)(jax.tree.map(jnp.asarray, minimizer))
+    assert value == problem.minimum == 0.0
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize(("problem", "minimizer"), zip(TOYS, MINIMIZERS, strict=True))
+def test_known_hessian_is_that_of_the_loss(problem, minimizer):
+    if problem.hessian is None:
+        pytest.skip("not known")
+    with jax.enable_x64(True):
+        flat, unravel = jax.flatten_util.ravel_pytree(jax.tree.map(jnp.asarray, minimizer))
+        hessian = jax.hessian(lambda x: problem.loss(unravel(x)))(flat)
+    np.testing.assert_allclose(hessian, problem.hessian, atol=1e-12)
+
+
+@pytest.mark.parametrize("problem", [p for p in TOYS if p.pl_constant is not None])
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1), scale=st.floats(1e-3, 1e3))
+def test_pl_inequality_holds_and_is_attained(problem, seed, scale):
+    with jax.enable_x64(True):
+        params = jax.tree.map(
+            lambda x: scale * jnp.asarray(x), initial_params(problem, seed)
+        )
+        value, gradient = jax.value_and_grad(problem.loss)(params)
+        squares = sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(gradient))
+    assert squares >= problem.pl_constant * float(value) * (1 - 1e-12)
+
+
+def test_pl_constant_of_a_quadratic_is_the_largest_possible():
+    problem = pj.problems.quadratic((3.0, 0.1))
+    with jax.enable_x64(True):
+        value, gradient = jax.value_and_grad(problem.loss)(jnp.array([0.0, 2.0]))
+    assert float(jnp.sum(gradient**2)) == pytest.approx(problem.pl_constant * float(value))
+
+
+def test_digits_are_the_scans_scikit_learn_ships():
+    data = load_digits()
+    chosen = np.isin(data.target, (3, 8))
+    images, targets = pj.problems.digits((3, 8), samples=100).loss.args
+    np.testing.assert_array_equal(images, data.data[chosen][:100] / 16)
+    np.testing.assert_array_equal(targets, np.where(data.target[chosen][:100] == 3, -1, 1))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "softplus", "linear"])
+@pytest.mark.parametrize("loss", ["mse", "logistic"])
+def test_digits_loss_is_that_of_the_network_written_out(activation, loss):
+    problem = pj.problems.digits(samples=20, hidden=(5, 3), activation=activation, loss=loss)
+    layers = initial_params(problem, 1)
+    act = {
+        "relu": lambda x: np.maximum(x, 0),
+        "tanh": np.tanh,
+        "gelu": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+        "softplus": lambda x: np.logaddexp(x, 0),
+        "linear": lambda x: x,
+    }[activation]
+    x, y = problem.loss.args
+    for weights, bias in layers[:-1]:
+        x = act(x @ weights + bias)
+    output = (x @ layers[-1][0] + layers[-1][1])[:, 0]
+    expected = {
+        "mse": np.mean((output - y) ** 2),
+        "logistic": np.mean(np.logaddexp(0, -y * output)),
+    }[loss]
+    with jax.enable_x64(True):
+        assert float(problem.loss(layers)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_seed_fixes_the_start_and_another_seed_moves_it():
+    problem = pj.problems.digits()
+    first, again, other = (initial_params(problem, seed)[0][0] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert first.dtype == np.float64
+    assert np.abs(first - other).max() > 0.1
+    assert np.var(first) == pytest.approx(2 / 64, rel=0.1)  # He et al.
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pj.problems.digits((1, 1)), "digits = "),
+        (lambda: pj.problems.digits(samples=5000), "samples = 5000: must be at most 360"),
+        (lambda: pj.problems.digits(activation="rellu"), "did you mean 'relu'"),
+        (lambda: pj.problems.digits(hidden=()), "hidden = "),
+        (lambda: pj.problems.digits(loss="mae"), "loss = 'mae'"),
+        (lambda: pj.problems.quadratic((1.0, -1.0)), "spectrum = "),
+        (lambda: pj.problems.quadratic((0.0,)), "spectrum = "),
+        (lambda: pj.problems.quadratic((1.0,), start=(1.0, 2.0)), "start = "),
+        (lambda: pj.problems.power(1), "k = 1"),
+        (lambda: pj.problems.rosenbrock(-1), "steepness = -1"),
+        (lambda: pj.problems.rosenbrock(dimension=1), "dimension = 1"),
+        (lambda: pj.problems.deep_linear(depth=0), "depth = 0"),
+    ],
+)
+def test_bad_arguments_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
