@@ -38,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+NUMBERS = ("a", "b", "learning_rate", "eps", "eps_root", "seed")
 RANGE = "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one fixed value"
 StorePath = Annotated[Path, typer.Argument(help="Folder that `phasejax sweep` wrote.")]
 
@@ -244,19 +245,19 @@ def info(
 def _range(name: str, text: str) -> Axis | list[float] | Any:
     """Read LOW:HIGH:COUNT[:log|linear], V1,V2,... or one value."""
     if ":" in text:
-        low, high, count, *scale = text.split(":")
-        make = {(): log_axis, ("log",): log_axis, ("linear",): linear_axis}.get(tuple(scale))
         try:
-            if make is not None:
-                return make(float(low), float(high), int(count))
-            reason = "of the form LOW:HIGH:COUNT, LOW:HIGH:COUNT:log or LOW:HIGH:COUNT:linear"
-        except ValueError as error:
-            reason = f"LOW:HIGH:COUNT with numbers LOW < HIGH and COUNT at least 2 ({error})"
-        raise bad(name, text, reason)
+            low, high, count, scale = (text if text.count(":") == 3 else text + ":log").split(":")
+            make = {"log": log_axis, "linear": linear_axis}[scale]
+            return make(float(low), float(high), int(count))
+        except (ValueError, KeyError) as error:
+            allowed = "LOW:HIGH:COUNT with numbers LOW < HIGH and COUNT at least 2, and then "
+            raise bad(name, text, f"{allowed}:log or :linear if you like ({error})") from error
     values = _literal(text)
-    if isinstance(values, tuple):
-        return [float(value) for value in values]
-    return values
+    listed = values if isinstance(values, tuple) else (values,)
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in listed)
+    if not numeric and (name in NUMBERS or isinstance(values, tuple)):
+        raise bad(name, text, "a number, V1,V2,... or LOW:HIGH:COUNT")
+    return list(listed) if isinstance(values, tuple) else values
 
 
 def _literal(text: str) -> Any:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-Either = Array | np.ndarray
+from ._types import AnyArray
 
 
 class Envelope(NamedTuple):
@@ -22,10 +22,10 @@ class Envelope(NamedTuple):
       was zero, +inf where one was not finite, nan where one was negative.
     """
 
-    loss_min: Float[Either, "*cells window"]
-    loss_max: Float[Either, "*cells window"]
-    loss_mean: Float[Either, "*cells window"]
-    log10_loss_mean: Float[Either, "*cells window"]
+    loss_min: Float[AnyArray, "*cells window"]
+    loss_max: Float[AnyArray, "*cells window"]
+    loss_mean: Float[AnyArray, "*cells window"]
+    log10_loss_mean: Float[AnyArray, "*cells window"]
 
 
 class Running(NamedTuple):

@@ -53,7 +53,7 @@ def explicit_axis(name: str, values: Sequence[float] | np.ndarray) -> Axis:
     if len(set(array.tolist())) != len(array):
         raise bad(name, values, "a list without repeated numbers")
     if name == "seed":
-        for value in array:
+        for value in array.tolist():
             whole(name, value, least=0)
     wide = array.min() > 0 and array.max() >= 10 * array.min()
     return Axis(tuple(array.tolist()), "log" if wide else "linear")

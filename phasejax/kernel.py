@@ -9,10 +9,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree
 
+from ._types import AnyArray
 from .envelope import Envelope
 
 CELLS, SHARED = PartitionSpec("cells"), PartitionSpec()
@@ -33,7 +33,7 @@ def advance(
     loss: Any,
     hyper: Hyper,
     state: PyTree,
-    lengths: Int[np.ndarray, " windows"],
+    lengths: Int[AnyArray, " windows"],
 ) -> tuple[PyTree, Envelope]:
     """Advance every cell by windows of `lengths` steps; envelopes are `[cells, windows]`."""
     arrays, functions = eqx.partition(loss, eqx.is_array)

@@ -5,6 +5,7 @@ is either there with all its variables or not there; a sweep that was cut off go
 """
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ class Store:
                 dimension_names=axes,
                 attributes=attributes,
             )
+        self._consolidate()
 
     def write(self, tile: Tile, envelope: Envelope, labels: Mapping[str, np.ndarray]) -> None:
         """Write one finished tile: arrays of the tile's shape, `loss_max` last of all."""
@@ -105,9 +107,15 @@ class Store:
         for name in label_attributes():
             _array(group, name)[:] = dataset[name].values
 
-    def set_attribute(self, name: str, value: Any) -> None:
-        """Write one attribute of the group."""
-        zarr.open_group(self._storage, mode="r+").attrs[name] = value
+    def close(self, failures: list[str]) -> None:
+        """Note which tiles failed, and gather all metadata, as xarray likes it."""
+        zarr.open_group(self._storage, mode="r+").attrs["failures"] = failures
+        self._consolidate()
+
+    def _consolidate(self) -> None:
+        with warnings.catch_warnings():  # Zarr's remark that not all its languages know this
+            warnings.filterwarnings("ignore", message="Consolidated metadata")
+            zarr.consolidate_metadata(self._storage)
 
     def open(self) -> xr.Dataset:
         """Open the results; from disk, values are read when they are used."""

@@ -173,7 +173,8 @@ class Run:
     def batch(self) -> int:
         """Cells that run at once, on all devices together."""
         size = sum(leaf.size for leaf in jax.tree.leaves(self.starts[self.seeds[0]]))
-        return self.mesh.size * (self.cells_per_device or _cells_per_device(size))
+        needed = -(-self.grid.size // self.mesh.size)
+        return self.mesh.size * (self.cells_per_device or min(_cells_per_device(size), needed))
 
     @cached_property
     def tile_shape(self) -> tuple[int, ...]:
@@ -270,7 +271,7 @@ def _run_tiles(run: Run, results: Store) -> None:
                 _run_tile(run, results, tile, progress)
             except (RuntimeError, MemoryError, OSError) as error:
                 failures.append(f"{_where(run.grid, tile)}: {error}")
-    results.set_attribute("failures", failures)
+    results.close(failures)
     if failures:
         warnings.warn(
             f"{len(failures)} of {len(tiles)} tiles failed and are unlabelled; the first: "

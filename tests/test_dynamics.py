@@ -29,15 +29,18 @@ def trajectory(optimizer, problem, steps, params=None):
             updates, state = optimizer.update(jax.grad(problem.loss)(params), state, params)
             return optax.apply_updates(params, updates), state
 
-        run = jax.jit(lambda params: jax.lax.fori_loop(0, steps, step, (params, optimizer.init(params))))
-        return np.asarray(jax.flatten_util.ravel_pytree(run(params)[0])[0])
+        @jax.jit
+        def run(params):
+            return jax.lax.fori_loop(0, steps, step, (params, optimizer.init(params)))[0]
+
+        return np.asarray(jax.flatten_util.ravel_pytree(run(params))[0])
 
 
 # Regular cells, where rounding stays rounding over 1,000 steps. (In the spike regime and with
 # RMSprop's two-cycle on a network it doubles every few steps, and two correct programs part.)
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize(("eps", "eps_root"), [(1e-8, 0.0), (0.0, 1e-6), (1e-8, 1e-10)])
-@pytest.mark.parametrize(("a", "b"), [(1.0, 100.0), (10.0, 10.0), (100.0, 30.0)])
+@pytest.mark.parametrize(("a", "b"), [(1.0, 100.0), (10.0, 10.0), (30.0, 3.0)])
 def test_adam_is_optax_adam(problem, a, b, eps, eps_root):
     theirs = optax.adam(ETA, b1=1 - b * ETA, b2=1 - a * ETA, eps=eps, eps_root=eps_root)
     ours = pj.adam(a, b, ETA, eps, eps_root)

@@ -31,15 +31,19 @@ MINIMIZERS = [
 ]
 
 
-@pytest.mark.parametrize(("problem", "minimizer"), zip(TOYS, MINIMIZERS, strict=True))
+KNOWN = list(zip(TOYS, MINIMIZERS, strict=True))
+
+
+@pytest.mark.parametrize(("problem", "minimizer"), KNOWN)
 def test_known_minimum_is_attained_with_zero_gradient(problem, minimizer):
     with jax.enable_x64(True):
         value, gradient = jax.value_and_grad(problem.loss)(jax.tree.map(jnp.asarray, minimizer))
+        value = float(value)
     assert value == problem.minimum == 0.0
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(gradient))
 
 
-@pytest.mark.parametrize(("problem", "minimizer"), zip(TOYS, MINIMIZERS, strict=True))
+@pytest.mark.parametrize(("problem", "minimizer"), KNOWN)
 def test_known_hessian_is_that_of_the_loss(problem, minimizer):
     if problem.hessian is None:
         pytest.skip("not known")
@@ -54,9 +58,7 @@ def test_known_hessian_is_that_of_the_loss(problem, minimizer):
 @given(seed=st.integers(0, 2**31 - 1), scale=st.floats(1e-3, 1e3))
 def test_pl_inequality_holds_and_is_attained(problem, seed, scale):
     with jax.enable_x64(True):
-        params = jax.tree.map(
-            lambda x: scale * jnp.asarray(x), initial_params(problem, seed)
-        )
+        params = jax.tree.map(lambda x: scale * jnp.asarray(x), initial_params(problem, seed))
         value, gradient = jax.value_and_grad(problem.loss)(params)
         squares = sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(gradient))
     assert squares >= problem.pl_constant * float(value) * (1 - 1e-12)
@@ -66,7 +68,7 @@ def test_pl_constant_of_a_quadratic_is_the_largest_possible():
     problem = pj.problems.quadratic((3.0, 0.1))
     with jax.enable_x64(True):
         value, gradient = jax.value_and_grad(problem.loss)(jnp.array([0.0, 2.0]))
-    assert float(jnp.sum(gradient**2)) == pytest.approx(problem.pl_constant * float(value))
+        assert float(jnp.sum(gradient**2)) == pytest.approx(problem.pl_constant * float(value))
 
 
 def test_digits_are_the_scans_scikit_learn_ships():

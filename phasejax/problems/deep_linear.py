@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._check import bad, positive, whole
+from .._types import AnyArray
 from .problem import Problem
 
 
@@ -54,7 +55,7 @@ def _factors(
 
 
 def _deep_linear_loss(
-    target: Float[Array, "width width"], factors: list[Float[Array, "width width"]]
+    target: Float[AnyArray, "width width"], factors: list[Float[AnyArray, "width width"]]
 ) -> Float[Array, ""]:
     product = reduce(jnp.matmul, reversed(factors))
     return 0.5 * jnp.sum((product - target) ** 2)

@@ -10,18 +10,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._check import bad, choice, whole
+from .._types import AnyArray
 from .network import ACTIVATIONS, Layers, network, network_init
 from .problem import Problem
 
+Samples = Float[AnyArray, " samples"]
 
-def mse(outputs: Float[Array, " samples"], targets: Float[Array, " samples"]) -> Float[Array, ""]:
+
+def mse(outputs: Samples, targets: Samples) -> Float[Array, ""]:
     """Mean squared error."""
     return jnp.mean((outputs - targets) ** 2)
 
 
-def logistic(
-    outputs: Float[Array, " samples"], targets: Float[Array, " samples"]
-) -> Float[Array, ""]:
+def logistic(outputs: Samples, targets: Samples) -> Float[Array, ""]:
     """Mean logistic loss log(1 + exp(−target·output)) for targets ±1."""
     return jnp.mean(jax.nn.softplus(-targets * outputs))
 
@@ -96,7 +97,7 @@ def _network_loss(activation: str, loss: str) -> Callable:
     """One function object per (activation, loss), so that equal problems compile once."""
 
     def network_loss(
-        images: Float[Array, "samples 64"], targets: Float[Array, " samples"], layers: Layers
+        images: Float[AnyArray, "samples 64"], targets: Float[AnyArray, " samples"], layers: Layers
     ) -> Float[Array, ""]:
         return LOSSES[loss](network(layers, activation, images), targets)
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
-Layers = list[tuple[Float[Array, "inputs outputs"], Float[Array, " outputs"]]]
+from .._types import AnyArray
+
+Layers = list[tuple[Float[AnyArray, "_ _"], Float[AnyArray, " _"]]]
 
 ACTIVATIONS: dict[str, Callable] = {
     "relu": jax.nn.relu,
@@ -33,8 +35,8 @@ def network_init(key: PRNGKeyArray, widths: Sequence[int], activation: str) -> L
 
 
 def network(
-    layers: Layers, activation: str, x: Float[Array, "samples inputs"]
-) -> Float[Array, " samples"]:
+    layers: Layers, activation: str, x: Float[AnyArray, "samples inputs"]
+) -> Float[AnyArray, " samples"]:
     """Apply a network with one output: affine maps with `activation` in between."""
     for weights, bias in layers[:-1]:
         x = ACTIVATIONS[activation](x @ weights + bias)

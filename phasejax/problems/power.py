@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._check import bad
+from .._types import AnyArray
 from .problem import Problem
 from .start import Start
 
@@ -41,7 +42,7 @@ def power(k: float = 4, start: Sequence[float] | None = (1.0,)) -> Problem:
 def _power_loss(k: float) -> Callable:
     even = k % 2 == 0
 
-    def power_loss(x: Float[Array, "1"]) -> Float[Array, ""]:
+    def power_loss(x: Float[AnyArray, "1"]) -> Float[Array, ""]:
         return (x[0] if even else jnp.abs(x[0])) ** k / k
 
     return power_loss

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._check import bad
+from .._types import AnyArray
 from .problem import Problem
 from .start import Start
 
@@ -43,6 +44,6 @@ def quadratic(
 
 
 def _quadratic_loss(
-    eigenvalues: Float[Array, " size"], x: Float[Array, " size"]
+    eigenvalues: Float[AnyArray, " size"], x: Float[AnyArray, " size"]
 ) -> Float[Array, ""]:
     return 0.5 * jnp.sum(eigenvalues * x**2)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._check import positive, whole
+from .._types import AnyArray
 from .problem import Problem
 from .start import Start
 
@@ -35,7 +36,7 @@ def rosenbrock(
             [-4 * steepness, 2 * steepness],
         ]
     return Problem(
-        loss=jax.tree_util.Partial(_rosenbrock_loss, np.float64(steepness)),
+        loss=jax.tree_util.Partial(_rosenbrock_loss, np.array(steepness, np.float64)),
         init=init,
         name="rosenbrock",
         config={"steepness": steepness, "dimension": dimension, "start": init.start},
@@ -44,5 +45,7 @@ def rosenbrock(
     )
 
 
-def _rosenbrock_loss(steepness: Float[Array, ""], x: Float[Array, " size"]) -> Float[Array, ""]:
+def _rosenbrock_loss(
+    steepness: Float[AnyArray, ""], x: Float[AnyArray, " size"]
+) -> Float[Array, ""]:
     return jnp.sum(steepness * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from .._check import bad
 from ..envelope import Envelope, of_curve
@@ -33,7 +34,7 @@ class Regime:
         return self.label
 
 
-def classify_curve(loss: Float[np.ndarray, " steps"]) -> Regime:
+def classify_curve(loss: ArrayLike) -> Regime:
     """Say in which regime a training run is, from its loss curve alone.
 
     **Arguments:**
@@ -51,12 +52,13 @@ def classify_curve(loss: Float[np.ndarray, " steps"]) -> Regime:
     if np.any(loss < 0):
         raise bad("loss.min()", float(np.nanmin(loss)), "non-negative; subtract the minimum")
     eps = float(np.finfo(loss.dtype).eps)
-    envelope = of_curve(loss.astype(np.float64), min(CURVE_WINDOWS, len(loss) // 4))
-    initial = np.asarray(loss[0] if np.isfinite(loss[0]) else np.finfo(np.float64).max)
-    found = features(envelope, initial, eps)
+    curve = of_curve(loss.astype(np.float64), min(CURVE_WINDOWS, len(loss) // 4))
+    one_cell = Envelope(*(np.asarray(field)[None] for field in curve))
+    initial = loss[:1] if np.isfinite(loss[0]) else np.full(1, np.finfo(np.float64).max)
+    found = features(one_cell, initial, eps)
     label, margin = classify_features(found)
-    numbers = {name: float(value) for name, value in found._asdict().items()}
-    return Regime(NAMES[int(label)], float(margin), numbers)
+    numbers = {name: float(value[0]) for name, value in found._asdict().items()}
+    return Regime(NAMES[label[0]], float(margin[0]), numbers)
 
 
 def classify_envelope(

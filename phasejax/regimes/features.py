@@ -29,7 +29,7 @@ class Features(NamedTuple):
     rise: Cells
     overshoot: Cells
     climb: Cells
-    excess: Cells
+    end_level: Cells
     end_excess: Cells
     last_finite_excess: Cells
     span: Cells
@@ -42,10 +42,10 @@ DESCRIPTIONS = {
     "late_trend": "change of the level over the late part",
     "intermittency": "log10 of the late maximum over the late level",
     "recovery": "fall of the level after the late maximum",
-    "rise": "late level over the best level reached",
+    "rise": "level at the end over the best level reached",
     "overshoot": "log10 of the maximum of the whole run over the initial loss",
     "climb": "least rise from one quarter of the late part to the next",
-    "excess": "late level over log10 of the initial loss",
+    "end_level": "level at the end",
     "end_excess": "level at the end over log10 of the initial loss",
     "last_finite_excess": "last finite level over log10 of the initial loss",
     "span": "log10 of the late maximum over the late minimum",
@@ -64,12 +64,12 @@ def features(envelope: Envelope, initial_loss: Cells, eps: float) -> Features:
       the late part, deaf to spikes. Negative is falling.
     - `intermittency`: the smaller of max P_w − `late_level` and max over w of
       P_w − min L_v for v ≤ w, so that a steep descent is no excursion.
-    - `recovery`: max P_w − median of L_w in the last eighth; +400 if the maximum lies in that
+    - `recovery`: max P_w − `end_level`; +400 if the maximum lies in that
       last eighth, for then nobody knows yet.
-    - `rise`: `late_level` − the 2 % quantile of L_w over the whole run.
+    - `rise`: `end_level` − the 2 % quantile of L_w over the whole run.
     - `overshoot`: max P_w over the whole run − log10 f0.
     - `climb`: the least difference of the medians of L_w in successive quarters.
-    - `excess`: `late_level` − log10 f0. `end_excess`: median of L_w in the last eighth − log10 f0.
+    - `end_level`: median of L_w in the last eighth. `end_excess`: `end_level` − log10 f0.
     - `last_finite_excess`: L_w of the last window of the run without a non-finite loss − log10 f0.
     - `span`: log10 of the largest over the smallest loss.
     - `floor`: max P_w − log10(f0 eps²), where a squared error of one rounding lies.
@@ -96,10 +96,10 @@ def features(envelope: Envelope, initial_loss: Cells, eps: float) -> Features:
         late_trend=1.5 * (thirds[-1] - thirds[0]),
         intermittency=np.minimum(late_peak - late_level, excursion),
         recovery=np.where(peak_is_recent, LIMIT, late_peak - end_level),
-        rise=late_level - np.quantile(level, 0.02, axis=-1),
+        rise=end_level - np.quantile(level, 0.02, axis=-1),
         overshoot=peak.max(-1) - start,
         climb=np.diff(quarters, axis=0).min(0),
-        excess=late_level - start,
+        end_level=end_level,
         end_excess=end_level - start,
         last_finite_excess=_last_finite(envelope) - start,
         span=late_peak - bottom[..., half:].min(-1),

@@ -23,13 +23,15 @@ ESCAPE = 0.5
 OVERSHOOT = 1.0
 """... or has been this far above the initial loss ..."""
 NEAR_START = 0.5
-"""... and stays above the initial loss, or at most this far below (a bounded network saturates)."""
+"""... and ends above the initial loss, or at most this far below (a bounded network saturates)."""
 CLIMB = 0.3
 """A loss climbs without return if each quarter of the late part rises by this much ..."""
 CLIMB_NEAR_START = 2.0
 """... and it ends at most this far under the initial loss."""
 UNDERFLOW = 150.0
 """A loss this far down squares to zero: non-finite numbers after it are an underflow's 0/0."""
+LOWEST = -307.0
+"""Losses down here are zero, or about to be: the smallest normal number is 2e-308."""
 FLOOR = 3.0
 """A loss that stays within this distance of (initial loss)·eps² is at the rounding floor."""
 TREND = 0.3
@@ -69,7 +71,7 @@ def _underflowed(f: Features) -> Cells:
 
 def _at_zero(f: Features) -> Cells:
     """The loss is exactly zero, or so low that it counts as zero, at the end."""
-    return _exactly(f.end_excess <= -LIMIT / 2)
+    return _exactly(f.end_level <= LOWEST)
 
 
 def _at_rounding_floor(f: Features) -> Cells:
@@ -87,7 +89,7 @@ def _non_finite(f: Features) -> Cells:
 
 def _escaped(f: Features) -> Cells:
     left = _any_of(f.rise - ESCAPE, f.overshoot - OVERSHOOT)
-    return _all_of(f.excess + NEAR_START, left)
+    return _all_of(f.end_excess + NEAR_START, left)
 
 
 def _climbing(f: Features) -> Cells:

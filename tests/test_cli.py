@@ -1,0 +1,197 @@
+"""The command line, end to end, in processes of its own."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import phasejax as pj
+from phasejax import cli
+
+
+def phasejax(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "phasejax", *arguments], capture_output=True, text=True, cwd=cwd
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with one small sweep on real data in it."""
+    path = tmp_path_factory.mktemp("cli")
+    done = phasejax(
+        *"sweep --problem digits --problem-arg samples=16 --problem-arg hidden=4,4".split(),
+        *"--optimizer adam --a 0.3:300:4 --b 0.3:300:3 --steps 512 --learning-rate 1e-3".split(),
+        *"--eps 1e-8 --seed 0 --dtype float64 --store out/s.zarr".split(),
+        cwd=path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no progress bar in a pipe
+    assert "12 cells:" in done.stdout
+    return path
+
+
+def test_sweep_writes_what_was_asked_for(folder):
+    dataset = xr.open_zarr(folder / "out/s.zarr")
+    np.testing.assert_allclose(dataset.a, np.geomspace(0.3, 300, 4))
+    assert dataset.sizes == {"a": 4, "b": 3, "window": 256}
+    assert dataset.attrs["problem_arguments"]["hidden"] == [4, 4]
+    assert dataset.attrs["steps"] == 512
+    assert dataset.attrs["fixed"]["learning_rate"] == 1e-3
+
+
+def test_info_counts_every_cell(folder):
+    answer = json.loads(phasejax("info", "out/s.zarr", "--json", cwd=folder).stdout)
+    assert sum(answer["regimes"].values()) == 12
+    assert set(answer["regimes"]) == {
+        "spike",
+        "oscillation",
+        "divergence",
+        "converged",
+        "descending",
+    }
+    text = " ".join(phasejax("info", "out/s.zarr", cwd=folder).stdout.split())
+    for name, count in answer["regimes"].items():
+        assert f"{name} {count} " in text
+    assert "digits" in text
+    assert "learning_rate" in text
+
+
+def test_info_describes_the_nearest_cell(folder):
+    cell = json.loads(
+        phasejax("info", "out/s.zarr", "--json", "--at", "a=2,b=100", cwd=folder).stdout
+    )
+    assert cell["a"] == pytest.approx(3)
+    assert cell["b"] == pytest.approx(300)
+    dataset = pj.open_dataset(folder / "out/s.zarr").sel(a=3, b=300, method="nearest")
+    assert cell["late_level"] == float(dataset.late_level)
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_plot_writes_a_figure(folder, suffix):
+    done = phasejax("plot", "out/s.zarr", "--output", f"figure.{suffix}", "--late-loss", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    start = (folder / f"figure.{suffix}").read_bytes()[:200]
+    assert {"png": b"PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix] in start
+
+
+def test_view_writes_a_page_that_needs_nothing_else(folder):
+    done = phasejax("view", "out/s.zarr", "--no-browser", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    page = (folder / "out/phase_diagram.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "12 cells" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_classify_relabels_a_store(folder):
+    before = pj.open_dataset(folder / "out/s.zarr").regime.values
+    done = phasejax("classify", "out/s.zarr", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(pj.open_dataset(folder / "out/s.zarr").regime, before)
+
+
+def test_classify_labels_curves_from_a_file(tmp_path, capsys):
+    steps = np.arange(2000)
+    curves = np.stack([10.0 ** (-steps / 100), 1e-3 * 10.0 ** (steps / 200)], axis=1)
+    np.savetxt(tmp_path / "log.csv", curves, delimiter=",", header="good,bad", comments="")
+    np.save(tmp_path / "log.npy", curves[:, 1])
+    assert cli.main(["classify", str(tmp_path / "log.csv")]) == 0
+    assert cli.main(["classify", str(tmp_path / "log.npy")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("good: descending")
+    assert lines[1].startswith("bad: divergence")
+    assert lines[2].startswith("run 0: divergence")
+
+
+def test_classify_refuses_to_unpickle(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.array([{}]), allow_pickle=True)
+    assert cli.main(["classify", str(tmp_path / "x.npy")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_resume_and_overwrite(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    command = [
+        "sweep",
+        "--problem",
+        "quadratic",
+        "--a",
+        "1:9:2",
+        "--b",
+        "1,2",
+        "--steps",
+        "256",
+        "--store",
+        "q.zarr",
+    ]
+    assert cli.main(command) == 0
+    assert cli.main(command) == 2
+    assert "--store = 'q.zarr': must be a new path" in capsys.readouterr().err
+    assert cli.main([*command, "--resume"]) == 0
+    assert cli.main([*command, "--overwrite"]) == 0
+    assert cli.main([*command, "--resume", "--eps", "1e-6"]) == 2
+    assert "fixed differs" in capsys.readouterr().err
+
+
+def test_other_optimizers_and_own_files_are_reachable(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "import jax.numpy as jnp, optax, phasejax as pj\n"
+        "def bowl(depth=1.0):\n"
+        "    return pj.Problem(lambda x: depth * jnp.sum(x**2), lambda key: jnp.ones(2), 'bowl')\n"
+        "def plain(rate, momentum=0.0):\n"
+        "    return optax.sgd(rate, momentum)\n"
+    )
+    command = (
+        "sweep --problem mine.py:bowl --problem-arg depth=0.5 --optimizer mine.py:plain "
+        "--axis rate=0.1:1.9:3:linear --axis momentum=0,0.5 --steps 256 --store mine.zarr"
+    )
+    assert cli.main(command.split()) == 0
+    command = (
+        "sweep --problem quadratic --optimizer adamw --axis b1=0:0.9:3:linear "
+        "--axis weight_decay=0,0.1 --learning-rate 0.01 --steps 256 --seed 0,1 --store w.zarr"
+    )
+    assert cli.main(command.split()) == 0
+    assert pj.open_dataset("w.zarr").regime.dims == ("seed", "b1", "weight_decay")
+    assert cli.main(["plot", "w.zarr", "--at", "seed=1", "--x", "weight_decay"]) == 0
+    assert cli.main(["plot", "w.zarr"]) == 2
+    capsys.readouterr()
+
+
+def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys):
+    def failing(*_):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(importlib.import_module("phasejax.sweep"), "_run_tile", failing)
+    monkeypatch.chdir(tmp_path)
+    assert (
+        cli.main(["sweep", "--problem", "quadratic", "--a", "1:2:2", "--b", "1", "--steps", "256"])
+        == 1
+    )
+    assert "no memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["sweep", "classify", "plot", "view", "info"])
+def test_help_tells_a_newcomer(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    assert "Usage: phasejax" in capsys.readouterr().out
+
+
+def test_progress_shows_on_a_terminal(tmp_path):
+    script = (
+        "import pty, os, sys\n"
+        "command = f'stty cols 120; {sys.executable} -m phasejax sweep --problem quadratic '\n"
+        "command += '--a 1:9:2 --b 1 --steps 256 --store s'\n"
+        "sys.exit(os.waitstatus_to_exitcode(pty.spawn(['sh', '-c', command])))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0
+    assert "cell-step/s" in done.stdout
+    assert "2 cells x 256 steps: 100%" in done.stdout

@@ -1,0 +1,123 @@
+"""The rule on curves whose regime is known because they were made that way."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import phasejax as pj
+from phasejax.envelope import Envelope, of_curve
+from phasejax.regimes import NAMES, classify_envelope
+
+STEPS = 20_000
+T = np.arange(STEPS)
+DESCENT = 10.0 ** (-8 * np.minimum(T / 3000, 1))
+
+
+def spikes(level=1e-8, period=1500, height=5.0):
+    """From `level`, a spike of `height` decades every `period` steps, falling in 150 steps."""
+    return level * 10 ** (height * np.exp(-(T % period) / 50))
+
+
+CURVES = {
+    "squared sinusoid": (DESCENT * np.cos(T / 7) ** 2, "oscillation"),
+    "flat with noise": (
+        DESCENT * np.exp(np.random.default_rng(0).normal(size=STEPS)),
+        "oscillation",
+    ),
+    "oscillation through exact zeros": (
+        DESCENT * np.cos(T / 7) ** 2 * (T % 22 != 11),
+        "oscillation",
+    ),
+    "spikes": (np.maximum(DESCENT, spikes()), "spike"),
+    "spikes over the initial loss": (np.maximum(DESCENT, spikes(height=9.0)), "spike"),
+    "low spikes are oscillation": (np.maximum(DESCENT, spikes(height=1.5)), "oscillation"),
+    "exponential growth": (1e-3 * 10 ** (T / 2000), "divergence"),
+    "left and stays at its start": (np.where(T < 9000, DESCENT, 0.8), "divergence"),
+    "left and stays above": (np.where(T < 9000, DESCENT, 30 + np.sin(T)), "divergence"),
+    "inf": (np.where(T < 5000, 1.0 + T, np.inf), "divergence"),
+    "nan": (np.where(T < 15_000, 1.0 + T, np.nan), "divergence"),
+    "inf at once": (np.full(STEPS, np.inf), "divergence"),
+    "zero": (np.where(T < 5000, 10.0 ** (-T / 20), 0.0), "converged"),
+    "nan after underflow": (np.where(T < 6000, 10.0 ** (-T / 19), np.nan), "converged"),
+    "rounding floor": (np.maximum(10.0 ** (-T / 200), 1e-31 * (1 + T % 3)), "converged"),
+    "zero gradient from the start": (np.full(STEPS, 0.7), "converged"),
+    "power law": (1 / (1 + T) ** 2, "descending"),
+    "exponential decay": (10.0 ** (-T / 1000), "descending"),
+    "steep decay": (10.0 ** (-T / 80), "descending"),
+    "decay with oscillation": (10.0 ** (-T / 3000) * (0.1 + np.sin(T / 7) ** 2), "descending"),
+    "a bump on the way down": (10.0 ** (-T / 2000) * (1 + 3 * (T % 3000 < 9)), "descending"),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_regime_of_a_made_up_curve(name):
+    loss, expected = CURVES[name]
+    regime = pj.classify_curve(loss)
+    assert str(regime) == regime.label == expected, dict(regime.features)
+    assert regime.margin >= 0
+
+
+@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("scale", [1e-5, 1e5])
+def test_units_of_the_loss_do_not_matter(name, scale):
+    loss, expected = CURVES[name]
+    if name in ("steep decay", "nan after underflow", "zero"):
+        pytest.skip("goes down to the smallest floating-point numbers")
+    assert str(pj.classify_curve(loss * scale)) == expected
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_curve_and_envelope_are_labelled_alike(name):
+    loss, expected = CURVES[name]
+    envelope = Envelope(*(np.stack([x, x]) for x in of_curve(loss, 256)))
+    first = loss[0] if np.isfinite(loss[0]) else np.finfo(float).max
+    labels = classify_envelope(envelope, np.full(2, first), float(np.finfo(float).eps))
+    assert [NAMES[code] for code in labels["regime"]] == [expected, expected]
+
+
+def test_margin_is_the_distance_to_the_nearest_border():
+    # Only intermittency is near a border: a peak of 2.5 decades over a flat level.
+    loss = np.where(T % 500 == 0, 10**2.5, 1.0) * 1e-8
+    loss[0] = 1.0
+    regime = pj.classify_curve(loss)
+    assert str(regime) == "spike"
+    assert regime.margin == pytest.approx(regime.features["intermittency"] - 2)
+    assert regime.margin == pytest.approx(0.5, abs=0.01)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    level=st.floats(-12, -3),
+    height=st.floats(3, 9),
+    period=st.integers(400, 4000),
+    phase=st.integers(0, 4000),
+)
+def test_spikes_of_any_height_and_period_are_spikes(level, height, period, phase):
+    loss = 10.0**level * 10 ** (height * np.exp(-((T + phase) % period) / 20))
+    assert str(pj.classify_curve(np.r_[1.0, loss])) == "spike"
+
+
+def test_integer_losses_and_float32_are_fine():
+    assert str(pj.classify_curve(np.full(100, 3))) == "converged"
+    single = (DESCENT * np.cos(T / 7) ** 2).astype(np.float32)
+    assert str(pj.classify_curve(single)) == "oscillation"
+
+
+def test_rounding_floor_is_that_of_the_dtype():
+    loss = np.maximum(10.0 ** (-T / 200), 1e-13 * (1 + T % 3))
+    assert str(pj.classify_curve(loss.astype(np.float32))) == "converged"
+    assert str(pj.classify_curve(loss)) == "oscillation"
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (np.ones((100, 2)), r"loss.shape = \(100, 2\)"),
+        (np.ones(10), "at least 64 steps"),
+        (-np.ones(100), r"loss.min\(\) = -1.0: must be non-negative"),
+    ],
+)
+def test_bad_curves_are_refused(loss, message):
+    with pytest.raises(ValueError, match=message):
+        pj.classify_curve(loss)

@@ -1,0 +1,271 @@
+"""Whole sweeps: right, repeatable, compiled once, and safe to cut off."""
+
+import functools
+import importlib
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import xarray as xr
+
+import phasejax as pj
+from phasejax import kernel
+from phasejax.envelope import of_curve
+from phasejax.problems.problem import initial_params
+from phasejax.regimes import NAMES
+
+sweep_module = importlib.import_module("phasejax.sweep")
+
+
+def losses_one_by_one(problem, optimizer, steps, seed=0):
+    """A plain Python loop over optax: no scan, no vmap, no windows."""
+    with jax.enable_x64(True):
+        params = jax.tree.map(jnp.asarray, initial_params(problem, seed))
+        state = optimizer.init(params)
+
+        @jax.jit
+        def step(params, state):
+            loss, grad = jax.value_and_grad(problem.loss)(params)
+            updates, state = optimizer.update(grad, state, params)
+            return optax.apply_updates(params, updates), state, loss
+
+        losses = []
+        for _ in range(steps):
+            params, state, loss = step(params, state)
+            losses.append(float(loss))
+        return np.array(losses)
+
+
+def assert_same(one, two):
+    for name in one.data_vars:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_every_cell_is_the_run_one_would_write_by_hand(small):
+    small["steps"] = 700  # no multiple of the windows
+    dataset = pj.sweep(**small)
+    for a in (1.0, 100.0):
+        for b in (1.0, 100.0):
+            optimizer = optax.adam(1e-3, b1=1 - b / 1e3, b2=1 - a / 1e3)
+            loss = losses_one_by_one(small["problem"], optimizer, 700)
+            expected = of_curve(loss, small["windows"])
+            cell = dataset.sel(a=a, b=b, method="nearest")
+            for name, values in expected._asdict().items():
+                np.testing.assert_allclose(cell[name], values, rtol=1e-7, atol=1e-9, err_msg=name)
+            assert NAMES[int(cell.regime)] == str(pj.classify_curve(loss))
+
+
+def test_seed_is_an_axis(small):
+    small["grid"] = pj.Grid(seed=[3, 5], a=[1.0, 10.0], b=10.0)
+    dataset = pj.sweep(**small)
+    assert dataset.loss_min.dims == ("seed", "a", "window")
+    for seed in (3, 5):
+        loss = losses_one_by_one(small["problem"], pj.adam(10.0, 10.0), small["steps"], seed)
+        assert float(dataset.initial_loss.sel(seed=seed)) == pytest.approx(loss[0], rel=1e-14)
+        np.testing.assert_allclose(
+            dataset.loss_mean.sel(seed=seed, a=10.0), of_curve(loss, 64).loss_mean, rtol=1e-7
+        )
+
+
+def test_any_optax_optimizer_sweeps_its_own_arguments(small):
+    small["dynamics"] = optax.adamw
+    small["grid"] = pj.Grid(
+        b1=pj.linear_axis(0.0, 0.9, 3), weight_decay=[0.0, 0.1], learning_rate=0.01, nesterov=True
+    )
+    dataset = pj.sweep(**small)
+    optimizer = optax.adamw(0.01, b1=0.9, weight_decay=0.1, nesterov=True)
+    loss = losses_one_by_one(small["problem"], optimizer, small["steps"])
+    np.testing.assert_allclose(
+        dataset.loss_mean.sel(b1=0.9, weight_decay=0.1), of_curve(loss, 64).loss_mean, rtol=1e-7
+    )
+    assert dataset.attrs["fixed"]["nesterov"] is True
+    assert dataset.attrs["fixed"]["b2"] == 0.999  # optax's default, recorded
+
+
+def test_partial_and_optimizers_that_want_the_value_work(small):
+    small["dynamics"] = functools.partial(optax.polyak_sgd, scaling=1.0)
+    small["grid"] = pj.Grid(max_learning_rate=[0.5, 1.0])
+    assert np.all(pj.sweep(**small)["late_level"] < -10)
+
+
+def test_own_problem_is_two_functions(small):
+    small["problem"] = pj.Problem(
+        loss=lambda params: jnp.sum((params["w"] - 1) ** 4) + params["c"] ** 2,
+        init=lambda key: {"w": jax.random.normal(key, (3,)), "c": jnp.ones(())},
+    )
+    assert (pj.sweep(**small).regime >= 0).all()
+
+
+def test_a_repeat_is_bit_identical(small):
+    small["problem"] = pj.problems.digits(samples=16, hidden=(4,))
+    assert_same(pj.sweep(**small), pj.sweep(**small))
+
+
+def test_another_grid_and_other_data_of_the_same_shape_compile_nothing(small):
+    small["grid"] = pj.Grid(a=[1.0, 2.0, 3.0], b=[1.0, 2.0, 3.0, 4.0], learning_rate=1e-3)
+    pj.sweep(**small)
+    traced = []
+    listener = lambda name, *_, **__: traced.append(name)  # noqa: E731
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        small["grid"] = pj.Grid(a=[2.0, 5.0, 7.0], b=[1.5, 2.5, 3.5, 4.5], learning_rate=5e-3)
+        small["problem"] = pj.problems.quadratic((7.0, 0.3))
+        small["steps"] = 900
+        pj.sweep(**small)
+        same_shape = [name for name in traced if "backend_compile" in name]
+        small["windows"] = 72  # the listener does hear a compilation
+        pj.sweep(**small)
+        other_shape = [name for name in traced if "backend_compile" in name]
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
+    assert same_shape == []
+    assert other_shape
+
+
+def test_one_program_runs_a_whole_sweep(small):
+    """Eleven tiles, the last of them smaller, call one compiled program."""
+    before = kernel.advance._cached._cache_size()
+    small["problem"] = pj.problems.quadratic((1.0, 2.0, 3.0))
+    small["grid"] = pj.Grid(a=np.arange(1.0, 12.0), b=[1.0, 2.0, 3.0])
+    pj.sweep(**small, cells_per_device=2)
+    assert kernel.advance._cached._cache_size() == before + 1
+
+
+def test_results_carry_their_configuration(small, tmp_path):
+    pj.sweep(**small, store=tmp_path / "s")
+    dataset = xr.open_zarr(tmp_path / "s")
+    assert dataset.loss_min.dims == dataset.log10_loss_mean.dims == ("a", "b", "window")
+    assert dataset.regime.dims == ("a", "b")
+    assert np.issubdtype(dataset.regime.dtype, np.integer)
+    assert list(dataset.regime.attrs["flag_values"]) == [0, 1, 2, 3, 4]
+    assert dataset.regime.attrs["flag_meanings"].split() == list(NAMES)
+    for name in ("problem", "optimizer", "steps", "windows", "dtype", "device", "batch", "seeds"):
+        assert name in dataset.attrs
+    assert dataset.attrs["fixed"] == {"learning_rate": 1e-3, "eps": 1e-8, "eps_root": 0.0}
+    assert dataset.attrs["jax_version"] == jax.__version__
+    assert dataset.attrs["axes"]["a"]["values"] == pytest.approx([1, 10, 100])
+    assert (tmp_path / "s" / "zarr.json").exists()  # Zarr v3
+
+
+def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monkeypatch):
+    whole = pj.sweep(**small, cells_per_device=1)
+    run_tile, calls = sweep_module._run_tile, []
+
+    def interrupted(*arguments):
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        calls.append(arguments)
+        run_tile(*arguments)
+
+    monkeypatch.setattr(sweep_module, "_run_tile", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pj.sweep(**small, store=tmp_path / "s", cells_per_device=1)
+    partial = pj.open_dataset(tmp_path / "s")
+    assert 0 < int((partial.regime >= 0).sum()) < small["grid"].size
+    counted = []
+    monkeypatch.setattr(
+        sweep_module, "_run_tile", lambda *arguments: (counted.append(1), run_tile(*arguments))
+    )
+    resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, cells_per_device=1)
+    assert len(counted) == 3  # of six tiles
+    assert_same(resumed, whole)
+
+
+def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
+    whole = pj.sweep(**small, cells_per_device=1)
+    run_tile, calls = sweep_module._run_tile, []
+
+    def failing(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise RuntimeError("out of memory")
+        run_tile(*arguments)
+
+    monkeypatch.setattr(sweep_module, "_run_tile", failing)
+    with pytest.warns(RuntimeWarning, match="1 of 6 tiles failed .* out of memory"):
+        dataset = pj.sweep(**small, store=tmp_path / "s", cells_per_device=1)
+    lost = dataset.regime == -1
+    assert int(lost.sum()) == 2
+    np.testing.assert_array_equal(dataset.regime.where(~lost), whole.regime.where(~lost))
+    assert pj.regime_counts(dataset)["unlabelled"] == 2
+    assert "out of memory" in dataset.attrs["failures"][0]
+    monkeypatch.setattr(sweep_module, "_run_tile", run_tile)
+    assert_same(pj.sweep(**small, store=tmp_path / "s", resume=True, cells_per_device=1), whole)
+
+
+def test_resume_refuses_another_configuration(small, tmp_path):
+    pj.sweep(**small, store=tmp_path / "s")
+    small["steps"] = 700
+    with pytest.raises(ValueError, match="steps differs, 640 in the store and 700 now"):
+        pj.sweep(**small, store=tmp_path / "s", resume=True)
+
+
+def test_overwrite_replaces_a_store_and_nothing_else(small, tmp_path):
+    pj.sweep(**small, store=tmp_path / "s")
+    small["steps"] = 700
+    assert pj.sweep(**small, store=tmp_path / "s", overwrite=True).attrs["steps"] == 700
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"store = .*precious.*: must be a Zarr v3 group"):
+        pj.sweep(**small, store=tmp_path / "precious", overwrite=True)
+    assert (tmp_path / "precious" / "file").read_text() == "mine"
+
+
+def test_float32_warns_and_starts_at_the_same_point(small):
+    double = pj.sweep(**small)
+    with pytest.warns(UserWarning, match="rounding"):
+        single = pj.sweep(**small, dtype="float32")
+    assert single.loss_mean.dtype == np.float32
+    np.testing.assert_allclose(single.loss_max[..., 0], double.loss_max[..., 0], rtol=1e-5)
+
+
+def test_diverged_cells_do_not_disturb_their_neighbours(small):
+    small["dynamics"] = optax.sgd
+    small["grid"] = pj.Grid(learning_rate=[0.5, 1e3])
+    small["problem"] = pj.problems.power(4)
+    dataset = pj.sweep(**small)
+    assert [NAMES[code] for code in dataset.regime.values] == ["descending", "divergence"]
+
+
+def test_classify_repeats_the_labels_of_the_sweep(small):
+    dataset = pj.sweep(**small)
+    again = pj.classify(dataset.drop_vars(["regime", "margin"]))
+    for name in ("regime", "margin", "late_level"):
+        np.testing.assert_array_equal(again[name], dataset[name])
+
+
+def test_import_changes_no_state_of_jax():
+    script = (
+        "import jax; before = dict(jax.config.values)\n"
+        "import phasejax, jax.numpy as jnp\n"
+        "assert dict(jax.config.values) == before\n"
+        "assert jnp.ones(1).dtype == 'float32'\n"
+        "phasejax.sweep(phasejax.problems.quadratic(), phasejax.adam, "
+        "phasejax.Grid(a=[1., 2.], b=1.), steps=64, windows=8)\n"
+        "assert dict(jax.config.values) == before\n"
+        "assert jnp.ones(1).dtype == 'float32' and len(jax.devices()) == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_two_and_eight_devices_give_the_same_bits(tmp_path):
+    """A cell keeps its place in a batch of the same shape here, so it keeps its bits."""
+    script = (
+        "import phasejax as pj, sys\n"
+        "pj.sweep(pj.problems.digits(samples=16, hidden=(4,)), pj.adam, "
+        "pj.Grid(a=pj.log_axis(1, 300, 16), b=10.), "
+        "steps=640, windows=64, store=sys.argv[1], cells_per_device=4)\n"
+    )
+    for count in (2, 8):
+        environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+        path = str(tmp_path / str(count))
+        subprocess.run([sys.executable, "-c", script, path], check=True, env=environment)
+    two, eight = (pj.open_dataset(tmp_path / str(count)) for count in (2, 8))
+    assert eight.attrs["device"].startswith("8 x")
+    for name in ("loss_min", "loss_max", "loss_mean", "log10_loss_mean", "regime"):
+        np.testing.assert_array_equal(two[name], eight[name], err_msg=name)
