@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -33,6 +34,13 @@ SYMBOLS = {
     "b1": r"m-decay $\beta_1$",
     "b2": r"v-decay $\beta_2$",
     "weight_decay": "weight decay",
+}
+TITLE = {
+    "a": "a = {:g}",
+    "b": "b = {:g}",
+    "learning_rate": "η = {:g}",
+    "eps": "ε = {:g} outside the root",
+    "eps_root": "ε = {:g} inside the root",
 }
 PAPER_CELLS = ({"a": 1.0, "b": 100.0}, {"a": 10.0, "b": 10.0}, {"a": 100.0, "b": 1.0})
 """Ma, Wu and E (2021): the cells they show for spikes, small oscillations and divergence."""
@@ -129,60 +137,47 @@ def _draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y:
 def _decorate(
     panel: Axes, dataset: xr.Dataset, x: str, y: str, marks: Sequence[Mapping[str, float]]
 ) -> None:
-    for name, axis in ((x, panel.xaxis), (y, panel.yaxis)):
-        label = SYMBOLS.get(name, name.replace("_", " "))
-        if dataset[name].attrs.get("scale") == "log":
-            (panel.set_xscale if name == x else panel.set_yscale)("log")
-            decades = np.log10(float(dataset[name].max() / dataset[name].min()))
-            axis.set_major_locator(LogLocator(subs=(1, 3) if decades < 5 else (1,)))
-            axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_label_text(label)
+    _scale(panel, panel.xaxis, dataset[x])
+    _scale(panel, panel.yaxis, dataset[y])
     panel.set_xlim(*_edges(dataset, x)[[0, -1]])
     panel.set_ylim(*_edges(dataset, y)[[0, -1]])
     if {x, y} == {"a", "b"}:
-        ends = (
-            max(panel.get_xlim()[0], panel.get_ylim()[0]),
-            min(panel.get_xlim()[1], panel.get_ylim()[1]),
-        )
-        panel.plot(ends, ends, color="white", linewidth=2.4)
-        panel.plot(ends, ends, color="black", linewidth=1, linestyle="--")
-        panel.annotate(
-            "$a = b$",
-            (ends[1], ends[1]),
-            xytext=(-8, -14),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
-        )
-    for mark in marks:
-        if mark.keys() == {x, y} and _inside(panel, mark[x], mark[y]):
-            panel.plot(
-                mark[x],
-                mark[y],
-                "o",
-                markersize=7,
-                markerfacecolor="white",
-                markeredgecolor="black",
-            )
-            panel.annotate(
-                f"({mark['a']:g}, {mark['b']:g})" if {x, y} == {"a", "b"} else "",
-                (mark[x], mark[y]),
-                xytext=(0, 7),
-                textcoords="offset points",
-                ha="center",
-                bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
-                fontsize=9,
-            )
-
-
-def _inside(panel: Axes, x: float, y: float) -> bool:
+        _draw_diagonal(panel)
     (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
-    return left <= x <= right and bottom <= y <= top
+    for mark in marks:
+        if mark.keys() == {x, y} and left <= mark[x] <= right and bottom <= mark[y] <= top:
+            text = f"({', '.join(f'{value:g}' for value in mark.values())})"
+            panel.plot(mark[x], mark[y], "o", ms=7, mfc="white", mec="black")
+            _label(panel, text, (mark[x], mark[y]), offset=(0, 7), ha="center", fontsize=9)
 
 
-def _edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " count+1"]:
+def _scale(panel: Axes, axis: XAxis | YAxis, values: xr.DataArray) -> None:
+    """Label one axis; a logarithmic one gets ticks at 1, 3, 10, 30, ... in plain numbers."""
+    name = str(values.name)
+    axis.set_label_text(SYMBOLS.get(name, name.replace("_", " ")))
+    if values.attrs.get("scale") != "log":
+        return
+    (panel.set_xscale if isinstance(axis, XAxis) else panel.set_yscale)("log")
+    decades = np.log10(float(values.max() / values.min()))
+    axis.set_major_locator(LogLocator(subs=(1, 3) if decades < 5 else (1,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _draw_diagonal(panel: Axes) -> None:
+    low = max(panel.get_xlim()[0], panel.get_ylim()[0])
+    high = min(panel.get_xlim()[1], panel.get_ylim()[1])
+    panel.plot([low, high], [low, high], color="white", linewidth=2.4)
+    panel.plot([low, high], [low, high], color="black", linewidth=1, linestyle="--")
+    _label(panel, "$a = b$", (high, high), offset=(-8, -14), ha="right", va="top")
+
+
+def _label(panel: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **how) -> None:
+    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
+    panel.annotate(text, at, xytext=offset, textcoords="offset points", bbox=box, **how)
+
+
+def _edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " edges"]:
     """Borders between the cells of an axis: halfway, in the logarithm on a logarithmic axis."""
     values = dataset[axis].values.astype(float)
     logarithmic = dataset[axis].attrs.get("scale") == "log"
@@ -197,12 +192,10 @@ def _edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " count+1"]:
 
 def _title(dataset: xr.Dataset) -> str:
     attrs = dataset.attrs
-    symbols = {"learning_rate": "η", "eps": "ε", "eps_root": "ε in the root"}
     fixed = [
-        f"{symbols.get(name, name)} = {value:g}"
+        TITLE[name].format(value)
         for name, value in attrs["fixed"].items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and name in symbols
-        if not (name == "eps_root" and value == 0)
+        if name in TITLE and value is not None and not (name.startswith("eps") and value == 0)
     ]
     settings = ", ".join([*fixed, f"{attrs['steps']:,} steps", attrs["dtype"]])
     return f"{attrs['optimizer']} on {attrs['problem']}: {settings}"

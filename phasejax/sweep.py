@@ -1,6 +1,5 @@
 """The main job: run every cell of a grid, tile by tile, and store envelopes and regimes."""
 
-import contextlib
 import datetime
 import importlib.metadata
 import math
@@ -262,13 +261,13 @@ def _run_tiles(run: Run, results: Store) -> None:
     tiles = run.grid.tiles(run.tile_shape)
     todo = [tile for tile in tiles if not results.finished(tile)]
     failures: list[str] = []
-    with (
-        jax.enable_x64(run.dtype == "float64"),
-        _progress(run, len(tiles) - len(todo), len(tiles)) as progress,
-    ):
+    done = run.grid.size - sum(_size(tile) for tile in todo)
+    with jax.enable_x64(run.dtype == "float64"), _progress(run, done) as progress:
         for tile in todo:
             try:
                 _run_tile(run, results, tile, progress)
+                done += _size(tile)
+                progress.set_postfix_str(f"{done}/{run.grid.size} cells")
             except (RuntimeError, MemoryError, OSError) as error:
                 failures.append(f"{_where(run.grid, tile)}: {error}")
     results.close(failures)
@@ -328,19 +327,20 @@ def _envelope_parts(run: Run, cells: dict[str, np.ndarray]) -> Iterator[Envelope
         yield jax.device_get(envelope)
 
 
-@contextlib.contextmanager
-def _progress(run: Run, done: int, total: int) -> Iterator[tqdm]:
+def _progress(run: Run, cells_done: int) -> tqdm:
     """Cell-steps done, their rate and the time left, on standard error if it is a terminal."""
-    work = run.grid.size * run.steps
-    with tqdm(
-        total=work,
-        initial=int(work * done / total),
+    return tqdm(
+        total=run.grid.size * run.steps,
+        initial=cells_done * run.steps,
         unit="cell-step",
         unit_scale=True,
-        desc=f"{run.grid.size} cells x {run.steps} steps",
+        desc=f"{run.steps} steps",
         disable=None,
-    ) as bar:
-        yield bar
+    )
+
+
+def _size(tile: Tile) -> int:
+    return math.prod(side.stop - side.start for side in tile)
 
 
 def _cells_per_device(parameters: int) -> int:

@@ -185,8 +185,8 @@ def test_help_tells_a_newcomer(command, capsys):
 def test_progress_shows_on_a_terminal(tmp_path):
     script = (
         "import pty, os, sys\n"
-        "command = f'stty cols 120; {sys.executable} -m phasejax sweep --problem quadratic '\n"
-        "command += '--a 1:9:2 --b 1 --steps 256 --store s'\n"
+        "command = f'stty cols 99 rows 9; {sys.executable} -m phasejax sweep '\n"
+        "command += '--problem quadratic --a 1:9:2 --b 1 --steps 256 --store s'\n"
         "sys.exit(os.waitstatus_to_exitcode(pty.spawn(['sh', '-c', command])))\n"
     )
     done = subprocess.run(
@@ -194,4 +194,5 @@ def test_progress_shows_on_a_terminal(tmp_path):
     )
     assert done.returncode == 0
     assert "cell-step/s" in done.stdout
-    assert "2 cells x 256 steps: 100%" in done.stdout
+    assert "256 steps: 100%" in done.stdout
+    assert "2/2 cells" in done.stdout
