@@ -1,0 +1,57 @@
+"""The README's examples run, as they stand, on fewer steps."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import phasejax as pj
+from phasejax import cli
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith("phasejax")
+]
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_python_blocks_run(number, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    sweep = pj.sweep
+    monkeypatch.setattr(pj, "sweep", lambda *a, steps=0, **k: sweep(*a, **k, steps=64, windows=8))
+    rng = np.random.default_rng(0)
+    names = {
+        "pj": pj,
+        "X": rng.normal(size=(10, 4)),
+        "y": rng.normal(size=10),
+        "grid": pj.Grid(a=[1.0, 10.0], b=[1.0, 10.0]),
+        "problem": pj.problems.quadratic(),
+    }
+    exec(PYTHON[number], names)
+
+
+def test_commands_run(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.savetxt("training_log.csv", 10.0 ** -np.linspace(0, 5, 500)[:, None], delimiter=",")
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
+    assert len(COMMANDS) >= 6
+    for line in COMMANDS:
+        words = shlex.split(line, comments=True)[1:]
+        if words[0] == "COMMAND":
+            continue
+        if words[0] == "sweep":
+            words += ["--steps", "64", "--windows", "8"]
+        assert cli.main(words) == 0, line
+    capsys.readouterr()
+
+
+def test_files_it_points_to_exist():
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        if not link.startswith("http"):
+            assert (Path(__file__).parents[1] / link).exists(), link
