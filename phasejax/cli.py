@@ -40,6 +40,9 @@ app = typer.Typer(
 )
 NUMBERS = ("a", "b", "learning_rate", "eps", "eps_root", "seed")
 RANGE = "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one fixed value"
+FurtherAxes = Annotated[
+    str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
+]
 StorePath = Annotated[Path, typer.Argument(help="Folder that `phasejax sweep` wrote.")]
 
 
@@ -183,9 +186,7 @@ def plot(
     x: Annotated[str | None, typer.Option(help="Horizontal axis; by default the first.")] = None,
     y: Annotated[str | None, typer.Option(help="Vertical axis; by default the second.")] = None,
     late_loss: Annotated[bool, typer.Option("--late-loss", help="Add the late loss.")] = False,
-    at: Annotated[
-        str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
-    ] = None,
+    at: FurtherAxes = None,
 ) -> int:
     """Draw the phase diagram of a sweep."""
     output = output or store.parent / "phase_diagram.png"
@@ -204,9 +205,7 @@ def view(
     output: Annotated[
         Path | None, typer.Option(help="By default phase_diagram.html beside the store.")
     ] = None,
-    at: Annotated[
-        str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
-    ] = None,
+    at: FurtherAxes = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> int:
     """Write a page about a sweep and open it."""

@@ -1,5 +1,6 @@
 """Whole sweeps: right, repeatable, compiled once, and safe to cut off."""
 
+import contextlib
 import functools
 import importlib
 import os
@@ -15,9 +16,10 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax import kernel
-from phasejax.envelope import of_curve
+from phasejax import store as store_module
+from phasejax.envelope import Envelope, of_curve
 from phasejax.problems.problem import initial_params
-from phasejax.regimes import NAMES
+from phasejax.regimes import NAMES, label_attributes
 
 sweep_module = importlib.import_module("phasejax.sweep")
 
@@ -174,6 +176,35 @@ def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monk
     resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, cells_per_device=1)
     assert len(counted) == 3  # of six tiles
     assert_same(resumed, whole)
+
+
+def test_a_tile_cut_off_between_its_variables_is_not_finished(small, tmp_path, monkeypatch):
+    """A kill can come after any write: none may leave a tile that looks done and lacks values."""
+    small["store"] = tmp_path / "run.zarr"
+    dataset = pj.sweep(**small).load()
+    tile = small["grid"].tiles(tuple(dataset.attrs["tile_shape"]))[0]
+    labels = {name: dataset[name].values[tile] for name in label_attributes()}
+    envelope = Envelope(*(dataset[name].values[tile] for name in Envelope._fields))
+    variables = len(labels) + len(Envelope._fields)
+    array = store_module._array
+    for allowed in range(variables + 1):
+        writes = iter(range(allowed))
+
+        def cut_off(group, name, writes=writes):
+            if next(writes, None) is None:
+                raise KeyboardInterrupt
+            return array(group, name)
+
+        store = store_module.Store(tmp_path / f"cut_{allowed}.zarr")
+        coords = dataset.drop_vars([*Envelope._fields, *labels])
+        store.create(
+            coords, tuple(small["grid"].axes), tuple(dataset.attrs["tile_shape"]), "float64"
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(store_module, "_array", cut_off)
+            with contextlib.suppress(KeyboardInterrupt):
+                store.write(tile, envelope, labels)
+        assert store.finished(tile) == (allowed == variables)
 
 
 def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
