@@ -50,35 +50,40 @@ def empty(dtype: jnp.dtype) -> Running:
     return Running(zero + jnp.inf, zero - jnp.inf, zero, zero + 1, exponent)
 
 
-def add(running: Running, loss: Float[Array, ""], length: Int[Array, ""]) -> Running:
-    """Add one loss to a window of `length` steps.
+def add(running: Running, loss: Float[Array, ""], weight: Float[Array, ""]) -> Running:
+    """Add one loss to a window of 1 / `weight` steps.
 
     The mean of log10 comes from the product of all losses, held as a mantissa in [1, 2) and an
     integer exponent, so that it neither underflows nor overflows and the window needs a single
-    logarithm. (A loss below the smallest normal number counts as zero.)
+    logarithm. (A loss below the smallest normal number counts as zero.) A loss that is not finite
+    is no minimum or maximum here, but spoils the mean, by which `finish` knows it.
     """
     integer, mantissa_bits, bias = _layout(loss.dtype)
-    loss = jnp.where(jnp.isfinite(loss), loss, jnp.inf)
-    bits = jax.lax.bitcast_convert_type(running.mantissa * loss, integer)
+    minimum, maximum, mean, mantissa, exponent = running
+    bits = jax.lax.bitcast_convert_type(mantissa * loss, integer)
     mantissa = (bits & ((1 << mantissa_bits) - 1)) | (bias << mantissa_bits)
-    exponent = ((bits >> mantissa_bits) & (2 * bias + 1)) - bias
     return Running(
-        jnp.minimum(running.minimum, loss),
-        jnp.maximum(running.maximum, loss),
-        running.mean + loss / length,
+        jnp.where((loss < minimum) & (loss > -jnp.inf), loss, minimum),
+        jnp.where(loss > maximum, loss, maximum),
+        mean + loss * weight,
         jax.lax.bitcast_convert_type(mantissa, loss.dtype),
-        running.exponent + exponent,
+        exponent + (((bits >> mantissa_bits) & (2 * bias + 1)) - bias),
     )
 
 
 def finish(running: Running, length: Int[Array, ""]) -> Envelope:
     """End a window of `length` steps."""
     minimum, maximum, mean, mantissa, exponent = running
+    lost = ~jnp.isfinite(mean)
     log10 = (exponent + jnp.log2(mantissa)) * np.log10(2.0) / length
     log10 = jnp.where(minimum == 0, -jnp.inf, log10)
     log10 = jnp.where(minimum < 0, jnp.nan, log10)
-    log10 = jnp.where(maximum == jnp.inf, jnp.inf, log10)
-    return Envelope(minimum, maximum, mean, log10)
+    return Envelope(
+        minimum,
+        jnp.where(lost, jnp.inf, maximum),
+        jnp.where(lost, jnp.inf, mean),
+        jnp.where(lost, jnp.inf, log10),
+    )
 
 
 def of_curve(loss: Float[np.ndarray, " steps"], windows: int) -> Envelope:

@@ -16,14 +16,20 @@ from ._types import AnyArray
 from .envelope import Envelope
 
 CELLS, SHARED = PartitionSpec("cells"), PartitionSpec()
+Fixed = dict[str, Float[Array, ""]]
 Hyper = dict[str, Float[Array, " cells"]]
 
 
 @eqx.filter_jit
-def start(mesh: Mesh, dynamics: Any, hyper: Hyper, params: PyTree) -> PyTree:
-    """Start every cell: `hyper` and `params` have a leading axis `[cells]`."""
-    cells = jax.vmap(dynamics.start)
-    return jax.shard_map(cells, mesh=mesh, in_specs=(CELLS, CELLS), out_specs=CELLS)(hyper, params)
+def start(mesh: Mesh, dynamics: Any, fixed: Fixed, hyper: Hyper, params: PyTree) -> PyTree:
+    """Start every cell: `hyper` and `params` have a leading axis `[cells]`, `fixed` has none."""
+
+    def cells(fixed, hyper, params):
+        return jax.vmap(lambda hyper, params: dynamics.start(fixed | hyper, params))(hyper, params)
+
+    return jax.shard_map(
+        cells, mesh=mesh, in_specs=(SHARED, CELLS, CELLS), out_specs=CELLS, check_vma=False
+    )(fixed, hyper, params)
 
 
 @eqx.filter_jit
@@ -31,26 +37,37 @@ def advance(
     mesh: Mesh,
     dynamics: Any,
     loss: Any,
+    fixed: Fixed,
     hyper: Hyper,
     state: PyTree,
     lengths: Int[AnyArray, " windows"],
+    lanes: int,
 ) -> tuple[PyTree, Envelope]:
-    """Advance every cell by windows of `lengths` steps; envelopes are `[cells, windows]`."""
+    """Advance every cell by windows of `lengths` steps; envelopes are `[cells, windows]`.
+
+    A device takes `lanes` cells at once, few enough to stay in a processor core's cache, and one
+    such group after the other; `lanes` divides the cells of a device.
+    """
     arrays, functions = eqx.partition(loss, eqx.is_array)
 
-    def cell(arrays, lengths, hyper, state):
+    def cells(arrays, lengths, fixed, hyper, state):
         loss = eqx.combine(arrays, functions)
 
-        def window(state, length):
-            return dynamics.advance(loss, hyper, state, length)
+        def cell(hyper, state):
+            def window(state, length):
+                return dynamics.advance(loss, fixed | hyper, state, length)
 
-        return jax.lax.scan(window, state, lengths)
+            return jax.lax.scan(window, state, lengths)
 
-    cells = jax.vmap(cell, in_axes=(None, None, 0, 0))
+        split, join = (-1, lanes), (-1,)
+        groups = jax.tree.map(lambda x: x.reshape(split + x.shape[1:]), (hyper, state))
+        done = jax.lax.map(lambda group: jax.vmap(cell)(*group), groups)
+        return jax.tree.map(lambda x: x.reshape(join + x.shape[2:]), done)
+
     return jax.shard_map(
         cells,
         mesh=mesh,
-        in_specs=(SHARED, SHARED, CELLS, CELLS),
+        in_specs=(SHARED, SHARED, SHARED, CELLS, CELLS),
         out_specs=CELLS,
         check_vma=False,  # no collectives here, and optimizers of others make unvarying constants
-    )(arrays, lengths, hyper, state)
+    )(arrays, lengths, fixed, hyper, state)

@@ -29,6 +29,8 @@ from .regimes import classify_envelope
 from .store import Store
 
 DTYPES = ("float64", "float32")
+MOST_LANES = 512
+"""A device advances at most so many cells at once, lest the smallest problems leave its cache."""
 PROGRESS_PARTS = 8
 """A tile is run in this many parts, so that progress moves and an interrupt is heard."""
 
@@ -158,6 +160,11 @@ class Run:
         """Starting point of each seed, in float64."""
         return {seed: initial_params(self.problem, seed) for seed in self.seeds}
 
+    @property
+    def sorted_seeds(self) -> list[int]:
+        """Every seed once, in ascending order."""
+        return sorted(self.starts)
+
     @cached_property
     def initial_loss(self) -> Float[np.ndarray, " seeds"]:
         """Loss at the starting point of each seed."""
@@ -170,10 +177,21 @@ class Run:
 
     @cached_property
     def batch(self) -> int:
-        """Cells that run at once, on all devices together."""
-        size = sum(leaf.size for leaf in jax.tree.leaves(self.starts[self.seeds[0]]))
-        needed = -(-self.grid.size // self.mesh.size)
-        return self.mesh.size * (self.cells_per_device or min(_cells_per_device(size), needed))
+        """Cells of one call, on all devices together: groups of `lanes` cells on each."""
+        per_device = -(-self.grid.size // self.mesh.size)
+        if self.cells_per_device:
+            per_device = self.cells_per_device
+        else:
+            size = sum(leaf.size for leaf in jax.tree.leaves(self.starts[self.seeds[0]]))
+            per_device = min(_cells_per_device(size), per_device)
+        groups = -(-per_device // MOST_LANES)
+        return self.mesh.size * groups * -(-per_device // groups)
+
+    @cached_property
+    def lanes(self) -> int:
+        """Cells that a device advances at once."""
+        per_device = self.batch // self.mesh.size
+        return per_device // -(-per_device // MOST_LANES)
 
     @cached_property
     def tile_shape(self) -> tuple[int, ...]:
@@ -202,6 +220,7 @@ class Run:
             "dtype": self.dtype,
             "device": f"{self.mesh.size} x {device.platform} {device.device_kind}",
             "batch": self.batch,
+            "lanes": self.lanes,
             "tile_shape": list(self.tile_shape),
         }
 
@@ -281,24 +300,32 @@ def _run_tiles(run: Run, results: Store) -> None:
 
 
 def _run_tile(run: Run, results: Store, tile: Tile, progress: tqdm) -> None:
+    envelope = envelope_of_tile(run, tile, progress.update)
+    shape = envelope.loss_min.shape[:-1]
+    initial = dict(zip(run.seeds, run.initial_loss, strict=True))
+    seeds = run.grid.cells(tile).get("seed", np.full(shape, run.seeds[0]))
+    initial_loss = np.array([initial[int(seed)] for seed in seeds.ravel()]).reshape(shape)
+    labels = classify_envelope(envelope, initial_loss, float(np.finfo(run.dtype).eps))
+    results.write(tile, envelope, labels)
+
+
+def envelope_of_tile(
+    run: Run, tile: Tile, progress: Callable[[float], object] = lambda cell_steps: None
+) -> Envelope:
+    """Run the cells of a tile; NumPy arrays of the tile's shape and `[window]`."""
     cells = run.grid.cells(tile)
-    count = len(next(iter(cells.values())))
+    count = _size(tile)
     parts = []
     for part in _envelope_parts(run, cells):
-        progress.update(count * run.steps / PROGRESS_PARTS)
+        progress(count * run.steps / PROGRESS_PARTS)
         parts.append(part)
     shape = tuple(side.stop - side.start for side in tile)
-    envelope = Envelope(
+    return Envelope(
         *(
             np.concatenate(field, axis=1)[:count, : run.windows].reshape(*shape, run.windows)
             for field in zip(*parts, strict=True)
         )
     )
-    initial = dict(zip(run.seeds, run.initial_loss, strict=True))
-    seeds = cells.get("seed", np.full(count, run.seeds[0]))
-    initial_loss = np.array([initial[int(seed)] for seed in seeds]).reshape(shape)
-    labels = classify_envelope(envelope, initial_loss, float(np.finfo(run.dtype).eps))
-    results.write(tile, envelope, labels)
 
 
 def _envelope_parts(run: Run, cells: dict[str, np.ndarray]) -> Iterator[Envelope]:
@@ -310,19 +337,27 @@ def _envelope_parts(run: Run, cells: dict[str, np.ndarray]) -> Iterator[Envelope
     dynamics, numbers = run.traced
     hyper = {name: np.resize(values, run.batch) for name, values in cells.items()}
     seeds = hyper.pop("seed", np.full(run.batch, run.seeds[0]))
-    hyper |= {name: np.full(run.batch, value) for name, value in numbers.items()}
     hyper = {name: jnp.asarray(values, run.dtype) for name, values in hyper.items()}
+    fixed = {name: jnp.asarray(value, run.dtype) for name, value in numbers.items()}
+    place = np.searchsorted(run.sorted_seeds, seeds)
     params = jax.tree.map(
-        lambda *leaves: jnp.asarray(np.stack(leaves), run.dtype),
-        *(run.starts[int(seed)] for seed in seeds),
+        lambda *leaves: jnp.asarray(np.stack(leaves)[place], run.dtype),
+        *(run.starts[seed] for seed in run.sorted_seeds),
     )
     lengths = np.diff(edges(run.steps, run.windows))
     per_part = math.ceil(run.windows / PROGRESS_PARTS)
     lengths = np.pad(lengths, (0, per_part * PROGRESS_PARTS - run.windows))
-    state = kernel.start(run.mesh, dynamics, hyper, params)
+    state = kernel.start(run.mesh, dynamics, fixed, hyper, params)
     for part in np.split(lengths, PROGRESS_PARTS):
         state, envelope = kernel.advance(
-            run.mesh, dynamics, run.problem.loss, hyper, state, part.astype(np.int32)
+            run.mesh,
+            dynamics,
+            run.problem.loss,
+            fixed,
+            hyper,
+            state,
+            part.astype(np.int32),
+            run.lanes,
         )
         yield jax.device_get(envelope)
 
@@ -344,12 +379,11 @@ def _size(tile: Tile) -> int:
 
 
 def _cells_per_device(parameters: int) -> int:
-    """Cells of a batch that keep its state near a processor core: about 16,384 parameters.
+    """Cells of a batch: about 16,384 parameters, which stay near a processor core.
 
-    Measured on two cores: a network of 1,329 parameters is fastest with 16 cells, a toy of 2
-    parameters with about 512.
+    Measured on two cores: a network of 1,329 parameters is fastest with 16 cells at once.
     """
-    return 2 ** round(math.log2(min(max(16_384 / parameters, 4), 512)))
+    return 2 ** round(math.log2(max(16_384 / parameters, 4)))
 
 
 def _where(grid: Grid, tile: Tile) -> str:

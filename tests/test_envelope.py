@@ -14,7 +14,7 @@ def streamed(loss, dtype="float64"):
     with jax.enable_x64(dtype == "float64"):
         length = jnp.asarray(len(loss), jnp.int32)
         running, _ = jax.lax.scan(
-            lambda running, x: (add(running, x, length), None),
+            lambda running, x: (add(running, x, 1 / length.astype(dtype)), None),
             empty(jnp.dtype(dtype)),
             jnp.asarray(loss, dtype),
         )
@@ -43,6 +43,8 @@ def test_mean_of_log10_holds_over_600_decades(exponents):
         [1.0, 0.0, 1.0],
         [1.0, np.inf, 1.0],
         [1.0, np.nan, 0.0],
+        [1.0, -np.inf, 2.0],
+        [np.nan, -np.inf, np.inf],
         [0.0],
     ],
 )

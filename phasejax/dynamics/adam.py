@@ -76,10 +76,9 @@ def adam(
         v = average(state.v, jax.tree.map(jnp.square, updates), a_eta)
         m_weight = average(state.m_weight, 1.0, b_eta)
         v_weight = average(state.v_weight, 1.0, a_eta)
+        m_scale, v_scale = -learning_rate / m_weight, 1 / v_weight
         steps = jax.tree.map(
-            lambda m, v: -learning_rate * precondition(m / m_weight, v / v_weight, eps, eps_root),
-            m,
-            v,
+            lambda m, v: precondition(m * m_scale, v * v_scale, eps, eps_root), m, v
         )
         return steps, AdamState(m, v, m_weight, v_weight)
 

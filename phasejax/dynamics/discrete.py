@@ -14,6 +14,9 @@ from jaxtyping import Array, Float, Int, PyTree
 from .._check import choice
 from ..envelope import Envelope, add, empty, finish
 
+TINY, UNROLL = 64, 4
+"""Problems of at most so many parameters have their loop unrolled: its overhead dominates them."""
+
 Loss = Callable[[PyTree], Float[Array, ""]]
 Hyperparameters = Mapping[str, Any]
 
@@ -107,6 +110,7 @@ class Discrete:
         """Advance one cell by one window; the losses are those before each step's update."""
         optimizer = optax.with_extra_args_support(self.optimizer(hyper))
         dtype = jnp.result_type(*jax.tree.leaves(state[0]))
+        weight = 1 / steps.astype(dtype)
 
         def step(_, carry):
             (params, optimizer_state), running = carry
@@ -115,9 +119,18 @@ class Discrete:
                 grad, optimizer_state, params, value=value, grad=grad, value_fn=loss
             )
             params = optax.apply_updates(params, updates)
-            return (params, optimizer_state), add(running, value.astype(dtype), steps)
+            return (params, optimizer_state), add(running, value.astype(dtype), weight)
 
-        state, running = jax.lax.fori_loop(0, steps, step, (state, empty(dtype)))
+        def several(_, carry):
+            for _ in range(unroll):
+                carry = step(_, carry)
+            return carry
+
+        unroll = UNROLL if sum(x.size for x in jax.tree.leaves(state[0])) <= TINY else 1
+        carry = jax.lax.fori_loop(0, steps // unroll, several, (state, empty(dtype)))
+        if unroll > 1:
+            carry = jax.lax.fori_loop(0, steps % unroll, step, carry)
+        state, running = carry
         return state, finish(running, steps)
 
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
