@@ -32,7 +32,8 @@ def phasejax(dtype: str) -> Callable[[], Result]:
 
     import phasejax as pj
     from phasejax.dynamics import Discrete
-    from phasejax.sweep import Run, envelope_of_tile
+    from phasejax.sweep import Run
+    from phasejax.tile import envelope_of_tile
 
     pj.use_all_cores()
     axis = pj.log_axis(0.3, 300, 128)
@@ -43,7 +44,7 @@ def phasejax(dtype: str) -> Callable[[], Result]:
         steps=WINDOWS * LENGTH,
         windows=WINDOWS,
         dtype=dtype,
-        cells_per_device=None,
+        given_lanes=None,
     )
     run.check()
 

@@ -71,7 +71,7 @@ def _fail(message: str, code: int) -> int:
 def _name_flags(message: str) -> str:
     """Turn an argument's name at the start of an error into the flag's name."""
     flags = "a b learning_rate eps eps_root seed steps windows dtype store problem optimizer"
-    flags += " overwrite resume cells_per_device at x y"
+    flags += " overwrite resume lanes at x y"
     match = re.match(rf"({'|'.join(flags.split())})\b", message)
     return "--" + match[1].replace("_", "-") + message[match.end() :] if match else message
 
@@ -118,8 +118,8 @@ def sweep(
     ),
     resume: Annotated[bool, typer.Option("--resume", help="Run what the store lacks.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the store.")] = False,
-    cells_per_device: Annotated[
-        int | None, typer.Option(help="Cells run at once on each device.")
+    lanes: Annotated[
+        int | None, typer.Option(help="Cells that a device advances at once; by default measured.")
     ] = None,
 ) -> int:
     """Run every cell of a grid of hyper-parameters and label its regime.
@@ -148,7 +148,7 @@ def sweep(
         store=store,
         overwrite=overwrite,
         resume=resume,
-        cells_per_device=cells_per_device,
+        lanes=lanes,
     )
     print(summary(dataset))
     print(f"wrote {store}; next: phasejax plot {store}")

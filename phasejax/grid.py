@@ -128,6 +128,11 @@ class Grid:
         return list(itertools.product(*parts))
 
 
+def cells_in(tile: Tile) -> int:
+    """Count the cells of a tile."""
+    return math.prod(side.stop - side.start for side in tile)
+
+
 def tile_shape(shape: tuple[int, ...], cells: int) -> tuple[int, ...]:
     """Block of at most `cells` cells that covers a grid with the fewest tiles.
 

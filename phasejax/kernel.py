@@ -5,12 +5,16 @@ Everything that is a number (data, hyper-parameters, window lengths) is an argum
 grid of the same shape runs the same program.
 """
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+from jax import lax
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ._types import AnyArray
 from .envelope import Envelope
@@ -19,20 +23,31 @@ CELLS, SHARED = PartitionSpec("cells"), PartitionSpec()
 Fixed = dict[str, Float[Array, ""]]
 Hyper = dict[str, Float[Array, " cells"]]
 
+# No collectives here, and optimizers of others make constants that do not vary over the mesh.
+shard_map = functools.partial(jax.shard_map, check_vma=False)
+F = TypeVar("F", bound=Callable)
 
-@eqx.filter_jit
+
+def jit(function: F) -> F:
+    """Compile a function; whatever is no array in its arguments is compiled in."""
+    # LLVM uses half of an AVX-512 register unless told otherwise.
+    options = {"xla_cpu_prefer_vector_width": 512}
+    return eqx.filter_jit(function, compiler_options=options)  # pyright: ignore[reportCallIssue]
+
+
+@jit
 def start(mesh: Mesh, dynamics: Any, fixed: Fixed, hyper: Hyper, params: PyTree) -> PyTree:
     """Start every cell: `hyper` and `params` have a leading axis `[cells]`, `fixed` has none."""
 
-    def cells(fixed, hyper, params):
+    def device(fixed, hyper, params):
         return jax.vmap(lambda hyper, params: dynamics.start(fixed | hyper, params))(hyper, params)
 
-    return jax.shard_map(
-        cells, mesh=mesh, in_specs=(SHARED, CELLS, CELLS), out_specs=CELLS, check_vma=False
-    )(fixed, hyper, params)
+    return shard_map(device, mesh=mesh, in_specs=(SHARED, CELLS, CELLS), out_specs=CELLS)(
+        fixed, hyper, params
+    )
 
 
-@eqx.filter_jit
+@jit
 def advance(
     mesh: Mesh,
     dynamics: Any,
@@ -42,32 +57,65 @@ def advance(
     state: PyTree,
     lengths: Int[AnyArray, " windows"],
     lanes: int,
+    groups: Int[AnyArray, ""],
 ) -> tuple[PyTree, Envelope]:
-    """Advance every cell by windows of `lengths` steps; envelopes are `[cells, windows]`.
+    """Advance cells by windows of `lengths` steps; envelopes are `[cells, windows]`.
 
     A device takes `lanes` cells at once, few enough to stay in a processor core's cache, and one
-    such group after the other; `lanes` divides the cells of a device.
+    such group after the other. `lanes` divides the cells of a device, of which the first `groups`
+    groups are run; the others stay as they are, and their envelopes mean nothing.
     """
     arrays, functions = eqx.partition(loss, eqx.is_array)
 
-    def cells(arrays, lengths, fixed, hyper, state):
+    def device(arrays, lengths, groups, fixed, hyper, state):
         loss = eqx.combine(arrays, functions)
 
-        def cell(hyper, state):
+        def run(hyper, state):
             def window(state, length):
-                return dynamics.advance(loss, fixed | hyper, state, length)
+                return dynamics.advance(loss, fixed, hyper, state, length)
 
-            return jax.lax.scan(window, state, lengths)
+            state, envelope = lax.scan(window, state, lengths)
+            return state, jax.tree.map(jnp.transpose, envelope)
 
-        split, join = (-1, lanes), (-1,)
-        groups = jax.tree.map(lambda x: x.reshape(split + x.shape[1:]), (hyper, state))
-        done = jax.lax.map(lambda group: jax.vmap(cell)(*group), groups)
-        return jax.tree.map(lambda x: x.reshape(join + x.shape[2:]), done)
+        def take(group, arrays):
+            return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, group * lanes, lanes), arrays)
 
-    return jax.shard_map(
-        cells,
-        mesh=mesh,
-        in_specs=(SHARED, SHARED, SHARED, CELLS, CELLS),
-        out_specs=CELLS,
-        check_vma=False,  # no collectives here, and optimizers of others make unvarying constants
-    )(arrays, lengths, fixed, hyper, state)
+        def body(group, done):
+            parts = run(*take(group, (hyper, done[0])))
+            return jax.tree.map(
+                lambda x, part: lax.dynamic_update_slice_in_dim(x, part, group * lanes, 0),
+                done,
+                parts,
+            )
+
+        _, one = jax.eval_shape(run, *take(0, (hyper, state)))
+        cells = jax.tree.leaves(state)[0].shape[0]
+        envelope = jax.tree.map(lambda x: jnp.zeros((cells, *x.shape[1:]), x.dtype), one)
+        return lax.fori_loop(0, groups, body, (state, envelope))
+
+    specs = (SHARED, SHARED, SHARED, SHARED, CELLS, CELLS)
+    return shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)(
+        arrays, lengths, groups, fixed, hyper, state
+    )
+
+
+@jit
+def ended(mesh: Mesh, dynamics: Any, loss: Any, state: PyTree) -> Bool[Array, " cells"]:
+    """Say of every cell whether a loss of zero, or one that is not finite, is its last word."""
+    arrays, functions = eqx.partition(loss, eqx.is_array)
+
+    def device(arrays, state):
+        loss = eqx.combine(arrays, functions)
+        return jax.vmap(lambda state: dynamics.ended(loss, state))(state)
+
+    return shard_map(device, mesh=mesh, in_specs=(SHARED, CELLS), out_specs=CELLS)(arrays, state)
+
+
+@jit
+def reorder(mesh: Mesh, order: Int[AnyArray, " cells"], arrays: PyTree) -> PyTree:
+    """Move the cells of each device to other places on it: place i gets cell `order[i]`."""
+
+    def device(order, arrays):
+        return jax.tree.map(lambda x: x[order], arrays)
+
+    return shard_map(device, mesh=mesh, in_specs=(CELLS, CELLS), out_specs=CELLS)(order, arrays)

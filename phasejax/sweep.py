@@ -5,34 +5,32 @@ import importlib.metadata
 import math
 import platform
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax.sharding import Mesh
 from jaxtyping import Float, PyTree
 from tqdm.auto import tqdm
 
-from . import kernel
 from ._check import bad, choice, whole
 from .dynamics import Discrete
-from .envelope import Envelope, edges
-from .grid import Grid, Tile, tile_shape
+from .envelope import edges
+from .grid import Grid, Tile, cells_in, tile_shape
+from .lanes import guess
 from .problems.problem import Problem, checked_initial_loss, fingerprint, initial_params
 from .regimes import classify_envelope
 from .store import Store
+from .tile import envelope_of_tile
 
 DTYPES = ("float64", "float32")
-MOST_LANES = 512
-"""A device advances at most so many cells at once, lest the smallest problems leave its cache."""
-PROGRESS_PARTS = 8
-"""A tile is run in this many parts, so that progress moves and an interrupt is heard."""
+GROUPS = 16
+"""Most groups of lanes of a tile on a device: enough that retired cells save whole groups."""
 
 
 def sweep(
@@ -46,7 +44,7 @@ def sweep(
     store: str | Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    cells_per_device: int | None = None,
+    lanes: int | None = None,
 ) -> xr.Dataset:
     """Run every cell of a grid and say in which regime it is.
 
@@ -63,9 +61,8 @@ def sweep(
     - `store`: a folder for the results (Zarr v3); `None` keeps them in memory.
     - `overwrite`, `resume`: what to do if `store` is there: replace it, or run the tiles that it
         lacks. A resumed sweep must have the same configuration, devices included.
-    - `cells_per_device`: batch size on each device; by default from the number of parameters.
-        The same batch shape gives the same bits; another one may round differently, and chaotic
-        cells amplify rounding.
+    - `lanes`: cells that a device advances at once; by default what is fastest. The same lanes
+        give the same bits; others may round differently, and chaotic cells amplify rounding.
 
     Returns an `xarray.Dataset` with the grid's axes and `window` as dimensions: `loss_min`,
     `loss_max`, `loss_mean`, `log10_loss_mean` per window; `regime`, `margin` and the features per
@@ -82,7 +79,7 @@ def sweep(
         steps=steps,
         windows=windows,
         dtype=dtype,
-        cells_per_device=cells_per_device,
+        given_lanes=lanes,
     )
     run.check()
     results = Store(store)
@@ -114,7 +111,7 @@ class Run:
     steps: int
     windows: int
     dtype: str
-    cells_per_device: int | None
+    given_lanes: int | None
 
     def check(self) -> None:
         """Refuse whatever would fail later."""
@@ -127,11 +124,11 @@ class Run:
         whole("windows", self.windows, least=8)
         if self.steps < self.windows:
             raise bad("steps", self.steps, f"at least windows = {self.windows}")
-        if self.cells_per_device is not None:
-            whole("cells_per_device", self.cells_per_device)
+        if self.given_lanes is not None:
+            whole("lanes", self.given_lanes)
         names = {*self.grid.axes, *self.grid.fixed} - {"seed"}
         self.dynamics.check_names(names)
-        dynamics, numbers = self.traced
+        dynamics, numbers = self.dynamics_split
         for corner in self.grid.corners():
             dynamics.check_values({**numbers, **corner})
         for seed, loss in zip(self.seeds, self.initial_loss, strict=True):
@@ -144,7 +141,7 @@ class Run:
             raise bad("dtype", self.dtype, "'float32' on a TPU, which has no float64")
 
     @cached_property
-    def traced(self) -> tuple[Discrete, dict[str, float]]:
+    def dynamics_split(self) -> tuple[Discrete, dict[str, float]]:
         """The dynamics with its settings compiled in, and the fixed numbers."""
         fixed = {name: value for name, value in self.grid.fixed.items() if name != "seed"}
         return self.dynamics.split(fixed)
@@ -176,32 +173,31 @@ class Run:
         return Mesh(np.array(jax.local_devices()), ("cells",))
 
     @cached_property
-    def batch(self) -> int:
-        """Cells of one call, on all devices together: groups of `lanes` cells on each."""
-        per_device = -(-self.grid.size // self.mesh.size)
-        if self.cells_per_device:
-            per_device = self.cells_per_device
-        else:
-            size = sum(leaf.size for leaf in jax.tree.leaves(self.starts[self.seeds[0]]))
-            per_device = min(_cells_per_device(size), per_device)
-        groups = -(-per_device // MOST_LANES)
-        return self.mesh.size * groups * -(-per_device // groups)
+    def size(self) -> int:
+        """Parameters of the problem."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.starts[self.seeds[0]]))
 
     @cached_property
     def lanes(self) -> int:
         """Cells that a device advances at once."""
-        per_device = self.batch // self.mesh.size
-        return per_device // -(-per_device // MOST_LANES)
+        most = math.ceil(self.grid.size / self.mesh.size)
+        return min(self.given_lanes or guess(self.size), most)
 
     @cached_property
     def tile_shape(self) -> tuple[int, ...]:
         """Cells of a tile along each axis."""
-        return tile_shape(self.grid.shape, self.batch)
+        return tile_shape(self.grid.shape, self.mesh.size * self.lanes * GROUPS)
+
+    @cached_property
+    def batch(self) -> int:
+        """Places for cells of a tile on all devices, whole groups of `lanes` on each."""
+        per_round = self.mesh.size * self.lanes
+        return per_round * math.ceil(math.prod(self.tile_shape) / per_round)
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """All that decides the bits of the result on a given machine."""
-        dynamics, _ = self.traced
+        dynamics, _ = self.dynamics_split
         device = self.mesh.devices.flat[0]
         return {
             "problem": self.problem.name,
@@ -226,7 +222,7 @@ class Run:
 
     def _fixed(self) -> dict[str, Any]:
         """Hyper-parameters that are no axis, the optimizer's defaults included."""
-        dynamics, numbers = self.traced
+        dynamics, numbers = self.dynamics_split
         fixed = dynamics.defaults() | numbers | dict(dynamics.settings)
         return {
             name: value if isinstance(value, bool | int | float | None) else repr(value)
@@ -280,12 +276,12 @@ def _run_tiles(run: Run, results: Store) -> None:
     tiles = run.grid.tiles(run.tile_shape)
     todo = [tile for tile in tiles if not results.finished(tile)]
     failures: list[str] = []
-    done = run.grid.size - sum(_size(tile) for tile in todo)
+    done = run.grid.size - sum(cells_in(tile) for tile in todo)
     with jax.enable_x64(run.dtype == "float64"), _progress(run, done) as progress:
         for tile in todo:
             try:
                 _run_tile(run, results, tile, progress)
-                done += _size(tile)
+                done += cells_in(tile)
                 progress.set_postfix_str(f"{done}/{run.grid.size} cells")
             except (RuntimeError, MemoryError, OSError) as error:
                 failures.append(f"{_where(run.grid, tile)}: {error}")
@@ -309,59 +305,6 @@ def _run_tile(run: Run, results: Store, tile: Tile, progress: tqdm) -> None:
     results.write(tile, envelope, labels)
 
 
-def envelope_of_tile(
-    run: Run, tile: Tile, progress: Callable[[float], object] = lambda cell_steps: None
-) -> Envelope:
-    """Run the cells of a tile; NumPy arrays of the tile's shape and `[window]`."""
-    cells = run.grid.cells(tile)
-    count = _size(tile)
-    parts = []
-    for part in _envelope_parts(run, cells):
-        progress(count * run.steps / PROGRESS_PARTS)
-        parts.append(part)
-    shape = tuple(side.stop - side.start for side in tile)
-    return Envelope(
-        *(
-            np.concatenate(field, axis=1)[:count, : run.windows].reshape(*shape, run.windows)
-            for field in zip(*parts, strict=True)
-        )
-    )
-
-
-def _envelope_parts(run: Run, cells: dict[str, np.ndarray]) -> Iterator[Envelope]:
-    """Run a batch of cells; yields envelopes `[batch, windows of this part]` as NumPy arrays.
-
-    A tile with fewer cells than the batch repeats some, and a part with fewer windows has empty
-    ones at its end: every call has the same shapes, and so runs the same program.
-    """
-    dynamics, numbers = run.traced
-    hyper = {name: np.resize(values, run.batch) for name, values in cells.items()}
-    seeds = hyper.pop("seed", np.full(run.batch, run.seeds[0]))
-    hyper = {name: jnp.asarray(values, run.dtype) for name, values in hyper.items()}
-    fixed = {name: jnp.asarray(value, run.dtype) for name, value in numbers.items()}
-    place = np.searchsorted(run.sorted_seeds, seeds)
-    params = jax.tree.map(
-        lambda *leaves: jnp.asarray(np.stack(leaves)[place], run.dtype),
-        *(run.starts[seed] for seed in run.sorted_seeds),
-    )
-    lengths = np.diff(edges(run.steps, run.windows))
-    per_part = math.ceil(run.windows / PROGRESS_PARTS)
-    lengths = np.pad(lengths, (0, per_part * PROGRESS_PARTS - run.windows))
-    state = kernel.start(run.mesh, dynamics, fixed, hyper, params)
-    for part in np.split(lengths, PROGRESS_PARTS):
-        state, envelope = kernel.advance(
-            run.mesh,
-            dynamics,
-            run.problem.loss,
-            fixed,
-            hyper,
-            state,
-            part.astype(np.int32),
-            run.lanes,
-        )
-        yield jax.device_get(envelope)
-
-
 def _progress(run: Run, cells_done: int) -> tqdm:
     """Cell-steps done, their rate and the time left, on standard error if it is a terminal."""
     return tqdm(
@@ -372,18 +315,6 @@ def _progress(run: Run, cells_done: int) -> tqdm:
         desc=f"{run.steps} steps",
         disable=None,
     )
-
-
-def _size(tile: Tile) -> int:
-    return math.prod(side.stop - side.start for side in tile)
-
-
-def _cells_per_device(parameters: int) -> int:
-    """Cells of a batch: about 16,384 parameters, which stay near a processor core.
-
-    Measured on two cores: a network of 1,329 parameters is fastest with 16 cells at once.
-    """
-    return 2 ** round(math.log2(max(16_384 / parameters, 4)))
 
 
 def _where(grid: Grid, tile: Tile) -> str:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.core import Tracer
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from .._check import bad, non_negative, positive
 
@@ -20,6 +20,11 @@ class AdamState(NamedTuple):
     v: PyTree[Float[Array, "..."]]
     m_weight: Float[Array, ""]
     v_weight: Float[Array, ""]
+
+    @property
+    def resting(self) -> Bool[Array, ""]:
+        """Whether the updates are zero as long as the gradients are."""
+        return is_zero(self.m)
 
 
 def adam(
@@ -76,7 +81,8 @@ def adam(
         v = average(state.v, jax.tree.map(jnp.square, updates), a_eta)
         m_weight = average(state.m_weight, 1.0, b_eta)
         v_weight = average(state.v_weight, 1.0, a_eta)
-        m_scale, v_scale = -learning_rate / m_weight, 1 / v_weight
+        both = 1 / (m_weight * v_weight)  # one division instead of two
+        m_scale, v_scale = -learning_rate * v_weight * both, m_weight * both
         steps = jax.tree.map(
             lambda m, v: precondition(m * m_scale, v * v_scale, eps, eps_root), m, v
         )
@@ -87,7 +93,12 @@ def adam(
 
 def average(old: PyTree, new: PyTree, weight: Scalar) -> PyTree:
     """One step of an exponential moving average: (1 − weight)·old + weight·new."""
-    return jax.tree.map(lambda old, new: (1 - weight) * old + weight * new, old, new)
+    return jax.tree.map(lambda old, new: old + weight * (new - old), old, new)
+
+
+def is_zero(tree: PyTree) -> Bool[Array, ""]:
+    """Whether all numbers of a PyTree are zero; an empty one is."""
+    return jnp.array([jnp.all(x == 0) for x in jax.tree.leaves(tree)], bool).all()
 
 
 def zero_weight(params: optax.Params) -> Float[Array, ""]:
@@ -100,8 +111,8 @@ def precondition(
 ) -> Float[Array, "..."]:
     """m / (√(v + eps_root) + eps), and 0 where that denominator is 0."""
     denominator = jnp.sqrt(v + eps_root) + eps
-    # A nan in v is no zero: it must reach the parameters, or divergence would go unseen.
-    return jnp.where(denominator == 0, 0.0, m / denominator)
+    # Zero becomes inf, and m / inf is 0. A nan stays, or divergence would go unseen.
+    return m / jnp.where(denominator > 0, denominator, denominator + jnp.inf)
 
 
 def check_decays(learning_rate: Scalar, **inverse_times: Scalar) -> None:

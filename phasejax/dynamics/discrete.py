@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jax.experimental.layout import Layout, with_layout_constraint
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._check import choice
 from ..envelope import Envelope, add, empty, finish
 
 TINY, UNROLL = 64, 4
-"""Problems of at most so many parameters have their loop unrolled: its overhead dominates them."""
+"""Problems of at most so many parameters run several steps a turn of the loop, whose overhead
+dominates them."""
 
 Loss = Callable[[PyTree], Float[Array, ""]]
 Hyperparameters = Mapping[str, Any]
@@ -105,15 +108,26 @@ class Discrete:
         return params, self.optimizer(hyper).init(params)
 
     def advance(
-        self, loss: Loss, hyper: Hyperparameters, state: PyTree, steps: Int[Array, ""]
+        self,
+        loss: Loss,
+        fixed: Hyperparameters,
+        hyper: Hyperparameters,
+        state: PyTree,
+        length: Int[Array, ""],
     ) -> tuple[PyTree, Envelope]:
-        """Advance one cell by one window; the losses are those before each step's update."""
-        optimizer = optax.with_extra_args_support(self.optimizer(hyper))
-        dtype = jnp.result_type(*jax.tree.leaves(state[0]))
-        weight = 1 / steps.astype(dtype)
+        """Advance cells by one window of `length` steps, with the loss before each step's update.
 
-        def step(_, carry):
+        `hyper` and `state` have a leading axis `[cells]`, and so has the envelope.
+        """
+        params, _ = state
+        dtype = jnp.result_type(*jax.tree.leaves(params))
+        weight = 1 / length.astype(dtype)
+        tiny = sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(params)) <= TINY
+        unroll = UNROLL if tiny else 1
+
+        def step(hyper, carry):
             (params, optimizer_state), running = carry
+            optimizer = optax.with_extra_args_support(self.optimizer(fixed | hyper))
             value, grad = jax.value_and_grad(loss)(params)
             updates, optimizer_state = optimizer.update(
                 grad, optimizer_state, params, value=value, grad=grad, value_fn=loss
@@ -121,17 +135,42 @@ class Discrete:
             params = optax.apply_updates(params, updates)
             return (params, optimizer_state), add(running, value.astype(dtype), weight)
 
-        def several(_, carry):
-            for _ in range(unroll):
-                carry = step(_, carry)
-            return carry
+        def steps(count):
+            def several(_, carry):
+                carry = _cells_together(carry) if tiny else carry
+                for _ in range(count):
+                    carry = jax.vmap(step)(hyper, carry)
+                return _cells_together(carry) if tiny else carry
 
-        unroll = UNROLL if sum(x.size for x in jax.tree.leaves(state[0])) <= TINY else 1
-        carry = jax.lax.fori_loop(0, steps // unroll, several, (state, empty(dtype)))
+            return several
+
+        cells = jax.tree.leaves(params)[0].shape[0]
+        carry = state, jax.tree.map(lambda x: jnp.broadcast_to(x, cells), empty(dtype))
+        carry = jax.lax.fori_loop(0, length // unroll, steps(unroll), carry)
         if unroll > 1:
-            carry = jax.lax.fori_loop(0, steps % unroll, step, carry)
+            carry = jax.lax.fori_loop(0, length % unroll, steps(1), carry)
         state, running = carry
-        return state, finish(running, steps)
+        return state, finish(running, length)
+
+    def ended(self, loss: Loss, state: PyTree) -> Bool[Array, ""]:
+        """Say of one cell whether a loss of zero, or one that is not finite, is its last word.
+
+        It is where a parameter is nan, which no update mends; and where the gradient is zero and
+        the optimizer's state says by `resting` that it then stays.
+        """
+        params, optimizer_state = state
+        broken = [jnp.isnan(x).any() for x in jax.tree.leaves(params)]
+        pulled = [jnp.any(x != 0) for x in jax.tree.leaves(jax.grad(loss)(params))]
+        resting = getattr(optimizer_state, "resting", False)
+        return jnp.stack(broken).any() | (~jnp.stack(pulled).any() & resting)
 
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(self.factory).parameters
+
+
+def _cells_together(arrays: PyTree) -> PyTree:
+    """Lay arrays `[cells, ...]` out in memory with the cells innermost, for vector registers."""
+    return jax.tree.map(
+        lambda x: with_layout_constraint(x, Layout((*range(1, x.ndim), 0))) if x.ndim > 1 else x,
+        arrays,
+    )

@@ -1,0 +1,146 @@
+"""One tile, run to the end: started, advanced part by part, its finished cells retired.
+
+A device takes turns with the groups of its lanes. A cell that can change no more gives up its
+place to one that can, and the groups become fewer; shapes stay, so that nothing recompiles.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+from jaxtyping import Int, PyTree
+
+from . import kernel
+from .envelope import Envelope, edges
+from .grid import Tile, cells_in
+
+if TYPE_CHECKING:
+    from .sweep import Run
+
+PART_WORK, MOST_PARTS = 4e7, 32
+"""A tile is run in calls of about so many steps × cells × parameters, and in at most so many, so
+that progress moves, an interrupt is heard, and finished cells are found."""
+LAST = {"lost": (np.inf, np.inf, np.inf, np.inf), "zero": (0.0, 0.0, 0.0, -np.inf)}
+"""Envelope of a window of losses that are not finite, and of losses that are zero."""
+
+
+def envelope_of_tile(
+    run: "Run", tile: Tile, progress: Callable[[float], object] = lambda cell_steps: None
+) -> Envelope:
+    """Run the cells of a tile; NumPy arrays of the tile's shape and `[window]`."""
+    cells, count = run.grid.cells(tile), cells_in(tile)
+    whole = Envelope(*(np.empty((count, run.windows), run.dtype) for _ in Envelope._fields))
+    place = _spread(np.arange(count), run)
+    fixed, hyper, state = _start(run, cells, np.maximum(place, 0))
+    lengths, first = _parts(run), 0
+    for part in lengths:
+        groups = _groups(np.count_nonzero(place >= 0), run)
+        if groups == 0:
+            break
+        problem = run.mesh, run.dynamics_split[0], run.problem.loss
+        state, envelope = kernel.advance(
+            *problem, fixed, hyper, state, part, run.lanes, np.asarray(groups, np.int32)
+        )
+        _write(whole, envelope, place, first)
+        first += len(part)
+        if first < run.windows:
+            place, hyper, state = _retire(run, whole, place, hyper, state, first)
+        progress(count * run.steps / len(lengths))
+    progress(count * run.steps * max(run.windows - first, 0) / run.windows)
+    shape = tuple(side.stop - side.start for side in tile)
+    return Envelope(*(field.reshape(*shape, run.windows) for field in whole))
+
+
+def _parts(run: "Run") -> list[Int[np.ndarray, " windows"]]:
+    """Window lengths of each call, all of one shape: empty windows fill the last."""
+    work = run.batch * run.steps * run.size
+    parts = min(max(math.ceil(work / PART_WORK), 1), MOST_PARTS, run.windows)
+    lengths = np.diff(edges(run.steps, run.windows)).astype(np.int32)
+    per_part = math.ceil(run.windows / parts)
+    parts = math.ceil(run.windows / per_part)
+    return np.split(np.pad(lengths, (0, per_part * parts - run.windows)), parts)
+
+
+def _start(
+    run: "Run", cells: dict[str, np.ndarray], place: Int[np.ndarray, " batch"]
+) -> tuple[PyTree, PyTree, PyTree]:
+    """Fixed numbers, and the hyper-parameters and state of the cell at each place."""
+    dynamics, numbers = run.dynamics_split
+    hyper = {name: values[place].astype(run.dtype) for name, values in cells.items()}
+    seeds = hyper.pop("seed", np.full(run.batch, run.seeds[0]))
+    drawn = np.searchsorted(run.sorted_seeds, seeds)
+    params = jax.tree.map(
+        lambda *leaves: np.stack(leaves).astype(run.dtype)[drawn],
+        *(run.starts[seed] for seed in run.sorted_seeds),
+    )
+    fixed = {name: np.asarray(value, run.dtype) for name, value in numbers.items()}
+    fixed = jax.device_put(fixed, NamedSharding(run.mesh, kernel.SHARED))
+    hyper, params = jax.device_put((hyper, params), NamedSharding(run.mesh, kernel.CELLS))
+    return fixed, hyper, kernel.start(run.mesh, dynamics, fixed, hyper, params)
+
+
+def _write(whole: Envelope, part: Envelope, place: Int[np.ndarray, " batch"], first: int) -> None:
+    """Put windows from `first` on where they belong; windows past the end are empty."""
+    last = min(first + part.loss_min.shape[1], whole.loss_min.shape[1])
+    for field, values in zip(whole, part, strict=True):
+        for shard in values.addressable_shards:  # pyright: ignore[reportAttributeAccessIssue]
+            cells = place[shard.index[0]]
+            cells = cells[cells >= 0]  # ascending, and first in the shard
+            used = len(cells)
+            if used and cells[-1] - cells[0] == used - 1:
+                cells = slice(cells[0], cells[-1] + 1)
+            field[cells, first:last] = np.asarray(shard.data)[:used, : last - first]
+
+
+def _retire(
+    run: "Run",
+    whole: Envelope,
+    place: Int[np.ndarray, " batch"],
+    hyper: PyTree,
+    state: PyTree,
+    windows: int,
+) -> tuple[Int[np.ndarray, " batch"], PyTree, PyTree]:
+    """Take away cells that have ended after so many windows, if that saves a group.
+
+    Such a cell's last window holds no finite loss, or zeros alone, and `kernel.ended` agrees.
+    """
+    live = place >= 0
+    low, high = whole.loss_min[place, windows - 1], whole.loss_max[place, windows - 1]
+    candidates = live & ((low == np.inf) | (high == 0))
+    groups = _groups(live.sum(), run)
+    if _groups(live.sum() - candidates.sum(), run) == groups:
+        return place, hyper, state
+    candidates &= np.asarray(kernel.ended(run.mesh, run.dynamics_split[0], run.problem.loss, state))
+    if _groups(live.sum() - candidates.sum(), run) == groups:
+        return place, hyper, state
+    for kind, ended in (("lost", candidates & (high != 0)), ("zero", candidates & (high == 0))):
+        for field, value in zip(whole, LAST[kind], strict=True):
+            field[place[ended], windows:] = value
+    return _move(run, place, live & ~candidates, hyper, state)
+
+
+def _move(run: "Run", place: np.ndarray, live: np.ndarray, hyper: PyTree, state: PyTree):
+    """Spread the live cells evenly over the devices again, each into its first groups."""
+    slots = _spread(np.flatnonzero(live), run)
+    free = slots < 0
+    order = slots.copy()
+    order[free] = np.flatnonzero(~live)
+    sharding = NamedSharding(run.mesh, kernel.CELLS)
+    hyper, state = jax.tree.map(lambda x: jax.device_put(x[order], sharding), (hyper, state))
+    return np.where(free, -1, place[order]), hyper, state
+
+
+def _spread(cells: Int[np.ndarray, " cells"], run: "Run") -> Int[np.ndarray, " batch"]:
+    """Give each device its share of the cells; −1 marks a place that is free."""
+    places = np.full((run.mesh.size, run.batch // run.mesh.size), -1)
+    for row, share in zip(places, np.array_split(cells, run.mesh.size), strict=True):
+        row[: len(share)] = share
+    return places.ravel()
+
+
+def _groups(cells: int | np.integer, run: "Run") -> int:
+    """Groups of lanes that each device needs for so many cells in all."""
+    return math.ceil(math.ceil(cells / run.mesh.size) / run.lanes)
