@@ -75,7 +75,7 @@ def finish(running: Running, length: Int[Array, ""]) -> Envelope:
     """End a window of `length` steps."""
     minimum, maximum, mean, mantissa, exponent = running
     lost = ~jnp.isfinite(mean)
-    log10 = (exponent + jnp.log2(mantissa)) * np.log10(2.0) / length
+    log10 = (exponent + jnp.log2(mantissa)) * (np.log10(2.0) / length)
     log10 = jnp.where(minimum == 0, -jnp.inf, log10)
     log10 = jnp.where(minimum < 0, jnp.nan, log10)
     return Envelope(

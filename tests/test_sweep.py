@@ -17,6 +17,7 @@ import xarray as xr
 import phasejax as pj
 from phasejax import kernel
 from phasejax import store as store_module
+from phasejax import tile as tile_module
 from phasejax.envelope import Envelope, of_curve
 from phasejax.problems.problem import initial_params
 from phasejax.regimes import NAMES, label_attributes
@@ -129,12 +130,13 @@ def test_another_grid_and_other_data_of_the_same_shape_compile_nothing(small):
     assert other_shape
 
 
-def test_one_program_runs_a_whole_sweep(small):
+def test_one_program_runs_a_whole_sweep(small, monkeypatch):
     """Eleven tiles, the last of them smaller, call one compiled program."""
+    monkeypatch.setattr(sweep_module, "GROUPS", 1)
     before = kernel.advance._cached._cache_size()
     small["problem"] = pj.problems.quadratic((1.0, 2.0, 3.0))
     small["grid"] = pj.Grid(a=np.arange(1.0, 12.0), b=[1.0, 2.0, 3.0])
-    pj.sweep(**small, cells_per_device=2)
+    pj.sweep(**small, lanes=2)
     assert kernel.advance._cached._cache_size() == before + 1
 
 
@@ -155,7 +157,8 @@ def test_results_carry_their_configuration(small, tmp_path):
 
 
 def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monkeypatch):
-    whole = pj.sweep(**small, cells_per_device=1)
+    monkeypatch.setattr(sweep_module, "GROUPS", 1)
+    whole = pj.sweep(**small, lanes=1)
     run_tile, calls = sweep_module._run_tile, []
 
     def interrupted(*arguments):
@@ -166,14 +169,14 @@ def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monk
 
     monkeypatch.setattr(sweep_module, "_run_tile", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pj.sweep(**small, store=tmp_path / "s", cells_per_device=1)
+        pj.sweep(**small, store=tmp_path / "s", lanes=1)
     partial = pj.open_dataset(tmp_path / "s")
     assert 0 < int((partial.regime >= 0).sum()) < small["grid"].size
     counted = []
     monkeypatch.setattr(
         sweep_module, "_run_tile", lambda *arguments: (counted.append(1), run_tile(*arguments))
     )
-    resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, cells_per_device=1)
+    resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, lanes=1)
     assert len(counted) == 3  # of six tiles
     assert_same(resumed, whole)
 
@@ -208,7 +211,8 @@ def test_a_tile_cut_off_between_its_variables_is_not_finished(small, tmp_path, m
 
 
 def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
-    whole = pj.sweep(**small, cells_per_device=1)
+    monkeypatch.setattr(sweep_module, "GROUPS", 1)
+    whole = pj.sweep(**small, lanes=1)
     run_tile, calls = sweep_module._run_tile, []
 
     def failing(*arguments):
@@ -219,14 +223,14 @@ def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
 
     monkeypatch.setattr(sweep_module, "_run_tile", failing)
     with pytest.warns(RuntimeWarning, match="1 of 6 tiles failed .* out of memory"):
-        dataset = pj.sweep(**small, store=tmp_path / "s", cells_per_device=1)
+        dataset = pj.sweep(**small, store=tmp_path / "s", lanes=1)
     lost = dataset.regime == -1
     assert int(lost.sum()) == 2
     np.testing.assert_array_equal(dataset.regime.where(~lost), whole.regime.where(~lost))
     assert pj.regime_counts(dataset)["unlabelled"] == 2
     assert "out of memory" in dataset.attrs["failures"][0]
     monkeypatch.setattr(sweep_module, "_run_tile", run_tile)
-    assert_same(pj.sweep(**small, store=tmp_path / "s", resume=True, cells_per_device=1), whole)
+    assert_same(pj.sweep(**small, store=tmp_path / "s", resume=True, lanes=1), whole)
 
 
 def test_resume_refuses_another_configuration(small, tmp_path):
@@ -284,19 +288,77 @@ def test_import_changes_no_state_of_jax():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_two_and_eight_devices_give_the_same_bits(tmp_path):
-    """A cell keeps its place in a batch of the same shape here, so it keeps its bits."""
+@pytest.fixture
+def group_steps(monkeypatch):
+    """Steps × groups of lanes that a device is asked to run: what a sweep costs."""
+    advance, asked = kernel.advance, []
+
+    def counting(*arguments):
+        asked.append(int(arguments[-1]) * int(arguments[-3].sum()))
+        return advance(*arguments)
+
+    monkeypatch.setattr(kernel, "advance", counting)
+    return asked
+
+
+def test_diverged_cells_stop_costing_and_nothing_else_changes(small, group_steps, monkeypatch):
+    """A third of the cells overflow in the first tenth: at most 0.75 of the work is left."""
+    rates = np.concatenate([np.linspace(0.1, 1.0, 42), np.linspace(100.0, 300.0, 22)])
+    small |= {"dynamics": optax.sgd, "steps": 2560, "lanes": 2}
+    small["grid"] = pj.Grid(learning_rate=np.random.default_rng(0).permutation(rates))
+    monkeypatch.setattr(tile_module, "PART_WORK", 1e3)
+    retired, cost = pj.sweep(**small), sum(group_steps)
+    monkeypatch.setattr(tile_module, "_retire", lambda run, whole, *places: places[:-1])
+    group_steps.clear()
+    plain = pj.sweep(**small)
+    assert cost <= 0.75 * sum(group_steps)
+    assert_same(retired, plain)
+    assert (plain.loss_mean.isel(window=6) == np.inf).sum() == 22  # a tenth of 64 windows
+
+
+def test_cells_that_reached_zero_exactly_stop_costing(small, group_steps, monkeypatch):
+    """RMSprop with ε = 0 and a long memory underflows; Adam's momentum keeps a cell going."""
+    small["problem"] = pj.problems.quadratic((1.0,), (0.5,))
+    small["grid"] = pj.Grid(a=[0.5, 1.0, 900.0], eps=0.0, learning_rate=1e-3)
+    small |= {"dynamics": pj.rmsprop, "steps": 12_800, "lanes": 1}
+    monkeypatch.setattr(tile_module, "PART_WORK", 1e3)
+    dataset, cost = pj.sweep(**small), sum(group_steps)
+    assert list(dataset.loss_max.isel(window=-1) == 0) == [True, True, False]
+    assert list(dataset.log10_loss_mean.isel(window=-1) == -np.inf) == [True, True, False]
+    monkeypatch.setattr(tile_module, "_retire", lambda run, whole, *places: places[:-1])
+    group_steps.clear()
+    assert_same(dataset, pj.sweep(**small))
+    assert cost < sum(group_steps)
+
+
+@pytest.mark.parametrize("problem", ["quadratic", "digits"])
+def test_a_cell_keeps_its_bits_wherever_in_the_batch_it_is(small, problem):
+    small["problem"] = {
+        "quadratic": small["problem"],
+        "digits": pj.problems.digits(samples=16, hidden=(4,)),
+    }[problem]
+    values = pj.log_axis(1, 300, 24).values
+    order = np.random.default_rng(1).permutation(24)
+    small |= {"grid": pj.Grid(a=list(values), b=10.0), "lanes": 4}
+    plain = pj.sweep(**small)
+    small["grid"] = pj.Grid(a=[values[i] for i in order], b=10.0)
+    assert_same(plain.isel(a=order), pj.sweep(**small))
+
+
+def test_one_two_and_eight_devices_give_the_same_bits(tmp_path):
+    """The lanes are the same, so the bits are, whichever device computed a cell."""
     script = (
         "import phasejax as pj, sys\n"
         "pj.sweep(pj.problems.digits(samples=16, hidden=(4,)), pj.adam, "
-        "pj.Grid(a=pj.log_axis(1, 300, 16), b=10.), "
-        "steps=640, windows=64, store=sys.argv[1], cells_per_device=4)\n"
+        "pj.Grid(a=pj.log_axis(1, 300, 32), b=10.), "
+        "steps=640, windows=64, store=sys.argv[1], lanes=4)\n"
     )
-    for count in (2, 8):
+    for count in (1, 2, 8):
         environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
         path = str(tmp_path / str(count))
         subprocess.run([sys.executable, "-c", script, path], check=True, env=environment)
-    two, eight = (pj.open_dataset(tmp_path / str(count)) for count in (2, 8))
+    one, two, eight = (pj.open_dataset(tmp_path / str(count)) for count in (1, 2, 8))
     assert eight.attrs["device"].startswith("8 x")
     for name in ("loss_min", "loss_max", "loss_mean", "log10_loss_mean", "regime"):
         np.testing.assert_array_equal(two[name], eight[name], err_msg=name)
+        np.testing.assert_array_equal(one[name], eight[name], err_msg=name)
