@@ -19,8 +19,8 @@ def summary(dataset: xr.Dataset) -> str:
     for name, value in (attrs["fixed"] | attrs["problem_arguments"]).items():
         lines.append(f"  {name:<14} {value}")
     lines.append(
-        f"  run on         {attrs['device']}, {attrs['batch']} cells at a time, "
-        f"phasejax {attrs['phasejax_version']}, jax {attrs['jax_version']}"
+        f"  run on         {attrs['device']}, {attrs['lanes']} lanes ({attrs['lanes_source']}) on "
+        f"each, phasejax {attrs['phasejax_version']}, jax {attrs['jax_version']}"
     )
     counts = regime_counts(dataset)
     total = sum(counts.values())

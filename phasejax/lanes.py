@@ -1,14 +1,140 @@
-"""How many cells a device advances at once."""
+"""How many cells a device advances at once: measured once for a problem and a machine.
 
+Too few lanes waste a processor on overhead, too many leave its cache. What was measured is
+remembered in the process and in a file of the user's cache folder, so that a repeat runs with the
+same lanes and gets the same bits.
+"""
+
+import json
 import math
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-MOST = 512
-"""Lanes of the smallest problems; more would leave a processor core's cache."""
+import jax
+import numpy as np
+import platformdirs
+
+from . import kernel
+from .tile import start_cells
+
+if TYPE_CHECKING:
+    from .sweep import Run
+
+MOST = {"cpu": 512}
+"""Most lanes by platform; more would leave a processor core's cache."""
+MOST_ELSEWHERE = 65_536
+WORTH_MEASURING = 1e10
+"""Steps × cells × parameters of a sweep of some twenty seconds on two cores."""
+LEAST_SECONDS = 0.05
+"""A measurement is at least so long."""
+_remembered: dict[str, int] = {}
 
 
-def guess(size: int) -> int:
+def choose(run: "Run") -> tuple[int, str]:
+    """Lanes for a sweep, and where they come from: "measured" or "guessed"."""
+    if run.grid.size * run.steps * run.size < WORTH_MEASURING:
+        return guess(run.size, _platform(run)), "guessed"
+    key = _key(run)
+    if key not in _remembered:
+        _remembered.update(_read())
+    if key not in _remembered:
+        _remembered[key] = fastest(run)
+        _write(_read() | {key: _remembered[key]})
+    return _remembered[key], "measured"
+
+
+def guess(size: int, platform: str = "cpu") -> int:
     """Lanes for a problem of `size` parameters: about 16,384 numbers stay near a processor core.
 
-    Measured on two cores: a network of 1,329 parameters is fastest with 16 cells at once.
+    Measured on two cores: a network of 1,329 parameters is fastest with 16 cells at once. An
+    accelerator wants about a thousand times more.
     """
-    return min(2 ** round(math.log2(max(16_384 / size, 1))), MOST)
+    room = 2**14 if platform == "cpu" else 2**24
+    return min(2 ** round(math.log2(max(room / size, 1))), MOST.get(platform, MOST_ELSEWHERE))
+
+
+def fastest(run: "Run") -> int:
+    """Double or halve the guess as long as cells get cheaper by it."""
+    most = MOST.get(_platform(run), MOST_ELSEWHERE)
+    best = guess(run.size, _platform(run))
+    cost = seconds_per_cell(run, best)
+    for factor in (2, 0.5):
+        lanes = best
+        while 1 <= (lanes := int(lanes * factor)) <= most:
+            other = seconds_per_cell(run, lanes)
+            if other >= cost:
+                break
+            best, cost = lanes, other
+    return best
+
+
+def seconds_per_cell(run: "Run", lanes: int) -> float:
+    """Time of one step of one cell, all devices at work: the shortest of three runs."""
+    place = np.resize(np.arange(run.grid.size), run.mesh.size * lanes)
+    everything = tuple(slice(0, side) for side in run.grid.shape)
+    steps = 4
+    with jax.enable_x64(run.dtype == "float64"):
+        fixed, hyper, state = start_cells(run, run.grid.cells(everything), place)
+
+        def seconds() -> float:
+            begin = time.perf_counter()
+            result = kernel.advance(
+                run.mesh,
+                run.dynamics_split[0],
+                run.problem.loss,
+                fixed,
+                hyper,
+                state,
+                np.array([steps], np.int32),
+                lanes,
+                np.asarray(1, np.int32),
+            )
+            jax.block_until_ready(result)
+            return time.perf_counter() - begin
+
+        seconds()  # compiles
+        while seconds() < LEAST_SECONDS:
+            steps *= 2
+        return min(seconds() for _ in range(3)) / (steps * len(place))
+
+
+def _key(run: "Run") -> str:
+    """Everything that the speed depends on."""
+    dynamics, _ = run.dynamics_split
+    shapes = [
+        f"{np.shape(leaf)}"
+        for leaf in jax.tree.leaves((run.starts[run.seeds[0]], run.problem.loss))
+        if not callable(leaf)
+    ]
+    parts = (run.problem.name, dynamics.name, dynamics.settings, run.dtype, run.device, shapes)
+    return " ".join(map(str, (*parts, f"jax {jax.__version__}")))
+
+
+def _platform(run: "Run") -> str:
+    return run.mesh.devices.flat[0].platform
+
+
+def _path() -> Path:
+    return Path(platformdirs.user_cache_dir("phasejax")) / "lanes.json"
+
+
+def _read() -> dict[str, int]:
+    """Read what other processes measured; a file that can't be read counts as empty."""
+    try:
+        table = json.loads(_path().read_text())
+        return {key: int(lanes) for key, lanes in table.items() if int(lanes) >= 1}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write(table: dict[str, int]) -> None:
+    """Replace the file at one stroke; a folder that can't be written only costs the memory."""
+    try:
+        _path().parent.mkdir(parents=True, exist_ok=True)
+        partial = _path().with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(table, indent=1))
+        partial.replace(_path())
+    except OSError:
+        return

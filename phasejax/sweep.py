@@ -22,7 +22,7 @@ from ._check import bad, choice, whole
 from .dynamics import Discrete
 from .envelope import edges
 from .grid import Grid, Tile, cells_in, tile_shape
-from .lanes import guess
+from .lanes import choose
 from .problems.problem import Problem, checked_initial_loss, fingerprint, initial_params
 from .regimes import classify_envelope
 from .store import Store
@@ -61,8 +61,9 @@ def sweep(
     - `store`: a folder for the results (Zarr v3); `None` keeps them in memory.
     - `overwrite`, `resume`: what to do if `store` is there: replace it, or run the tiles that it
         lacks. A resumed sweep must have the same configuration, devices included.
-    - `lanes`: cells that a device advances at once; by default what is fastest. The same lanes
-        give the same bits; others may round differently, and chaotic cells amplify rounding.
+    - `lanes`: cells that a device advances at once; by default measured where a sweep is
+        long enough, and remembered. The same lanes give the same bits; others may round
+        differently, and chaotic cells amplify rounding.
 
     Returns an `xarray.Dataset` with the grid's axes and `window` as dimensions: `loss_min`,
     `loss_max`, `loss_mean`, `log10_loss_mean` per window; `regime`, `margin` and the features per
@@ -72,6 +73,12 @@ def sweep(
     tile that fails at run time leaves its cells unlabelled (−1), with a warning, the error in the
     attribute `failures`, and all other cells intact.
     """
+    results = Store(store)
+    if resume and overwrite:
+        raise ValueError("overwrite and resume exclude each other: choose one")
+    if results.exists() and not (resume or overwrite):
+        raise bad("store", str(store), "a new path, or given with overwrite or resume")
+    stored = results.open().attrs if results.exists() and resume else None
     run = Run(
         problem=problem,
         grid=grid,
@@ -79,16 +86,11 @@ def sweep(
         steps=steps,
         windows=windows,
         dtype=dtype,
-        given_lanes=lanes,
+        given_lanes=stored.get("lanes") if stored and lanes is None else lanes,
     )
     run.check()
-    results = Store(store)
-    if resume and overwrite:
-        raise ValueError("overwrite and resume exclude each other: choose one")
-    if results.exists() and not (resume or overwrite):
-        raise bad("store", str(store), "a new path, or given with overwrite or resume")
-    if results.exists() and resume:
-        run.check_same(results.open().attrs)
+    if stored is not None:
+        run.check_same(stored)
     else:
         results.create(run.coordinates(), tuple(grid.axes), run.tile_shape, dtype)
     if dtype == "float32":
@@ -178,10 +180,21 @@ class Run:
         return sum(leaf.size for leaf in jax.tree.leaves(self.starts[self.seeds[0]]))
 
     @cached_property
+    def lanes_and_source(self) -> tuple[int, str]:
+        """Cells that a device advances at once: "given", "measured" or "guessed"."""
+        lanes, source = (self.given_lanes, "given") if self.given_lanes else choose(self)
+        return min(lanes, math.ceil(self.grid.size / self.mesh.size)), source
+
+    @property
     def lanes(self) -> int:
         """Cells that a device advances at once."""
-        most = math.ceil(self.grid.size / self.mesh.size)
-        return min(self.given_lanes or guess(self.size), most)
+        return self.lanes_and_source[0]
+
+    @property
+    def device(self) -> str:
+        """Number and kind of the devices."""
+        device = self.mesh.devices.flat[0]
+        return f"{self.mesh.size} x {device.platform} {device.device_kind}"
 
     @cached_property
     def tile_shape(self) -> tuple[int, ...]:
@@ -198,7 +211,6 @@ class Run:
     def config(self) -> dict[str, Any]:
         """All that decides the bits of the result on a given machine."""
         dynamics, _ = self.dynamics_split
-        device = self.mesh.devices.flat[0]
         return {
             "problem": self.problem.name,
             "problem_arguments": dict(self.problem.config),
@@ -214,7 +226,7 @@ class Run:
             "steps": self.steps,
             "windows": self.windows,
             "dtype": self.dtype,
-            "device": f"{self.mesh.size} x {device.platform} {device.device_kind}",
+            "device": self.device,
             "batch": self.batch,
             "lanes": self.lanes,
             "tile_shape": list(self.tile_shape),
@@ -264,6 +276,7 @@ class Run:
                 "title": f"{self.dynamics.name} on {self.problem.name}",
                 "Conventions": "CF-1.11",
                 **self.config,
+                "lanes_source": self.lanes_and_source[1],
                 **_versions(),
                 "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "failures": [],

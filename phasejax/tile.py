@@ -34,7 +34,7 @@ def envelope_of_tile(
     cells, count = run.grid.cells(tile), cells_in(tile)
     whole = Envelope(*(np.empty((count, run.windows), run.dtype) for _ in Envelope._fields))
     place = _spread(np.arange(count), run)
-    fixed, hyper, state = _start(run, cells, np.maximum(place, 0))
+    fixed, hyper, state = start_cells(run, cells, np.maximum(place, 0))
     lengths, first = _parts(run), 0
     for part in lengths:
         groups = _groups(np.count_nonzero(place >= 0), run)
@@ -64,13 +64,13 @@ def _parts(run: "Run") -> list[Int[np.ndarray, " windows"]]:
     return np.split(np.pad(lengths, (0, per_part * parts - run.windows)), parts)
 
 
-def _start(
-    run: "Run", cells: dict[str, np.ndarray], place: Int[np.ndarray, " batch"]
+def start_cells(
+    run: "Run", cells: dict[str, np.ndarray], place: Int[np.ndarray, " places"]
 ) -> tuple[PyTree, PyTree, PyTree]:
     """Fixed numbers, and the hyper-parameters and state of the cell at each place."""
     dynamics, numbers = run.dynamics_split
     hyper = {name: values[place].astype(run.dtype) for name, values in cells.items()}
-    seeds = hyper.pop("seed", np.full(run.batch, run.seeds[0]))
+    seeds = hyper.pop("seed", np.full(len(place), run.seeds[0]))
     drawn = np.searchsorted(run.sorted_seeds, seeds)
     params = jax.tree.map(
         lambda *leaves: np.stack(leaves).astype(run.dtype)[drawn],

@@ -1,0 +1,94 @@
+"""How many cells run at once: measured, remembered, and part of a run's configuration."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import phasejax as pj
+from phasejax import lanes as lanes_module
+
+sweep_module = importlib.import_module("phasejax.sweep")
+
+
+@pytest.fixture
+def measuring(monkeypatch, tmp_path):
+    """Every sweep is worth measuring; a lane costs least where there are eight."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(lanes_module, "WORTH_MEASURING", 0)
+    monkeypatch.setattr(lanes_module, "_remembered", {})
+    measured = []
+
+    def seconds(run, lanes):
+        measured.append(lanes)
+        return abs(lanes - 8) + 1.0
+
+    monkeypatch.setattr(lanes_module, "seconds_per_cell", seconds)
+    return measured
+
+
+def test_the_fastest_is_found_remembered_and_recorded(small, measuring, monkeypatch, tmp_path):
+    small["grid"] = pj.Grid(a=pj.log_axis(1, 100, 32), b=10.0)
+    dataset = pj.sweep(**small)
+    assert dataset.attrs["lanes"] == 8
+    assert dataset.attrs["lanes_source"] == "measured"
+    assert "8 lanes (measured)" in pj.summary(dataset)
+    assert measuring[0] == 512  # the guess for two parameters
+    measuring.clear()
+    pj.sweep(**small)
+    assert measuring == []  # remembered by the process
+    monkeypatch.setattr(lanes_module, "_remembered", {})
+    pj.sweep(**small)
+    assert measuring == []  # and on disk
+    assert list(json.loads((tmp_path / "phasejax" / "lanes.json").read_text()).values()) == [8]
+    pj.sweep(**{**small, "dtype": "float32"})
+    assert measuring  # another dtype is another question
+
+
+def test_a_broken_memory_is_measured_again(small, measuring, tmp_path):
+    (tmp_path / "phasejax").mkdir()
+    (tmp_path / "phasejax" / "lanes.json").write_text("[{")
+    assert pj.sweep(**small).attrs["lanes_source"] == "measured"
+    assert measuring
+
+
+def test_a_short_sweep_and_lanes_by_hand_measure_nothing(small, measuring, monkeypatch):
+    assert pj.sweep(**small, lanes=2).attrs["lanes_source"] == "given"
+    monkeypatch.setattr(lanes_module, "WORTH_MEASURING", 1e10)
+    assert pj.sweep(**small).attrs["lanes_source"] == "guessed"
+    assert measuring == []
+
+
+def test_resume_runs_with_the_lanes_of_the_store(small, measuring, monkeypatch, tmp_path):
+    monkeypatch.setattr(sweep_module, "GROUPS", 1)
+    whole = pj.sweep(**small, lanes=2, store=tmp_path / "s").load()
+    resumed = pj.sweep(**small, resume=True, store=tmp_path / "s")
+    assert resumed.attrs["lanes"] == 2
+    assert measuring == []
+    assert resumed.identical(whole)
+
+
+def test_a_real_measurement(tmp_path):
+    """On a real network, in a process of its own: some choice is made, and kept."""
+    script = (
+        "import phasejax as pj; from phasejax import lanes; lanes.WORTH_MEASURING = 0\n"
+        "data = pj.sweep(pj.problems.digits(samples=8, hidden=(4,)), pj.adam, "
+        "pj.Grid(a=pj.log_axis(1, 100, 64), b=10.), steps=64, windows=8)\n"
+        "print(data.attrs['lanes'], data.attrs['lanes_source'])\n"
+    )
+    answers = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            check=True,
+            text=True,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)},
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0][1] == "measured"
+    assert 1 <= int(answers[0][0]) <= 64
