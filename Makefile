@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install sweep test lint clean
+.PHONY: install sweep test lint bench clean
 .DEFAULT_GOAL := sweep
 
 install: .venv/installed
@@ -23,6 +23,10 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+bench: install  ## phasejax beside the alternatives and the machine's limits
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf .venv out

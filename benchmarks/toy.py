@@ -6,6 +6,7 @@ of its own and prints JSON.
 """
 
 import ctypes
+import importlib
 import json
 import os
 import subprocess
@@ -32,7 +33,7 @@ def phasejax(dtype: str) -> Callable[[], Result]:
 
     import phasejax as pj
     from phasejax.dynamics import Discrete
-    from phasejax.sweep import Run
+    from phasejax.run import Run
     from phasejax.tile import envelope_of_tile
 
     pj.use_all_cores()
@@ -99,8 +100,7 @@ def naive_optax(dtype: str) -> Callable[[], Result]:
 
 def numba(dtype: str) -> Callable[[], Result]:
     """A loop over cells in compiled Python, on all threads."""
-    import numba
-
+    numba = importlib.import_module("numba")  # an extra: unknown where the types are checked
     real = np.dtype(dtype).type
 
     @numba.njit(parallel=True, fastmath=True)

@@ -2,26 +2,10 @@
 
     Problem + dynamics + Grid -> sweep -> loss envelopes -> regimes -> figures
 
-Public names stand here; everything else is an implementation.
+The public names stand in `__init__.pyi`, and each is imported when it is first used, so that
+`phasejax --help` need not wait for JAX.
 """
 
-from . import problems as problems
-from .devices import use_all_cores as use_all_cores
-from .dynamics import Discrete as Discrete
-from .dynamics import adam as adam
-from .dynamics import rmsprop as rmsprop
-from .grid import Axis as Axis
-from .grid import Grid as Grid
-from .grid import linear_axis as linear_axis
-from .grid import log_axis as log_axis
-from .info import cell as cell
-from .info import summary as summary
-from .page import write_page as write_page
-from .plot import phase_diagram as phase_diagram
-from .problems import Problem as Problem
-from .regimes import Regime as Regime
-from .regimes import classify as classify
-from .regimes import classify_curve as classify_curve
-from .regimes import regime_counts as regime_counts
-from .store import open_dataset as open_dataset
-from .sweep import sweep as sweep
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

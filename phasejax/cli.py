@@ -4,32 +4,20 @@ Every command does what a line of Python does; files, exit codes and one-line er
 Exit codes: 0, 1 (the run failed), 2 (bad usage).
 """
 
-import ast
 import json
 import re
-import runpy
 import sys
 import warnings
 import webbrowser
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 
-from . import dynamics, problems
+import phasejax as pj
+
+from . import _text
 from ._check import bad, choice
-from .devices import use_all_cores
-from .grid import Axis, Grid, linear_axis, log_axis
-from .info import cell, summary
-from .page import write_page
-from .plot import phase_diagram
-from .problems import Problem
-from .regimes import classify as classify_dataset
-from .regimes import classify_curve, regime_counts
-from .store import Store, open_dataset
-from .sweep import sweep as run_sweep
 
 app = typer.Typer(
     help="Phase diagrams of optimizer dynamics.",
@@ -38,7 +26,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-NUMBERS = ("a", "b", "learning_rate", "eps", "eps_root", "seed")
 RANGE = "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one fixed value"
 FurtherAxes = Annotated[
     str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
@@ -80,7 +67,9 @@ def _name_flags(message: str) -> str:
 def sweep(
     problem: Annotated[
         str,
-        typer.Option(help=f"One of {', '.join(problems.BUILT_IN)}, or FILE.py:FUNCTION."),
+        typer.Option(
+            help="digits, quadratic, power, rosenbrock, deep_linear, or FILE.py:FUNCTION."
+        ),
     ] = "digits",
     problem_arg: Annotated[
         list[str] | None,
@@ -134,14 +123,17 @@ def sweep(
         "eps_root": eps_root,
         "seed": seed,
     }
-    hyper |= dict(_pair("axis", text) for text in axis or [])
-    parsed = {name: _range(name, text) for name, text in hyper.items() if text is not None}
-    arguments = dict(_pair("problem-arg", text) for text in problem_arg or [])
-    use_all_cores()
-    dataset = run_sweep(
-        _problem(problem, {name: _literal(text) for name, text in arguments.items()}),
-        _from_file("optimizer", optimizer) or dynamics.by_name(optimizer),
-        Grid(**parsed),
+    hyper |= dict(_text.pair("axis", text) for text in axis or [])
+    parsed = {
+        name: _text.hyper_parameter(name, text) for name, text in hyper.items() if text is not None
+    }
+    arguments = dict(_text.pair("problem-arg", text) for text in problem_arg or [])
+    pj.use_all_cores()
+    pj.use_compilation_cache()
+    dataset = pj.sweep(
+        _text.problem(problem, {name: _text.literal(text) for name, text in arguments.items()}),
+        _text.from_file("optimizer", optimizer) or pj.dynamics.by_name(optimizer),
+        pj.Grid(**parsed),
         steps=steps,
         windows=windows,
         dtype=dtype,
@@ -150,7 +142,7 @@ def sweep(
         resume=resume,
         lanes=lanes,
     )
-    print(summary(dataset))
+    print(pj.summary(dataset))
     print(f"wrote {store}; next: phasejax plot {store}")
     return 1 if dataset.attrs["failures"] else 0
 
@@ -167,13 +159,15 @@ def classify(
 ) -> int:
     """Label a sweep anew, or loss curves from a file."""
     if path.suffix in (".csv", ".npy"):
-        for name, curve in _curves(path).items():
-            regime = classify_curve(curve)
+        for name, curve in _text.curves(path).items():
+            regime = pj.classify_curve(curve)
             print(f"{name}: {regime}, margin {regime.margin:.2f} decades")
         return 0
-    dataset = classify_dataset(open_dataset(path).load())
+    from .store import Store
+
+    dataset = pj.classify(pj.open_dataset(path).load())
     Store(path).relabel(dataset)
-    print(summary(dataset))
+    print(pj.summary(dataset))
     return 0
 
 
@@ -192,7 +186,7 @@ def plot(
     output = output or store.parent / "phase_diagram.png"
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise bad("--output", str(output), "a name ending in .png, .svg or .pdf")
-    figure = phase_diagram(_select(store, at), x=x, y=y, late_loss=late_loss)
+    figure = pj.phase_diagram(_select(store, at), x=x, y=y, late_loss=late_loss)
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=150)
     print(f"wrote {output}")
@@ -209,7 +203,7 @@ def view(
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> int:
     """Write a page about a sweep and open it."""
-    page = write_page(_select(store, at), output or store.parent / "phase_diagram.html")
+    page = pj.write_page(_select(store, at), output or store.parent / "phase_diagram.html")
     print(f"wrote {page}")
     if browser:
         webbrowser.open(page.resolve().as_uri())
@@ -226,101 +220,24 @@ def info(
     ] = None,
 ) -> int:
     """Print what was run and how many cells fell into each regime."""
-    dataset = open_dataset(store)
+    dataset = pj.open_dataset(store)
     if at is not None:
-        answer = cell(dataset, _point(at))
+        answer = pj.cell(dataset, _text.point(at))
     else:
-        answer = {"regimes": regime_counts(dataset), "config": dataset.attrs}
+        answer = {"regimes": pj.regime_counts(dataset), "config": dataset.attrs}
     if as_json:
         print(json.dumps(answer, indent=2))
     elif at is not None:
         for name, value in answer.items():
             print(f"{name:<20} {value if isinstance(value, str) else f'{value:.6g}'}")
     else:
-        print(summary(dataset))
+        print(pj.summary(dataset))
     return 0
 
 
-def _range(name: str, text: str) -> Axis | list[float] | Any:
-    """Read LOW:HIGH:COUNT[:log|linear], V1,V2,... or one value."""
-    if ":" in text:
-        try:
-            low, high, count, scale = (text if text.count(":") == 3 else text + ":log").split(":")
-            make = {"log": log_axis, "linear": linear_axis}[scale]
-            return make(float(low), float(high), int(count))
-        except (ValueError, KeyError) as error:
-            allowed = "LOW:HIGH:COUNT with numbers LOW < HIGH and COUNT at least 2, and then "
-            raise bad(name, text, f"{allowed}:log or :linear if you like ({error})") from error
-    values = _literal(text)
-    listed = values if isinstance(values, tuple) else (values,)
-    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in listed)
-    if not numeric and (name in NUMBERS or isinstance(values, tuple)):
-        raise bad(name, text, "a number, V1,V2,... or LOW:HIGH:COUNT")
-    return list(listed) if isinstance(values, tuple) else values
-
-
-def _literal(text: str) -> Any:
-    """Read a Python literal; anything else is a string."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _pair(flag: str, text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name.isidentifier() and equals and value):
-        raise bad(f"--{flag}", text, "NAME=VALUE")
-    return name, value
-
-
-def _point(text: str) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, value in (_pair("at", t) for t in text.split(","))}
-    except ValueError as error:
-        raise bad("at", text, "NAME=NUMBER,... such as a=1,b=100") from error
-
-
 def _select(store: Path, at: str | None):
-    dataset = open_dataset(store)
-    for name, value in _point(at or "").items() if at else ():
+    dataset = pj.open_dataset(store)
+    for name, value in _text.point(at).items() if at else ():
         choice("at", name, [str(dim) for dim in dataset["regime"].dims])
         dataset = dataset.sel({name: value}, method="nearest")
     return dataset
-
-
-def _problem(name: str, arguments: dict[str, Any]) -> Problem:
-    """Find a built-in problem or call a user's own function."""
-    own = _from_file("problem", name)
-    if own is None:
-        choice("problem", name, problems.BUILT_IN)
-    return (own or problems.BUILT_IN[name])(**arguments)
-
-
-def _from_file(flag: str, text: str) -> Callable | None:
-    """Load FUNCTION from `FILE.py:FUNCTION`; `None` if the text is no such thing."""
-    path, colon, name = text.rpartition(":")
-    if not (colon and path.endswith(".py")):
-        return None
-    if not Path(path).exists():
-        raise bad(flag, text, "FILE.py:FUNCTION; there is no such file")
-    contents = runpy.run_path(path)
-    choice(flag, name, [key for key, value in contents.items() if callable(value)])
-    return contents[name]
-
-
-def _curves(path: Path) -> dict[str, np.ndarray]:
-    """Read loss curves, one a column. A NPY file that would need unpickling is refused."""
-    if path.suffix == ".npy":
-        values, names = np.load(path, allow_pickle=False), None
-    else:
-        header = path.read_text().partition("\n")[0].split(",")
-        named = not all(re.fullmatch(r"\s*[-+.\deEinfa]+\s*", field) for field in header)
-        values = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2)
-        names = [field.strip() for field in header] if named else None
-    if values.ndim == 1:
-        values = values[:, None]
-    if values.ndim != 2:
-        raise bad("path", str(path), "an array [steps] or [steps, runs]")
-    names = names or [f"run {i}" for i in range(values.shape[1])]
-    return dict(zip(names, values.T, strict=True))

@@ -1,8 +1,9 @@
-"""Local devices: on a machine without an accelerator, one per processor core."""
+"""What a process asks of JAX before it computes. Importing phasejax does none of it."""
 
 import os
 
 import jax
+import platformdirs
 
 
 def use_all_cores() -> None:
@@ -18,3 +19,16 @@ def use_all_cores() -> None:
     if forced or getattr(jax.config, "jax_num_cpu_devices", -1) >= 0:
         return
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in the user's cache folder, where the next process finds them.
+
+    For scripts and the command line: it sets `jax_compilation_cache_dir` for the whole process,
+    unless that has been chosen already (`JAX_COMPILATION_CACHE_DIR`), and keeps every program,
+    also those that compile in less than JAX's default of a second.
+    """
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
+        folder = platformdirs.user_cache_path("phasejax") / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -109,13 +109,3 @@ def ended(mesh: Mesh, dynamics: Any, loss: Any, state: PyTree) -> Bool[Array, " 
         return jax.vmap(lambda state: dynamics.ended(loss, state))(state)
 
     return shard_map(device, mesh=mesh, in_specs=(SHARED, CELLS), out_specs=CELLS)(arrays, state)
-
-
-@jit
-def reorder(mesh: Mesh, order: Int[AnyArray, " cells"], arrays: PyTree) -> PyTree:
-    """Move the cells of each device to other places on it: place i gets cell `order[i]`."""
-
-    def device(order, arrays):
-        return jax.tree.map(lambda x: x[order], arrays)
-
-    return shard_map(device, mesh=mesh, in_specs=(CELLS, CELLS), out_specs=CELLS)(order, arrays)

@@ -20,7 +20,7 @@ from . import kernel
 from .tile import start_cells
 
 if TYPE_CHECKING:
-    from .sweep import Run
+    from .run import Run
 
 MOST = {"cpu": 512}
 """Most lanes by platform; more would leave a processor core's cache."""

@@ -18,7 +18,7 @@ from .envelope import Envelope, edges
 from .grid import Tile, cells_in
 
 if TYPE_CHECKING:
-    from .sweep import Run
+    from .run import Run
 
 PART_WORK, MOST_PARTS = 4e7, 32
 """A tile is run in calls of about so many steps × cells × parameters, and in at most so many, so

@@ -6,6 +6,7 @@ Writes out/digits/sweep.zarr, phase_diagram.png and phase_diagram.html. `make sw
 import phasejax as pj
 
 pj.use_all_cores()
+pj.use_compilation_cache()
 
 values = [10 ** (k / 8) for k in range(-4, 20)]  # 0.32 to 237; 1, 10 and 100 are among them
 dataset = pj.sweep(

@@ -6,6 +6,7 @@ Writes out/quadratic/sweep.zarr and phase_diagram.png, with the late loss beside
 import phasejax as pj
 
 pj.use_all_cores()
+pj.use_compilation_cache()
 
 dataset = pj.sweep(
     pj.problems.quadratic(spectrum=(1.0, 0.1)),

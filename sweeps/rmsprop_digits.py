@@ -6,6 +6,7 @@ Writes out/rmsprop_digits/sweep.zarr and phase_diagram.png, with the late loss b
 import phasejax as pj
 
 pj.use_all_cores()
+pj.use_compilation_cache()
 
 dataset = pj.sweep(
     pj.problems.digits(),

@@ -1,3 +1,6 @@
+import os
+import tempfile
+
 import matplotlib
 import numpy as np
 import pytest
@@ -5,6 +8,8 @@ import pytest
 import phasejax as pj
 
 matplotlib.use("Agg")
+_cache = tempfile.TemporaryDirectory()  # nothing that a user measured or compiled plays a part
+os.environ["XDG_CACHE_HOME"] = _cache.name
 pj.use_all_cores()
 
 

@@ -1,7 +1,7 @@
 """The command line, end to end, in processes of its own."""
 
-import importlib
 import json
+import os
 import subprocess
 import sys
 
@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax import cli
+from phasejax import _sweep, cli
 
 
 def phasejax(*arguments, cwd):
@@ -167,7 +167,7 @@ def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys):
     def failing(*_):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(importlib.import_module("phasejax.sweep"), "_run_tile", failing)
+    monkeypatch.setattr(_sweep, "_run_tile", failing)
     monkeypatch.chdir(tmp_path)
     assert (
         cli.main(["sweep", "--problem", "quadratic", "--a", "1:2:2", "--b", "1", "--steps", "256"])
@@ -180,6 +180,49 @@ def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys):
 def test_help_tells_a_newcomer(command, capsys):
     assert cli.main([command, "--help"]) == 0
     assert "Usage: phasejax" in capsys.readouterr().out
+
+
+def test_help_names_every_problem(capsys):
+    cli.main(["sweep", "--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in pj.problems.BUILT_IN)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["sweep", "--help"]])
+def test_help_does_not_wait_for_jax(command):
+    script = (
+        "import sys; from phasejax import cli\n"
+        f"assert cli.main({command}) == 0\n"
+        "heavy = {'jax', 'optax', 'xarray', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_a_second_process_finds_the_compiled_programs(tmp_path):
+    """Not one program is compiled again: what misses the cache is what is not kept in it."""
+    script = (
+        "import sys, jax; from phasejax import cli\n"
+        "heard = []\n"
+        "jax.monitoring.register_event_listener(lambda name, **_: heard.append(name))\n"
+        "cli.main('sweep --a 1:9:2 --b 1:9:2 --steps 64 --windows 8 --overwrite'.split())\n"
+        "print(heard.count('/jax/compilation_cache/cache_hits'),"
+        " heard.count('/jax/compilation_cache/cache_misses'))\n"
+    )
+    counts = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+        )
+        counts.append([int(n) for n in done.stdout.splitlines()[-1].split()])
+    (hits, misses), (hits_again, misses_again) = counts
+    assert (hits, misses_again) == (0, 0)
+    assert hits_again == misses > 0
 
 
 def test_progress_shows_on_a_terminal(tmp_path):

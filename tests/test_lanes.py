@@ -1,6 +1,5 @@
 """How many cells run at once: measured, remembered, and part of a run's configuration."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -10,8 +9,7 @@ import pytest
 
 import phasejax as pj
 from phasejax import lanes as lanes_module
-
-sweep_module = importlib.import_module("phasejax.sweep")
+from phasejax import run as run_module
 
 
 @pytest.fixture
@@ -63,7 +61,7 @@ def test_a_short_sweep_and_lanes_by_hand_measure_nothing(small, measuring, monke
 
 
 def test_resume_runs_with_the_lanes_of_the_store(small, measuring, monkeypatch, tmp_path):
-    monkeypatch.setattr(sweep_module, "GROUPS", 1)
+    monkeypatch.setattr(run_module, "GROUPS", 1)
     whole = pj.sweep(**small, lanes=2, store=tmp_path / "s").load()
     resumed = pj.sweep(**small, resume=True, store=tmp_path / "s")
     assert resumed.attrs["lanes"] == 2

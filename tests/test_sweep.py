@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib
 import os
 import subprocess
 import sys
@@ -15,14 +14,13 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax import kernel
+from phasejax import _sweep, kernel
+from phasejax import run as run_module
 from phasejax import store as store_module
 from phasejax import tile as tile_module
 from phasejax.envelope import Envelope, of_curve
 from phasejax.problems.problem import initial_params
 from phasejax.regimes import NAMES, label_attributes
-
-sweep_module = importlib.import_module("phasejax.sweep")
 
 
 def losses_one_by_one(problem, optimizer, steps, seed=0):
@@ -132,7 +130,7 @@ def test_another_grid_and_other_data_of_the_same_shape_compile_nothing(small):
 
 def test_one_program_runs_a_whole_sweep(small, monkeypatch):
     """Eleven tiles, the last of them smaller, call one compiled program."""
-    monkeypatch.setattr(sweep_module, "GROUPS", 1)
+    monkeypatch.setattr(run_module, "GROUPS", 1)
     before = kernel.advance._cached._cache_size()
     small["problem"] = pj.problems.quadratic((1.0, 2.0, 3.0))
     small["grid"] = pj.Grid(a=np.arange(1.0, 12.0), b=[1.0, 2.0, 3.0])
@@ -157,9 +155,9 @@ def test_results_carry_their_configuration(small, tmp_path):
 
 
 def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep_module, "GROUPS", 1)
+    monkeypatch.setattr(run_module, "GROUPS", 1)
     whole = pj.sweep(**small, lanes=1)
-    run_tile, calls = sweep_module._run_tile, []
+    run_tile, calls = _sweep._run_tile, []
 
     def interrupted(*arguments):
         if len(calls) == 3:
@@ -167,14 +165,14 @@ def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monk
         calls.append(arguments)
         run_tile(*arguments)
 
-    monkeypatch.setattr(sweep_module, "_run_tile", interrupted)
+    monkeypatch.setattr(_sweep, "_run_tile", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pj.sweep(**small, store=tmp_path / "s", lanes=1)
     partial = pj.open_dataset(tmp_path / "s")
     assert 0 < int((partial.regime >= 0).sum()) < small["grid"].size
     counted = []
     monkeypatch.setattr(
-        sweep_module, "_run_tile", lambda *arguments: (counted.append(1), run_tile(*arguments))
+        _sweep, "_run_tile", lambda *arguments: (counted.append(1), run_tile(*arguments))
     )
     resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, lanes=1)
     assert len(counted) == 3  # of six tiles
@@ -211,9 +209,9 @@ def test_a_tile_cut_off_between_its_variables_is_not_finished(small, tmp_path, m
 
 
 def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep_module, "GROUPS", 1)
+    monkeypatch.setattr(run_module, "GROUPS", 1)
     whole = pj.sweep(**small, lanes=1)
-    run_tile, calls = sweep_module._run_tile, []
+    run_tile, calls = _sweep._run_tile, []
 
     def failing(*arguments):
         calls.append(arguments)
@@ -221,7 +219,7 @@ def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
             raise RuntimeError("out of memory")
         run_tile(*arguments)
 
-    monkeypatch.setattr(sweep_module, "_run_tile", failing)
+    monkeypatch.setattr(_sweep, "_run_tile", failing)
     with pytest.warns(RuntimeWarning, match="1 of 6 tiles failed .* out of memory"):
         dataset = pj.sweep(**small, store=tmp_path / "s", lanes=1)
     lost = dataset.regime == -1
@@ -229,7 +227,7 @@ def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
     np.testing.assert_array_equal(dataset.regime.where(~lost), whole.regime.where(~lost))
     assert pj.regime_counts(dataset)["unlabelled"] == 2
     assert "out of memory" in dataset.attrs["failures"][0]
-    monkeypatch.setattr(sweep_module, "_run_tile", run_tile)
+    monkeypatch.setattr(_sweep, "_run_tile", run_tile)
     assert_same(pj.sweep(**small, store=tmp_path / "s", resume=True, lanes=1), whole)
 
 
