@@ -33,7 +33,7 @@ def trajectory(optimizer, problem, steps, params=None):
         def run(params):
             return jax.lax.fori_loop(0, steps, step, (params, optimizer.init(params)))[0]
 
-        return np.asarray(jax.flatten_util.ravel_pytree(run(params))[0])
+        return np.asarray(ravel_pytree(run(params))[0])
 
 
 # Regular cells, where rounding stays rounding over 1,000 steps. (In the spike regime and with

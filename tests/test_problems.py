@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.flatten_util import ravel_pytree
+from jax.test_util import check_grads
 from sklearn.datasets import load_digits
 
 import phasejax as pj
@@ -48,7 +50,7 @@ def test_known_hessian_is_that_of_the_loss(problem, minimizer):
     if problem.hessian is None:
         pytest.skip("not known")
     with jax.enable_x64(True):
-        flat, unravel = jax.flatten_util.ravel_pytree(jax.tree.map(jnp.asarray, minimizer))
+        flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, minimizer))
         hessian = jax.hessian(lambda x: problem.loss(unravel(x)))(flat)
     np.testing.assert_allclose(hessian, problem.hessian, atol=1e-12)
 
@@ -75,7 +77,7 @@ def test_digits_are_the_scans_scikit_learn_ships():
     data = load_digits()
     chosen = np.isin(data.target, (3, 8))
     images, targets = pj.problems.digits((3, 8), samples=100).loss.args
-    np.testing.assert_array_equal(images, data.data[chosen][:100] / 16)
+    np.testing.assert_array_equal(images.T, data.data[chosen][:100] / 16)
     np.testing.assert_array_equal(targets, np.where(data.target[chosen][:100] == 3, -1, 1))
 
 
@@ -93,14 +95,21 @@ def test_digits_loss_is_that_of_the_network_written_out(activation, loss):
     }[activation]
     x, y = problem.loss.args
     for weights, bias in layers[:-1]:
-        x = act(x @ weights + bias)
-    output = (x @ layers[-1][0] + layers[-1][1])[:, 0]
+        x = act(weights @ x + bias[:, None])
+    output = (layers[-1][0] @ x)[0] + layers[-1][1]
     expected = {
         "mse": np.mean((output - y) ** 2),
         "logistic": np.mean(np.logaddexp(0, -y * output)),
     }[loss]
     with jax.enable_x64(True):
         assert float(problem.loss(layers)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_derivatives_of_a_network_are_right_forwards_backwards_and_twice():
+    """Against finite differences: its matrix product has a derivative rule of its own."""
+    problem = pj.problems.digits(samples=20, hidden=(5, 3, 4), activation="tanh")
+    with jax.enable_x64(True):
+        check_grads(problem.loss, (initial_params(problem, 1),), order=2, modes=("fwd", "rev"))
 
 
 def test_a_seed_fixes_the_start_and_another_seed_moves_it():

@@ -68,7 +68,7 @@ def digits(
         raise bad("samples", samples, f"at most {len(targets)}, all there are of digits {digits}")
     return Problem(
         loss=jax.tree_util.Partial(
-            _network_loss(activation, loss), images[:samples], targets[:samples]
+            _network_loss(activation, loss), images[:, :samples], targets[:samples]
         ),
         init=partial(network_init, widths=(64, *hidden, 1), activation=activation),
         name="digits",
@@ -89,7 +89,8 @@ def _scans(digits: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     data: Any = load_digits()
     images, labels = data.data, data.target
     chosen = np.isin(labels, digits)
-    return images[chosen] / 16, np.where(labels[chosen] == digits[0], -1.0, 1.0)
+    targets = np.where(labels[chosen] == digits[0], -1.0, 1.0)
+    return np.ascontiguousarray(images[chosen].T) / 16, targets
 
 
 @lru_cache
@@ -97,7 +98,7 @@ def _network_loss(activation: str, loss: str) -> Callable:
     """One function object per (activation, loss), so that equal problems compile once."""
 
     def network_loss(
-        images: Float[AnyArray, "samples 64"], targets: Float[AnyArray, " samples"], layers: Layers
+        images: Float[AnyArray, "64 samples"], targets: Float[AnyArray, " samples"], layers: Layers
     ) -> Float[Array, ""]:
         return LOSSES[loss](network(layers, activation, images), targets)
 

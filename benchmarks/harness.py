@@ -1,0 +1,89 @@
+"""What the benchmarks share: repeats, a process for each way, and phasejax's own way."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+REPEATS = 7
+
+Result = tuple[np.ndarray, ...]
+"""`loss_min`, `loss_max`, `loss_mean`, `log10_loss_mean`, each `[cells, windows]`."""
+Way = Callable[..., Callable[[], Result]]
+"""Gets ready to do some work, and returns the function that does it."""
+
+
+def sweep_work(problem, grid, steps: int, windows: int, dtype: str) -> Callable[[], Result]:
+    """A sweep's own computation: all its tiles, without labels and without a store.
+
+    The lanes are measured first, as in a sweep that is long enough.
+    """
+    import jax
+
+    import phasejax as pj
+    from phasejax.lanes import fastest
+    from phasejax.run import Run
+    from phasejax.tile import envelope_of_tile
+
+    def run(lanes):
+        return Run(
+            problem=problem,
+            dynamics=pj.Discrete.of(pj.adam),
+            grid=grid,
+            steps=steps,
+            windows=windows,
+            dtype=dtype,
+            given_lanes=lanes,
+        )
+
+    chosen = run(fastest(run(1)))
+    chosen.check()
+
+    def work() -> Result:
+        results = [np.empty((*grid.shape, windows), dtype) for _ in range(4)]
+        with jax.enable_x64(dtype == "float64"):
+            for tile in grid.tiles(chosen.tile_shape):
+                for result, values in zip(results, envelope_of_tile(chosen, tile), strict=True):
+                    result[tile] = values
+        return tuple(result.reshape(-1, windows) for result in results)
+
+    return work
+
+
+def measure(work: Callable[[], Result], cell_steps: int) -> dict[str, list[float]]:
+    """Nanoseconds per cell-step of each repeat, and a print of the work that was done."""
+    result = work()  # compiles
+    times = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        result = work()
+        times.append((time.perf_counter() - begin) / cell_steps * 1e9)
+    return {"ns": times, "print": [float(np.median(field[:, 0])) for field in result]}
+
+
+def in_own_process(module: str, *arguments: str) -> dict:
+    """Run `python -m MODULE ARGUMENTS`, which prints JSON, on the processor alone."""
+    answer = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu")},
+    )
+    return json.loads(answer.stdout)
+
+
+def medians(module: str, ways: Iterable[str], *arguments: str) -> dict[str, float]:
+    """Median nanoseconds of each way, each in its own process; refuses unequal work."""
+    measured = {way: in_own_process(module, way, *arguments) for way in ways}
+    own = measured["phasejax"]["print"]
+    for way, answer in measured.items():
+        np.testing.assert_allclose(
+            answer["print"], own, rtol=1e-4, err_msg=f"{module} {way} {arguments}"
+        )
+    return {way: statistics.median(answer["ns"]) for way, answer in measured.items()}

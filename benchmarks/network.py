@@ -1,0 +1,185 @@
+"""The network benchmark: Adam on a small relu network and real digits, with the statistics.
+
+Every way trains the same cells, full batch, from the same start. `python -m benchmarks.network WAY
+NET DTYPE` runs one way in a process of its own and prints JSON; the way `limit` measures how fast
+the machine multiplies matrices.
+"""
+
+import importlib
+import itertools
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from .harness import REPEATS, Result, Way, measure, sweep_work
+
+LEARNING_RATE, EPS = 1e-3, 1e-8
+
+
+class Net(NamedTuple):
+    """A network, its data, and how many cells take how many windows of how many steps."""
+
+    hidden: tuple[int, ...]
+    samples: int
+    side: int
+    windows: int
+    length: int
+
+    @property
+    def cell_steps(self) -> int:
+        """The work."""
+        return self.side**2 * self.windows * self.length
+
+    @property
+    def flops(self) -> float:
+        """Of one step's matrix products: forward, gradients of weights, gradients of inputs.
+
+        Nobody needs the gradient of the data, so the first layer has two products and not three.
+        """
+        layers = [a * b for a, b in itertools.pairwise((64, *self.hidden, 1))]
+        return 2.0 * self.samples * (3 * sum(layers) - layers[0])
+
+
+NETS = {
+    "digits": Net((32, 32, 16), samples=128, side=8, windows=8, length=64),
+    "wide": Net((256, 256, 128), samples=256, side=4, windows=8, length=8),
+}
+
+
+def decays(net: Net) -> tuple[np.ndarray, np.ndarray]:
+    """a and b of every cell."""
+    axis = np.geomspace(1, 100, net.side)
+    a, b = np.meshgrid(axis, axis, indexing="ij")
+    return a.ravel(), b.ravel()
+
+
+def phasejax(net: Net, dtype: str) -> Callable[[], Result]:
+    """A sweep's own computation."""
+    import phasejax as pj
+
+    pj.use_all_cores()
+    axis = pj.log_axis(1, 100, net.side)
+    grid = pj.Grid(a=axis, b=axis, learning_rate=LEARNING_RATE, eps=EPS)
+    problem = pj.problems.digits(samples=net.samples, hidden=net.hidden)
+    return sweep_work(problem, grid, net.windows * net.length, net.windows, dtype)
+
+
+def _torch_problem(net: Net, dtype: str):
+    """PyTorch, the data, and the starting point that phasejax takes."""
+    import phasejax as pj
+    from phasejax.problems.problem import initial_params
+
+    torch = importlib.import_module("torch")  # an extra: unknown where the types are checked
+    problem = pj.problems.digits(samples=net.samples, hidden=net.hidden)
+    pixels, targets = problem.loss.args  # pyright: ignore[reportFunctionMemberAccess]
+    images, targets = (torch.from_numpy(np.array(x, dtype)) for x in (pixels.T, targets))
+    params = [
+        torch.from_numpy(np.array(leaf, dtype))
+        for layer in initial_params(problem, 0)
+        for leaf in layer
+    ]
+    return torch, images, targets, params
+
+
+def torch_loop(net: Net, dtype: str) -> Callable[[], Result]:
+    """One cell after the other: modules, `torch.optim.Adam`, a loss that is read at every step."""
+    torch, images, targets, start = _torch_problem(net, dtype)
+
+    def module():
+        layers = []
+        for weight, bias in zip(start[::2], start[1::2], strict=True):
+            linear = torch.nn.Linear(*weight.shape[::-1], dtype=weight.dtype)
+            with torch.no_grad():
+                linear.weight.copy_(weight)
+                linear.bias.copy_(bias)
+            layers += [linear, torch.nn.ReLU()]
+        return torch.nn.Sequential(*layers[:-1])
+
+    def cell(a: float, b: float) -> np.ndarray:
+        net_of_cell = module()
+        betas = 1 - b * LEARNING_RATE, 1 - a * LEARNING_RATE
+        optimizer = torch.optim.Adam(net_of_cell.parameters(), LEARNING_RATE, betas, EPS)
+        losses = np.empty(net.windows * net.length)
+        for step in range(len(losses)):
+            optimizer.zero_grad()
+            loss = torch.nn.functional.mse_loss(net_of_cell(images)[:, 0], targets)
+            loss.backward()
+            losses[step] = loss.item()
+            optimizer.step()
+        return losses.reshape(net.windows, net.length)
+
+    def work() -> Result:
+        losses = np.stack([cell(a, b) for a, b in zip(*decays(net), strict=True)])
+        return losses.min(2), losses.max(2), losses.mean(2), np.log10(losses).mean(2)
+
+    return work
+
+
+def torch_vmap(net: Net, dtype: str) -> Callable[[], Result]:
+    """All cells at once: `torch.func.vmap` of the gradient, and Adam on stacked arrays."""
+    torch, images, targets, start = _torch_problem(net, dtype)
+    a, b = (torch.from_numpy((x * LEARNING_RATE).astype(dtype)) for x in decays(net))
+    cells = len(a)
+
+    def loss_of(params):
+        x = images
+        for weight, bias in zip(params[:-2:2], params[1:-2:2], strict=True):
+            x = torch.relu(torch.nn.functional.linear(x, weight, bias))
+        return torch.nn.functional.mse_loss(
+            torch.nn.functional.linear(x, *params[-2:])[:, 0], targets
+        )
+
+    grad_and_value = torch.func.vmap(torch.func.grad_and_value(loss_of))
+    rates = [[x.reshape(-1, *[1] * p.ndim) for p in start] for x in (a, b)]
+
+    def work() -> Result:
+        params = [p.expand(cells, *p.shape).clone() for p in start]
+        m, v = ([torch.zeros_like(p) for p in params] for _ in range(2))
+        fields = []
+        for window in range(net.windows):
+            losses = []
+            for step in range(window * net.length + 1, (window + 1) * net.length + 1):
+                grads, loss = grad_and_value(params)
+                losses.append(loss)
+                for p, g, m_, v_, a_, b_ in zip(params, grads, m, v, *rates, strict=True):
+                    m_ += b_ * (g - m_)
+                    v_ += a_ * (g * g - v_)
+                    root = torch.sqrt(v_ / (1 - (1 - a_) ** step)) + EPS
+                    p -= LEARNING_RATE / (1 - (1 - b_) ** step) * m_ / root
+            x = torch.stack(losses, 1)
+            fields.append((x.amin(1), x.amax(1), x.mean(1), x.log10().mean(1)))
+        return tuple(torch.stack(f, 1).numpy() for f in zip(*fields, strict=True))
+
+    return work
+
+
+WAYS: dict[str, Way] = {
+    "phasejax": phasejax,
+    "PyTorch, one cell after the other": torch_loop,
+    "torch.func.vmap": torch_vmap,
+}
+
+
+def gemm_rate(dtype: str, size: int = 2048) -> list[float]:
+    """Floating-point operations per nanosecond of NumPy's matrix product, on all cores."""
+    x = np.random.default_rng(0).normal(size=(size, size)).astype(dtype)
+    y = x @ x
+    rates = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        np.matmul(x, x, out=y)
+        rates.append(2.0 * size**3 / (time.perf_counter() - begin) / 1e9)
+    return rates
+
+
+if __name__ == "__main__":
+    way, name, dtype = sys.argv[1:]
+    net = NETS[name]
+    if way == "limit":
+        print(json.dumps({"ns": [net.flops / rate for rate in gemm_rate(dtype)]}))
+    else:
+        print(json.dumps(measure(WAYS[way](net, dtype), net.cell_steps)))
