@@ -1,52 +1,108 @@
-"""`make bench`: measure everything in one run, print a table, write `out/bench.json`."""
+"""`make bench`: measure everything in one run, print tables, write `out/bench.json`.
+
+`python -m benchmarks KEY...` measures only those keys.
+"""
 
 import json
-import os
 import platform
 import statistics
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from .toy import CELLS, LENGTH, WAYS, WINDOWS
+from . import network, toy
+from .harness import REPEATS, in_own_process, medians
 
 OUTPUT = Path("out/bench.json")
+DTYPES = {"f64": "float64", "f32": "float32"}
 
 
-def toy(dtype: str) -> dict:
-    """Medians of the toy benchmark, each way in its own process; refuses unequal work."""
-    medians, prints = {}, {}
-    for way in WAYS:
-        command = [sys.executable, "-m", "benchmarks.toy", way, dtype]
-        environment = os.environ | {"JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu")}
-        answer = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, text=True, env=environment
-        ).stdout
-        measured = json.loads(answer)
-        medians[way], prints[way] = statistics.median(measured["ns"]), measured["print"]
-    for way, values in prints.items():
-        np.testing.assert_allclose(values, prints["limit"], rtol=1e-4, err_msg=f"{way} {dtype}")
-    own, limit = medians.pop("phasejax"), medians.pop("limit")
-    return {"phasejax_ns": own, "limit_ns": limit, "peers": medians}
+def toy_table(dtype: str) -> dict:
+    """Adam on a quadratic in two dimensions, beside C, numba and the obvious JAX."""
+    ns = medians("benchmarks.toy", toy.WAYS, dtype)
+    result = {"phasejax_ns": ns.pop("phasejax"), "limit_ns": ns.pop("limit"), "peers": ns}
+    show(result, "C with SIMD and OpenMP: the limit")
+    return result
 
 
-def main() -> None:
+def network_table(net: str, dtype: str) -> dict:
+    """Adam on a network and real digits, beside PyTorch and the machine's matrix product."""
+    rates = in_own_process("benchmarks.network", "limit", net, dtype)
+    ns = medians("benchmarks.network", network.WAYS, net, dtype)
+    limit = statistics.median(rates["ns"])
+    result = {"phasejax_ns": ns.pop("phasejax"), "limit_ns": limit, "peers": ns}
+    show(result, "its matrix products at gemm speed: the limit")
+    share = limit / result["phasejax_ns"]
+    usual = share * network.NETS[net].usual_flops / network.NETS[net].flops
+    result |= {"gemm_share": share, "gemm_share_6np": usual}
+    print(f"  {share:.0%} of the gemm rate; {usual:.0%} if a step counts as 6 x weights x samples")
+    return result
+
+
+def show(result: dict, limit: str) -> None:
+    """Print a table of nanoseconds per cell-step."""
+    own = result["phasejax_ns"]
+    for name, ns in {"phasejax": own, limit: result["limit_ns"], **result["peers"]}.items():
+        print(f"  {name:45} {ns:12.2f} ns per cell-step {ns / own:8.2f} x phasejax")
+
+
+def scale() -> dict:
+    """A million toy cells against sixteen thousand."""
+    result = {}
+    for side in (128, 1024):
+        measured = in_own_process("benchmarks.scale", str(side))
+        result[str(side**2)] = {
+            "ns": statistics.median(measured["computing"]),
+            "sweep_ns": statistics.median(measured["sweep"]),
+            "peak_gb": measured["peak_gb"],
+        }
+        row = result[str(side**2)]
+        print(
+            f"  {side**2:9,} cells {row['ns']:6.2f} ns per cell-step, {row['sweep_ns']:6.2f} with "
+            f"labels and a store; peak memory {row['peak_gb']:.2f} GB"
+        )
+    small, large = result.values()
+    result["ratio"] = large["ns"] / small["ns"]
+    print(f"  ratio {result['ratio']:.2f}")
+    return result
+
+
+def retirement() -> dict:
+    """A third of the cells diverge in the first tenth."""
+    measured = in_own_process("benchmarks.retirement")
+    result = {f"{way}_ns": statistics.median(ns) for way, ns in measured.items()}
+    result["ratio"] = result["with_ns"] / result["without_ns"]
+    print(f"  with {result['with_ns']:.0f}, without {result['without_ns']:.0f} ns per cell-step")
+    print(f"  ratio {result['ratio']:.2f}")
+    return result
+
+
+KEYS: dict[str, Callable[[], dict]] = {
+    **{f"toy_{key}": lambda dtype=dtype: toy_table(dtype) for key, dtype in DTYPES.items()},
+    **{
+        f"{net}_{key}": lambda net=net, dtype=dtype: network_table(net, dtype)
+        for net in network.NETS
+        for key, dtype in DTYPES.items()
+    },
+    "scale": scale,
+    "retirement": retirement,
+}
+
+
+def main(keys: list[str]) -> None:
     """Measure, print, write."""
-    results: dict = {"machine": f"{os.cpu_count()} cores, {platform.processor() or 'unknown'}"}
-    print(f"toy: Adam on a 2-D quadratic, {CELLS:,} cells x {WINDOWS * LENGTH:,} steps, medians")
-    for key, dtype in (("toy_f64", "float64"), ("toy_f32", "float32")):
-        results[key] = toy(dtype)
-        own, limit, peers = results[key].values()
-        rows = {"phasejax": own, "C, SIMD and OpenMP (the limit)": limit} | peers
-        print(f"\n{key}")
-        for name, ns in rows.items():
-            print(f"  {name:32} {ns:8.2f} ns per cell-step  {ns / limit:6.2f} x the limit")
+    import jax
+
+    device = jax.devices()[0]
+    machine = f"{len(jax.devices())} x {device.platform} {device.device_kind}, {platform.machine()}"
+    results: dict = {"machine": machine, "jax": jax.__version__, "repeats": REPEATS}
+    for key in keys or KEYS:
+        print(f"\n{key}: {KEYS[key].__doc__ or ''}".rstrip(": "))
+        results[key] = KEYS[key]()
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
     print(f"\nwrote {OUTPUT}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,8 @@ Way = Callable[..., Callable[[], Result]]
 """Gets ready to do some work, and returns the function that does it."""
 
 
-def sweep_work(problem, grid, steps: int, windows: int, dtype: str) -> Callable[[], Result]:
-    """A sweep's own computation: all its tiles, without labels and without a store.
+def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any = None):
+    """A sweep without labels and without a store: its `Run`, and a function that runs its tiles.
 
     The lanes are measured first, as in a sweep that is long enough.
     """
@@ -33,7 +34,7 @@ def sweep_work(problem, grid, steps: int, windows: int, dtype: str) -> Callable[
     def run(lanes):
         return Run(
             problem=problem,
-            dynamics=pj.Discrete.of(pj.adam),
+            dynamics=pj.Discrete.of(dynamics or pj.adam),
             grid=grid,
             steps=steps,
             windows=windows,
@@ -44,12 +45,23 @@ def sweep_work(problem, grid, steps: int, windows: int, dtype: str) -> Callable[
     chosen = run(fastest(run(1)))
     chosen.check()
 
-    def work() -> Result:
-        results = [np.empty((*grid.shape, windows), dtype) for _ in range(4)]
+    def compute():
         with jax.enable_x64(dtype == "float64"):
             for tile in grid.tiles(chosen.tile_shape):
-                for result, values in zip(results, envelope_of_tile(chosen, tile), strict=True):
-                    result[tile] = values
+                yield tile, envelope_of_tile(chosen, tile)
+
+    return chosen, compute
+
+
+def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Result]:
+    """phasejax's way of a benchmark: all tiles of a sweep, put together."""
+    _, compute = computing(grid=grid, windows=windows, dtype=dtype, **arguments)
+
+    def work() -> Result:
+        results = [np.empty((*grid.shape, windows), dtype) for _ in range(4)]
+        for tile, envelope in compute():
+            for result, values in zip(results, envelope, strict=True):
+                result[tile] = values
         return tuple(result.reshape(-1, windows) for result in results)
 
     return work

@@ -43,9 +43,15 @@ class Net(NamedTuple):
         layers = [a * b for a, b in itertools.pairwise((64, *self.hidden, 1))]
         return 2.0 * self.samples * (3 * sum(layers) - layers[0])
 
+    @property
+    def usual_flops(self) -> float:
+        """The usual count, 6 × weights × samples: three products in every layer."""
+        weights = sum(a * b for a, b in itertools.pairwise((64, *self.hidden, 1)))
+        return 6.0 * self.samples * weights
+
 
 NETS = {
-    "digits": Net((32, 32, 16), samples=128, side=8, windows=8, length=64),
+    "digits": Net((32, 32, 16), samples=128, side=8, windows=8, length=16),
     "wide": Net((256, 256, 128), samples=256, side=4, windows=8, length=8),
 }
 
@@ -65,7 +71,8 @@ def phasejax(net: Net, dtype: str) -> Callable[[], Result]:
     axis = pj.log_axis(1, 100, net.side)
     grid = pj.Grid(a=axis, b=axis, learning_rate=LEARNING_RATE, eps=EPS)
     problem = pj.problems.digits(samples=net.samples, hidden=net.hidden)
-    return sweep_work(problem, grid, net.windows * net.length, net.windows, dtype)
+    steps = net.windows * net.length
+    return sweep_work(problem=problem, grid=grid, steps=steps, windows=net.windows, dtype=dtype)
 
 
 def _torch_problem(net: Net, dtype: str):

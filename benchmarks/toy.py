@@ -12,52 +12,37 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from .harness import Result, Way, measure, sweep_work
+
 CELLS, WINDOWS, LENGTH = 16_384, 20, 100
 LEARNING_RATE, EPS, SPECTRUM, START = 1e-3, 1e-8, (1.0, 0.1), (1.0, 1.0)
 A, B = (axis.ravel() for axis in np.meshgrid(*[np.geomspace(0.3, 300, 128)] * 2, indexing="ij"))
-REPEATS = 7
 
-Result = tuple[np.ndarray, ...]
-"""`loss_min`, `loss_max`, `loss_mean`, `log10_loss_mean`, each `[cells, windows]`."""
+
+def quadratic_sweep(side: int) -> dict:
+    """Arguments of a sweep over `side` × `side` cells."""
+    import phasejax as pj
+
+    axis = pj.log_axis(0.3, 300, side)
+    return {
+        "problem": pj.problems.quadratic(SPECTRUM, START),
+        "grid": pj.Grid(a=axis, b=axis, learning_rate=LEARNING_RATE, eps=EPS),
+        "steps": WINDOWS * LENGTH,
+        "windows": WINDOWS,
+    }
 
 
 def phasejax(dtype: str) -> Callable[[], Result]:
     """A sweep's own computation: all its tiles, without labels and without a store."""
-    import jax
-
     import phasejax as pj
-    from phasejax.dynamics import Discrete
-    from phasejax.run import Run
-    from phasejax.tile import envelope_of_tile
 
     pj.use_all_cores()
-    axis = pj.log_axis(0.3, 300, 128)
-    run = Run(
-        problem=pj.problems.quadratic(SPECTRUM, START),
-        dynamics=Discrete.of(pj.adam),
-        grid=pj.Grid(a=axis, b=axis, learning_rate=LEARNING_RATE, eps=EPS),
-        steps=WINDOWS * LENGTH,
-        windows=WINDOWS,
-        dtype=dtype,
-        given_lanes=None,
-    )
-    run.check()
-
-    def work() -> Result:
-        results = [np.empty((128, 128, WINDOWS), dtype) for _ in range(4)]
-        with jax.enable_x64(dtype == "float64"):
-            for tile in run.grid.tiles(run.tile_shape):
-                for result, values in zip(results, envelope_of_tile(run, tile), strict=True):
-                    result[tile] = values
-        return tuple(result.reshape(CELLS, WINDOWS) for result in results)
-
-    return work
+    return sweep_work(**quadratic_sweep(128), dtype=dtype)
 
 
 def naive_optax(dtype: str) -> Callable[[], Result]:
@@ -174,7 +159,7 @@ def c(dtype: str) -> Callable[[], Result]:
     return work
 
 
-WAYS: dict[str, Callable[[str], Callable[[], Result]]] = {
+WAYS: dict[str, Way] = {
     "phasejax": phasejax,
     "limit": c,
     "numba": numba,
@@ -182,17 +167,6 @@ WAYS: dict[str, Callable[[str], Callable[[], Result]]] = {
 }
 
 
-def measure(way: str, dtype: str) -> dict[str, float | list[float]]:
-    """Nanoseconds per cell-step of each repeat, and a print of the work that was done."""
-    work = WAYS[way](dtype)
-    result = work()  # compiles
-    times = []
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        result = work()
-        times.append((time.perf_counter() - begin) / (CELLS * WINDOWS * LENGTH) * 1e9)
-    return {"ns": times, "print": [float(np.median(field[:, 0])) for field in result]}
-
-
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], sys.argv[2])))
+    way, dtype = sys.argv[1:]
+    print(json.dumps(measure(WAYS[way](dtype), CELLS * WINDOWS * LENGTH)))

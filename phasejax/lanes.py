@@ -27,8 +27,9 @@ MOST = {"cpu": 512}
 MOST_ELSEWHERE = 65_536
 WORTH_MEASURING = 1e10
 """Steps × cells × parameters of a sweep of some twenty seconds on two cores."""
-LEAST_SECONDS = 0.05
-"""A measurement is at least so long."""
+LEAST_SECONDS, RUNS, GAIN = 0.05, 5, 0.95
+"""A measurement takes the shortest of five runs of at least 50 ms, and other lanes must save a
+twentieth: less may be noise."""
 _remembered: dict[str, int] = {}
 
 
@@ -64,14 +65,14 @@ def fastest(run: "Run") -> int:
         lanes = best
         while 1 <= (lanes := int(lanes * factor)) <= most:
             other = seconds_per_cell(run, lanes)
-            if other >= cost:
+            if other >= GAIN * cost:
                 break
             best, cost = lanes, other
     return best
 
 
 def seconds_per_cell(run: "Run", lanes: int) -> float:
-    """Time of one step of one cell, all devices at work: the shortest of three runs."""
+    """Time of one step of one cell, all devices at work: the shortest of several runs."""
     place = np.resize(np.arange(run.grid.size), run.mesh.size * lanes)
     everything = tuple(slice(0, side) for side in run.grid.shape)
     steps = 4
@@ -97,7 +98,7 @@ def seconds_per_cell(run: "Run", lanes: int) -> float:
         seconds()  # compiles
         while seconds() < LEAST_SECONDS:
             steps *= 2
-        return min(seconds() for _ in range(3)) / (steps * len(place))
+        return min(seconds() for _ in range(RUNS)) / (steps * len(place))
 
 
 def _key(run: "Run") -> str:

@@ -4,8 +4,9 @@ A device takes turns with the groups of its lanes. A cell that can change no mor
 place to one that can, and the groups become fewer; shapes stay, so that nothing recompiles.
 """
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import jax
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from .run import Run
 
 PART_WORK, MOST_PARTS = 4e7, 32
-"""A tile is run in calls of about so many steps × cells × parameters, and in at most so many, so
-that progress moves, an interrupt is heard, and finished cells are found."""
+"""A tile is run in calls of about so many steps × cells × parameters, and in about so many at most,
+so that progress moves, an interrupt is heard, and finished cells are found."""
 LAST = {"lost": (np.inf, np.inf, np.inf, np.inf), "zero": (0.0, 0.0, 0.0, -np.inf)}
 """Envelope of a window of losses that are not finite, and of losses that are zero."""
 
@@ -35,33 +36,33 @@ def envelope_of_tile(
     whole = Envelope(*(np.empty((count, run.windows), run.dtype) for _ in Envelope._fields))
     place = _spread(np.arange(count), run)
     fixed, hyper, state = start_cells(run, cells, np.maximum(place, 0))
-    lengths, first = _parts(run), 0
-    for part in lengths:
+    problem = run.mesh, run.dynamics_split[0], run.problem.loss
+    for first, last, lengths in _parts(run):
         groups = _groups(np.count_nonzero(place >= 0), run)
-        if groups == 0:
-            break
-        problem = run.mesh, run.dynamics_split[0], run.problem.loss
-        state, envelope = kernel.advance(
-            *problem, fixed, hyper, state, part, run.lanes, np.asarray(groups, np.int32)
-        )
-        _write(whole, envelope, place, first)
-        first += len(part)
-        if first < run.windows:
-            place, hyper, state = _retire(run, whole, place, hyper, state, first)
-        progress(count * run.steps / len(lengths))
-    progress(count * run.steps * max(run.windows - first, 0) / run.windows)
+        if groups:
+            state, envelope = kernel.advance(
+                *problem, fixed, hyper, state, lengths, run.lanes, np.asarray(groups, np.int32)
+            )
+            _write(whole, envelope, place, first, last)
+            if last < run.windows:
+                place, hyper, state = _retire(run, whole, place, hyper, state, last)
+        progress(float(count * lengths.sum()))
     shape = tuple(side.stop - side.start for side in tile)
     return Envelope(*(field.reshape(*shape, run.windows) for field in whole))
 
 
-def _parts(run: "Run") -> list[Int[np.ndarray, " windows"]]:
-    """Window lengths of each call, all of one shape: empty windows fill the last."""
+def _parts(run: "Run") -> Iterator[tuple[int, int, Int[np.ndarray, " windows"]]]:
+    """First window, end and window lengths of each call: empty windows make all of one shape.
+
+    Many cells that end do so early; hence the first call ends after an eighth of the windows.
+    """
     work = run.batch * run.steps * run.size
     parts = min(max(math.ceil(work / PART_WORK), 1), MOST_PARTS, run.windows)
-    lengths = np.diff(edges(run.steps, run.windows)).astype(np.int32)
     per_part = math.ceil(run.windows / parts)
-    parts = math.ceil(run.windows / per_part)
-    return np.split(np.pad(lengths, (0, per_part * parts - run.windows)), parts)
+    early = per_part if parts == 1 else min(per_part, math.ceil(run.windows / 8))
+    lengths = np.diff(edges(run.steps, run.windows)).astype(np.int32)
+    for first, last in itertools.pairwise((0, *range(early, run.windows, per_part), run.windows)):
+        yield first, last, np.pad(lengths[first:last], (0, per_part - (last - first)))
 
 
 def start_cells(
@@ -82,9 +83,10 @@ def start_cells(
     return fixed, hyper, kernel.start(run.mesh, dynamics, fixed, hyper, params)
 
 
-def _write(whole: Envelope, part: Envelope, place: Int[np.ndarray, " batch"], first: int) -> None:
-    """Put windows from `first` on where they belong; windows past the end are empty."""
-    last = min(first + part.loss_min.shape[1], whole.loss_min.shape[1])
+def _write(
+    whole: Envelope, part: Envelope, place: Int[np.ndarray, " batch"], first: int, last: int
+) -> None:
+    """Put windows `first` to `last` where they belong; what is after them in `part` is empty."""
     for field, values in zip(whole, part, strict=True):
         for shard in values.addressable_shards:  # pyright: ignore[reportAttributeAccessIssue]
             cells = place[shard.index[0]]
@@ -129,7 +131,9 @@ def _move(run: "Run", place: np.ndarray, live: np.ndarray, hyper: PyTree, state:
     order = slots.copy()
     order[free] = np.flatnonzero(~live)
     sharding = NamedSharding(run.mesh, kernel.CELLS)
-    hyper, state = jax.tree.map(lambda x: jax.device_put(x[order], sharding), (hyper, state))
+    hyper, state = jax.tree.map(
+        lambda x: jax.device_put(np.asarray(x)[order], sharding), (hyper, state)
+    )
     return np.where(free, -1, place[order]), hyper, state
 
 

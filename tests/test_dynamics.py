@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 
 import phasejax as pj
 from phasejax.problems.problem import initial_params

@@ -112,6 +112,19 @@ def test_derivatives_of_a_network_are_right_forwards_backwards_and_twice():
         check_grads(problem.loss, (initial_params(problem, 1),), order=2, modes=("fwd", "rev"))
 
 
+def test_a_gradient_of_a_network_multiplies_no_more_than_it_must():
+    """Forward, weights, inputs: three products a layer, and two in the first, whose input is data.
+
+    What is over is elementwise, a few operations for each activation.
+    """
+    problem = pj.problems.digits(samples=128, hidden=(32, 32, 16))
+    products = 2 * 128 * (2 * 64 * 32 + 3 * (32 * 32 + 32 * 16 + 16))
+    activations = 128 * (32 + 32 + 16)
+    params = jax.tree.map(lambda x: jnp.stack([x] * 4), initial_params(problem, 0))
+    lowered = jax.jit(jax.vmap(jax.value_and_grad(problem.loss))).lower(params)
+    assert products < lowered.cost_analysis()["flops"] / 4 < products + 10 * activations
+
+
 def test_a_seed_fixes_the_start_and_another_seed_moves_it():
     problem = pj.problems.digits()
     first, again, other = (initial_params(problem, seed)[0][0] for seed in (0, 0, 1))

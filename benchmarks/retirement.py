@@ -1,0 +1,55 @@
+"""What cells that have diverged cost: a third of them overflow in the first tenth of a sweep.
+
+Gradient descent on the digits network, with rates that are good or far too large, in random order.
+`python -m benchmarks.retirement` measures, in turn, the sweep as it is and the same with retirement
+switched off, and prints JSON.
+"""
+
+import functools
+import json
+import time
+
+import numpy as np
+
+from .harness import REPEATS, computing
+
+CELLS, STEPS, WINDOWS = 512, 1_024, 64
+
+
+def measure() -> dict[str, list[float]]:
+    """Nanoseconds per cell-step of each repeat, with and without retirement."""
+    import optax
+
+    import phasejax as pj
+    from phasejax import tile
+
+    pj.use_all_cores()
+    lost = CELLS // 3
+    rates = np.concatenate([np.geomspace(1e-3, 0.03, CELLS - lost), np.geomspace(1e3, 1e6, lost)])
+    _, compute = computing(
+        problem=pj.problems.digits(),
+        grid=pj.Grid(learning_rate=np.random.default_rng(0).permutation(rates)),
+        dynamics=functools.partial(optax.sgd, momentum=0.0),
+        steps=STEPS,
+        windows=WINDOWS,
+        dtype="float64",
+    )
+    ways = {"with": tile._retire, "without": lambda run, whole, *places: places[:-1]}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    results = {}
+    for _ in range(REPEATS + 1):
+        for way, retire in ways.items():
+            tile._retire = retire
+            begin = time.perf_counter()
+            results[way] = [envelope for _, envelope in compute()]
+            times[way].append((time.perf_counter() - begin) / (CELLS * STEPS) * 1e9)
+    ended = np.isinf(np.concatenate([e.loss_min[:, WINDOWS // 10] for e in results["with"]]))
+    assert ended.sum() == lost
+    for one, other in zip(results["with"], results["without"], strict=True):
+        for values, others in zip(one, other, strict=True):
+            np.testing.assert_array_equal(values, others)
+    return {way: values[1:] for way, values in times.items()}  # the first run compiles
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure()))

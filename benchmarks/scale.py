@@ -1,0 +1,56 @@
+"""A million cells: what a cell-step costs, and how much memory the process takes.
+
+`python -m benchmarks.scale SIDE` sweeps SIDE × SIDE toy cells in a process of its own and prints
+JSON: nanoseconds per cell-step of the computing alone, of whole sweeps with labels and a store on
+disk, and the most memory that the process ever held.
+"""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+from .harness import computing
+from .toy import LENGTH, WINDOWS, quadratic_sweep
+
+REPEATS = 5
+
+
+def measure(side: int) -> dict[str, list[float] | float]:
+    """Computing alone, whole sweeps, and peak memory in GB."""
+    import phasejax as pj
+
+    pj.use_all_cores()
+    arguments = quadratic_sweep(side)
+    run, compute = computing(**arguments, dtype="float64")
+
+    def whole() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            pj.sweep(dynamics=pj.adam, **arguments, store=f"{folder}/store", lanes=run.lanes)
+
+    def discard() -> None:
+        for _ in compute():
+            pass
+
+    cell_steps = side**2 * WINDOWS * LENGTH
+    return {
+        "computing": nanoseconds(discard, cell_steps),
+        "sweep": nanoseconds(whole, cell_steps),
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    }
+
+
+def nanoseconds(work: Callable[[], None], cell_steps: int) -> list[float]:
+    """Nanoseconds per cell-step of each repeat; the first run compiles and does not count."""
+    times = []
+    for _ in range(REPEATS + 1):
+        begin = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - begin) / cell_steps * 1e9)
+    return times[1:]
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(int(sys.argv[1]))))
