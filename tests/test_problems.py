@@ -142,6 +142,12 @@ def test_a_seed_fixes_the_start_and_another_seed_moves_it():
         (lambda: pj.problems.digits(activation="rellu"), "did you mean 'relu'"),
         (lambda: pj.problems.digits(hidden=()), "hidden = "),
         (lambda: pj.problems.digits(loss="mae"), "loss = 'mae'"),
+        (lambda: pj.problems.network(np.ones(3), np.ones(3)), r"\[samples, inputs\]"),
+        (lambda: pj.problems.network(np.full((3, 2), np.nan), np.ones(3)), "must be finite"),
+        (
+            lambda: pj.problems.network(np.ones((3, 2)), np.arange(3), loss="logistic"),
+            "targets = .* must be -1 or 1",
+        ),
         (lambda: pj.problems.quadratic((1.0, -1.0)), "spectrum = "),
         (lambda: pj.problems.quadratic((0.0,)), "spectrum = "),
         (lambda: pj.problems.quadratic((1.0,), start=(1.0, 2.0)), "start = "),

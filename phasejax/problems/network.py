@@ -1,15 +1,19 @@
-"""Fully connected networks as pure functions of a list of layers."""
+"""A fully connected network on data: pure functions of a list of layers, and the problem."""
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
+from numpy.typing import ArrayLike
 
+from .._check import bad, choice, whole
 from .._types import AnyArray
+from .problem import Problem
 
 Layers = list[tuple[Float[AnyArray, "_ _"], Float[AnyArray, " _"]]]
 """Weights `[outputs, inputs]` and bias `[outputs]` of each layer."""
@@ -26,6 +30,83 @@ ACTIVATIONS: dict[str, Callable] = {
 GAINS = {"relu": 2.0, "gelu": 2.0, "softplus": 1.0, "tanh": 1.0, "linear": 1.0}
 
 
+Samples = Float[AnyArray, " samples"]
+
+
+def mse(outputs: Samples, targets: Samples) -> Float[Array, ""]:
+    """Mean squared error."""
+    return jnp.mean((outputs - targets) ** 2)
+
+
+def logistic(outputs: Samples, targets: Samples) -> Float[Array, ""]:
+    """Mean logistic loss log(1 + exp(−target·output)) for targets ±1."""
+    return jnp.mean(jax.nn.softplus(-targets * outputs))
+
+
+LOSSES: dict[str, Callable] = {"mse": mse, "logistic": logistic}
+
+
+def network(
+    inputs: ArrayLike,
+    targets: ArrayLike,
+    hidden: Sequence[int] = (16, 16),
+    activation: str = "relu",
+    loss: str = "mse",
+    name: str = "network",
+) -> Problem:
+    """Fit data with a fully connected network of one output, full batch.
+
+    **Arguments:**
+
+    - `inputs`, `targets`: the data, `[samples, inputs]` and `[samples]`, finite; targets are ±1
+        for the logistic loss. Scale them to order one yourself.
+    - `hidden`: widths of the hidden layers; the network is inputs-`hidden`-1.
+    - `activation`: one of relu, tanh, gelu, softplus, linear.
+    - `loss`: `"mse"` or `"logistic"`.
+    - `name`: how results name the problem.
+
+    Weights start normal with variance 2 / inputs (relu, gelu; He et al. 2015) or 1 / inputs,
+    biases at zero. The minimum is not known in closed form; both losses are bounded below by 0.
+    """
+    inputs, targets = np.asarray(inputs, float), np.asarray(targets, float)
+    if inputs.ndim != 2 or targets.shape != inputs.shape[:1]:
+        shapes = f"{inputs.shape} and {targets.shape}"
+        raise bad("shapes of inputs, targets", shapes, "[samples, inputs] and [samples]")
+    if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
+        raise ValueError("inputs, targets: must be finite numbers")
+    hidden = tuple(hidden)
+    if not hidden:
+        raise bad("hidden", hidden, "one or more layer widths")
+    for width in hidden:
+        whole("hidden", width)
+    choice("activation", activation, ACTIVATIONS)
+    choice("loss", loss, LOSSES)
+    if loss == "logistic" and not np.isin(targets, (-1, 1)).all():
+        raise bad("targets", sorted(set(targets))[:4], "-1 or 1 for the logistic loss")
+    return Problem(
+        loss=jax.tree_util.Partial(
+            _network_loss(activation, loss), np.ascontiguousarray(inputs.T), targets
+        ),
+        init=partial(network_init, widths=(inputs.shape[1], *hidden, 1), activation=activation),
+        name=name,
+        config={"hidden": list(hidden), "activation": activation, "loss": loss},
+    )
+
+
+@lru_cache
+def _network_loss(activation: str, loss: str) -> Callable:
+    """One function object per (activation, loss), so that equal problems compile once."""
+
+    def network_loss(
+        inputs: Float[AnyArray, "inputs samples"],
+        targets: Float[AnyArray, " samples"],
+        layers: Layers,
+    ) -> Float[Array, ""]:
+        return LOSSES[loss](forward(layers, activation, inputs), targets)
+
+    return network_loss
+
+
 def network_init(key: PRNGKeyArray, widths: Sequence[int], activation: str) -> Layers:
     """Draw normal weights of variance gain / inputs, and zero biases, in JAX's default dtype."""
     layers = []
@@ -36,7 +117,7 @@ def network_init(key: PRNGKeyArray, widths: Sequence[int], activation: str) -> L
     return layers
 
 
-def network(
+def forward(
     layers: Layers, activation: str, x: Float[AnyArray, "inputs samples"]
 ) -> Float[AnyArray, " samples"]:
     """Apply a network with one output: affine maps with `activation` in between.
