@@ -24,6 +24,7 @@ class Features(NamedTuple):
     late_level: Cells
     late_peak: Cells
     late_trend: Cells
+    fall: Cells
     intermittency: Cells
     recovery: Cells
     rise: Cells
@@ -40,6 +41,7 @@ DESCRIPTIONS = {
     "late_level": "late mean of log10 loss",
     "late_peak": "log10 of the late maximum",
     "late_trend": "change of the level over the late part",
+    "fall": "four times the least fall from one quarter of the late part to the next",
     "intermittency": "log10 of the late maximum over the late level",
     "recovery": "fall of the level after the late maximum",
     "rise": "level at the end over the best level reached",
@@ -62,8 +64,12 @@ def features(envelope: Envelope, initial_loss: Cells, eps: float) -> Features:
     - `late_level`: mean of L_w. `late_peak`: max of P_w.
     - `late_trend`: 3/2 (median of L_w in the last third − in the first third): the change over
       the late part, deaf to spikes. Negative is falling.
-    - `intermittency`: the smaller of max P_w − `late_level` and max over w of
-      P_w − min L_v for v ≤ w, so that a steep descent is no excursion.
+    - `fall`: 4 × the least fall of the median of L_w from one quarter to the next: what the
+      level loses over the late part if it goes on falling to the end. A loss ∝ 1/t has 0.25.
+    - `intermittency`: the smaller of max P_w − max(`late_level`, median L_w), and the largest
+      of P_w − min M_v, where M_v are the medians of L_w in sixteenths of the run, from the eighth
+      to the one before w. So neither dips nor a steep descent nor ringing through zero are
+      excursions.
     - `recovery`: max P_w − `end_level`; +400 if the maximum lies in that
       last eighth, for then nobody knows yet.
     - `rise`: `end_level` − the 2 % quantile of L_w over the whole run.
@@ -87,14 +93,15 @@ def features(envelope: Envelope, initial_loss: Cells, eps: float) -> Features:
     end = max(late.shape[-1] // 8, 1)
     end_level = np.median(late[..., -end:], axis=-1)
     peak_is_recent = late_peaks[..., -end:].max(-1) >= late_peak
-    excursion = np.max(late_peaks - np.minimum.accumulate(late, axis=-1), axis=-1)
+    usual = np.maximum(late_level, np.median(late, axis=-1))
     quarters = np.stack(_medians(late, 4))
     thirds = _medians(late, 3)
     return Features(
         late_level=late_level,
         late_peak=late_peak,
         late_trend=1.5 * (thirds[-1] - thirds[0]),
-        intermittency=np.minimum(late_peak - late_level, excursion),
+        fall=-4 * np.diff(quarters, axis=0).max(0),
+        intermittency=np.minimum(late_peak - usual, _excursion(level, peak)),
         recovery=np.where(peak_is_recent, LIMIT, late_peak - end_level),
         rise=end_level - np.quantile(level, 0.02, axis=-1),
         overshoot=peak.max(-1) - start,
@@ -119,6 +126,13 @@ def _levels(envelope: Envelope) -> tuple[Levels, Levels, Levels]:
 
 def _medians(late: Levels, parts: int) -> list[Cells]:
     return [np.median(part, axis=-1) for part in np.array_split(late, parts, axis=-1)]
+
+
+def _excursion(level: Levels, peak: Levels) -> Cells:
+    """Largest maximum of a late sixteenth of the run over the medians of those before it."""
+    medians = np.stack(_medians(level, 16), axis=-1)[..., 7:-1]
+    peaks = [part.max(-1) for part in np.array_split(peak, 16, axis=-1)[8:]]
+    return np.max(np.stack(peaks, axis=-1) - np.minimum.accumulate(medians, axis=-1), axis=-1)
 
 
 def _last_finite(envelope: Envelope) -> Cells:

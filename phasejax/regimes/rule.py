@@ -34,8 +34,9 @@ LOWEST = -307.0
 """Losses down here are zero, or about to be: the smallest normal number is 2e-308."""
 FLOOR = 3.0
 """A loss that stays within this distance of (initial loss)·eps² is at the rounding floor."""
-TREND = 0.3
-"""A level that falls by this much over the late part is still descending."""
+FALL = 0.15
+"""A level that goes on falling to the end, at this rate per late part, is still descending. A loss
+∝ 1/t falls by 0.25, one ∝ t^(−0.6) by 0.15."""
 
 Cells = Float[np.ndarray, "*cells"]
 
@@ -50,7 +51,7 @@ def classify_features(f: Features) -> tuple[Int[np.ndarray, "*cells"], Cells]:
         "converged": _any_of(_underflowed(f), _at_zero(f), _at_rounding_floor(f)),
         "divergence": _any_of(_non_finite(f), _escaped(f), _climbing(f)),
         "spike": _all_of(f.intermittency - EXCURSION, f.recovery - RETURN),
-        "descending": -TREND - f.late_trend,
+        "descending": f.fall - FALL,
     }
     label = np.full(f.late_level.shape, NAMES.index("oscillation"))
     margin = np.full(f.late_level.shape, LIMIT)
@@ -79,7 +80,7 @@ def _at_rounding_floor(f: Features) -> Cells:
     constant = _all_of(_exactly(f.span == 0), -_escaped(f) - 1e-9)
     return _any_of(
         constant,
-        _all_of(FLOOR - f.floor, TREND - np.abs(f.late_trend), EXCURSION - f.intermittency),
+        _all_of(FLOOR - f.floor, FALL - f.fall, EXCURSION - f.intermittency),
     )
 
 

@@ -1,0 +1,52 @@
+"""How the rule does on the labelled set: `python -m tests.labelled.judge` prints confusion matrices.
+
+Rows are what a person saw, columns what the rule says. Ambiguous curves are left out.
+"""
+
+import sys
+
+import numpy as np
+
+from phasejax.regimes import NAMES, classify_envelope
+from tests.labelled import read
+
+EPS = float(np.finfo(float).eps)
+
+
+def judged(run: read.Run) -> tuple[str, float]:
+    """Label and margin that the rule gives a run."""
+    one = type(run.envelope)(*(field[None] for field in run.envelope))
+    answer = classify_envelope(one, np.array([10.0 ** run.about["initial"]]), EPS)
+    return NAMES[int(answer["regime"][0])], float(answer["margin"][0])
+
+
+def confusion(runs: list[read.Run]) -> np.ndarray:
+    """Counts `[seen, said]` of unambiguous runs."""
+    counts = np.zeros((len(NAMES), len(NAMES)), int)
+    for run in runs:
+        if not run.ambiguous:
+            counts[NAMES.index(run.label), NAMES.index(judged(run)[0])] += 1
+    return counts
+
+
+def main() -> None:
+    """Print both halves, and every run that differs."""
+    for half in ("set", "judge"):
+        runs = [run for run in read.runs() if run.about["half"] == half]
+        counts = confusion(runs)
+        right, total = counts.trace(), counts.sum()
+        print(f"\n{half}: {right} of {total} unambiguous runs right ({right / total:.1%})\n")
+        print("| seen | " + " | ".join(NAMES) + " |")
+        print("| --- |" + " --- |" * len(NAMES))
+        for name, row in zip(NAMES, counts, strict=True):
+            print(f"| {name} | " + " | ".join(map(str, row)) + " |")
+        if "-v" in sys.argv:
+            for run in runs:
+                said, margin = judged(run)
+                if said != run.label:
+                    mark = "ambiguous" if run.ambiguous else "wrong"
+                    print(f"{run.number} {run.about['problem']}: {run.label}, {said}", mark, margin)
+
+
+if __name__ == "__main__":
+    main()
