@@ -30,8 +30,8 @@ def confusion(runs: list[read.Run]) -> np.ndarray:
 
 
 def main() -> None:
-    """Print both halves, and every run that differs."""
-    for half in ("set", "judge"):
+    """Print every part, and every run that differs."""
+    for half in ("set", "judge", "fresh"):
         runs = [run for run in read.runs() if run.about["half"] == half]
         counts = confusion(runs)
         right, total = counts.trace(), counts.sum()

@@ -1,8 +1,9 @@
 """Run the curves of the labelled set: `python tests/labelled/make.py` writes curves.npz.
 
-Fifteen problems of twenty cells each. What each curve is, a person wrote into labels.csv by looking
+Eighteen problems of twenty cells each. What each curve is, a person wrote into labels.csv by looking
 at the contact sheets that sheets.py draws. Thresholds are set on the problems marked `set` there
-and judged on those marked `judge`.
+and judged on those marked `judge` and `fresh`; the fresh ones, with many spikes, were run and
+labelled after the rule was last changed.
 """
 
 import functools
@@ -39,6 +40,11 @@ def plane(shift=1.0, **fixed):
     return pj.Grid(
         a=np.geomspace(0.4, 220, 5) * shift, b=np.geomspace(0.6, 200, 4) / shift, **fixed
     )
+
+
+def bursts(**fixed):
+    """Five values of a and four of b where b ≫ a, and somewhat beyond."""
+    return pj.Grid(a=np.geomspace(0.35, 8, 5), b=np.geomspace(12, 350, 4), **fixed)
 
 
 def rmsprop_plane(**fixed):
@@ -112,6 +118,21 @@ PROBLEMS = {
     "power 4": ("judge", P.power(4), pj.adam, plane(0.9, eps=0.0), 40_000),
     "power 6": ("set", P.power(6), pj.adam, plane(1.1, eps=1e-12), 40_000),
     "deep linear": ("judge", P.deep_linear(), pj.adam, plane(1.0), 20_000),
+    "digits 25 relu bursts": ("fresh", P.digits((2, 5)), pj.adam, bursts(), 20_000),
+    "wine tanh bursts": (
+        "fresh",
+        network(*wine(), hidden=(24,), activation="tanh"),
+        pj.adam,
+        bursts(),
+        20_000,
+    ),
+    "cancer gelu": (
+        "fresh",
+        network(*cancer(), activation="gelu"),
+        pj.adam,
+        plane(0.85, seed=2),
+        20_000,
+    ),
 }
 
 

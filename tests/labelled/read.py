@@ -1,4 +1,4 @@
-"""The labelled set: 300 runs of fifteen problems, and what a person saw in each."""
+"""The labelled set: 360 runs of eighteen problems, and what a person saw in each."""
 
 import csv
 import json

@@ -23,7 +23,7 @@ def draw(runs: list[read.Run], path: Path) -> None:
 
     figure, panels = plt.subplots(ROWS, COLUMNS, figsize=(16, 10), layout="constrained")
     for panel, run in zip(panels.flat, runs, strict=True):
-        low, high, _, level = np.clip(run.curve, -40, 40)
+        low, high, _, level = np.clip(run.curve, -330, 40)
         step = np.linspace(0, run.about["steps"], len(level), endpoint=False)
         panel.fill_between(step, low, high, color="#56b4e9", alpha=0.6, linewidth=0)
         panel.plot(step, level, color="#2a1147", linewidth=0.8)
