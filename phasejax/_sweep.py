@@ -119,7 +119,8 @@ def _run_tile(run: Run, results: Store, tile: Tile, progress: tqdm) -> None:
     initial = dict(zip(run.seeds, run.initial_loss, strict=True))
     seeds = run.grid.cells(tile).get("seed", np.full(shape, run.seeds[0]))
     initial_loss = np.array([initial[int(seed)] for seed in seeds.ravel()]).reshape(shape)
-    labels = classify_envelope(envelope, initial_loss, float(np.finfo(run.dtype).eps))
+    eps = float(np.finfo(run.dtype).eps)
+    labels = classify_envelope(envelope, initial_loss, eps, run.steps)
     results.write(tile, envelope, labels)
 
 

@@ -5,6 +5,7 @@ Exit codes: 0, 1 (the run failed), 2 (bad usage).
 """
 
 import json
+import math
 import re
 import sys
 import warnings
@@ -30,6 +31,7 @@ RANGE = "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one
 FurtherAxes = Annotated[
     str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
 ]
+JSON = Annotated[bool, typer.Option("--json", help="For machines.")]
 StorePath = Annotated[Path, typer.Argument(help="Folder that `phasejax sweep` wrote.")]
 
 
@@ -58,7 +60,7 @@ def _fail(message: str, code: int) -> int:
 def _name_flags(message: str) -> str:
     """Turn an argument's name at the start of an error into the flag's name."""
     flags = "a b learning_rate eps eps_root seed steps windows dtype store problem optimizer"
-    flags += " overwrite resume lanes at x y"
+    flags += " overwrite resume lanes at x y minimum"
     match = re.match(rf"({'|'.join(flags.split())})\b", message)
     return "--" + match[1].replace("_", "-") + message[match.end() :] if match else message
 
@@ -156,12 +158,22 @@ def classify(
             "CSV or NPY."
         ),
     ],
+    minimum: Annotated[
+        float, typer.Option(help="Smallest value that the losses of a file can have.")
+    ] = 0.0,
+    as_json: JSON = False,
 ) -> int:
     """Label a sweep anew, or loss curves from a file."""
     if path.suffix in (".csv", ".npy"):
-        for name, curve in _text.curves(path).items():
-            regime = pj.classify_curve(curve)
+        curves = _text.curves(path)
+        regimes = {name: pj.classify_curve(curve, minimum) for name, curve in curves.items()}
+        if as_json:
+            print(json.dumps({name: _plain(r) for name, r in regimes.items()}, indent=2))
+            return 0
+        for name, regime in regimes.items():
             print(f"{name}: {regime}, margin {regime.margin:.2f} decades")
+            for feature, value in regime.features.items():
+                print(f"  {feature:<20} {value:.4g}")
         return 0
     from .store import Store
 
@@ -213,7 +225,7 @@ def view(
 @app.command()
 def info(
     store: StorePath,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: JSON = False,
     at: Annotated[
         str | None,
         typer.Option(metavar="NAME=VALUE,...", help="The nearest cell alone: a=1,b=100"),
@@ -233,6 +245,12 @@ def info(
     else:
         print(pj.summary(dataset))
     return 0
+
+
+def _plain(regime: "pj.Regime") -> dict:
+    """A regime as JSON has it, where numbers are finite."""
+    features = {name: v if math.isfinite(v) else None for name, v in regime.features.items()}
+    return {"regime": regime.label, "margin": regime.margin, "features": features}
 
 
 def _select(store: Path, at: str | None):

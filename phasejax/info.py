@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ._check import choice
-from .regimes import NAMES, UNLABELLED, regime_counts
+from .regimes import NAMES, UNLABELLED, label_attributes, regime_counts
 
 
 def summary(dataset: xr.Dataset) -> str:
@@ -43,9 +43,8 @@ def cell(dataset: xr.Dataset, at: dict[str, float]) -> dict[str, Any]:
     if chosen["regime"].ndim:
         raise ValueError(f"at = {at}: must give every axis, also {list(chosen['regime'].dims)}")
     code = int(chosen["regime"])
-    features = [name for name, v in dataset.items() if v.attrs.get("units") == "decades"]
     return {
         **{str(name): chosen[name].item() for name in dataset["regime"].dims},
         "regime": "unlabelled" if code == UNLABELLED else NAMES[code],
-        **{str(name): float(chosen[name]) for name in features if chosen[name].ndim == 0},
+        **{name: float(chosen[name]) for name in label_attributes() if name != "regime"},
     }

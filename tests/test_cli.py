@@ -102,10 +102,24 @@ def test_classify_labels_curves_from_a_file(tmp_path, capsys):
     np.save(tmp_path / "log.npy", curves[:, 1])
     assert cli.main(["classify", str(tmp_path / "log.csv")]) == 0
     assert cli.main(["classify", str(tmp_path / "log.npy")]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[0] != " "]
     assert lines[0].startswith("good: descending")
     assert lines[1].startswith("bad: divergence")
     assert lines[2].startswith("run 0: divergence")
+    assert cli.main(["classify", str(tmp_path / "log.csv"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["good"]["regime"] == "descending"
+    assert answer["good"]["features"]["late_trend"] == pytest.approx(-10, rel=0.05)
+    assert answer["good"]["features"]["spike_period"] is None
+
+
+def test_classify_subtracts_a_minimum(tmp_path, capsys):
+    np.savetxt(tmp_path / "log.csv", 3 + 10.0 ** (-np.arange(2000) / 300))
+    for arguments, regime in [([], "oscillation"), (["--minimum", "3"], "descending")]:
+        assert cli.main(["classify", str(tmp_path / "log.csv"), *arguments]) == 0
+        assert f"run 0: {regime}" in capsys.readouterr().out
+    assert cli.main(["classify", str(tmp_path / "log.csv"), "--minimum", "4"]) == 2
+    assert "must be at least minimum = 4.0" in capsys.readouterr().err
 
 
 def test_classify_refuses_to_unpickle(tmp_path, capsys):

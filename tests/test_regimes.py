@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import phasejax as pj
 from phasejax.envelope import Envelope, of_curve
 from phasejax.regimes import NAMES, classify_envelope
+from phasejax.regimes.describe import describe
 
 STEPS = 20_000
 T = np.arange(STEPS)
@@ -72,8 +73,56 @@ def test_curve_and_envelope_are_labelled_alike(name):
     loss, expected = CURVES[name]
     envelope = Envelope(*(np.stack([x, x]) for x in of_curve(loss, 256)))
     first = loss[0] if np.isfinite(loss[0]) else np.finfo(float).max
-    labels = classify_envelope(envelope, np.full(2, first), float(np.finfo(float).eps))
+    labels = classify_envelope(envelope, np.full(2, first), float(np.finfo(float).eps), STEPS)
     assert [NAMES[code] for code in labels["regime"]] == [expected, expected]
+
+
+def test_spikes_are_counted_and_measured():
+    found = pj.classify_curve(np.maximum(DESCENT, spikes(period=1500, height=5.0))).features
+    assert found["spike_count"] == 7  # at 10,500, 12,000, ... 19,500
+    assert found["spike_period"] == pytest.approx(1500, abs=80)  # a window has 78 steps
+    assert found["spike_height"] == pytest.approx(found["late_peak"] - found["late_level"], abs=0.3)
+
+
+def test_an_oscillation_is_measured():
+    """Faster than a window its amplitude is log10 4; slower, the level shows the period."""
+    fast = pj.classify_curve(DESCENT * np.cos(T / 7) ** 2).features
+    assert fast["amplitude"] == pytest.approx(np.log10(4), abs=0.02)
+    assert fast["spike_count"] == 0
+    assert np.isnan(fast["spike_period"])
+    assert np.isnan(fast["spike_height"])
+    slow = pj.classify_curve(DESCENT * (2 + np.cos(2 * np.pi * T / 1000))).features
+    assert slow["period"] == pytest.approx(1000, rel=0.02)
+
+
+def test_onset_is_where_the_late_behaviour_begins():
+    """A descent of 8 decades ends at step 3,000; the last log10 4 of it are within the late band."""
+    onset = 3000 * (1 - np.log10(4) / 8)
+    loss = DESCENT * np.cos(T / 7) ** 2
+    assert pj.classify_curve(loss).features["onset"] == pytest.approx(onset, abs=80)
+    assert pj.classify_curve(np.full(STEPS, 0.7)).features["onset"] == 0
+
+
+def test_many_cells_are_described_as_each_alone():
+    curves = [loss for loss, _ in CURVES.values() if np.isfinite(loss).all()]
+    envelope = Envelope(
+        *(np.stack(x) for x in zip(*(of_curve(c, 256) for c in curves), strict=True))
+    )
+    together = describe(envelope, STEPS)
+    for i, curve in enumerate(curves):
+        alone = describe(Envelope(*(field[None] for field in of_curve(curve, 256))), STEPS)
+        np.testing.assert_allclose([x[i] for x in together], [x[0] for x in alone], rtol=1e-12)
+
+
+def test_a_minimum_is_subtracted_and_its_rounding_is_a_floor():
+    loss = 2 + DESCENT * np.cos(T / 7) ** 2
+    assert str(pj.classify_curve(loss, minimum=2.0)) == "oscillation"
+    assert pj.classify_curve(loss, minimum=2.0).features["late_level"] < -8
+    assert str(pj.classify_curve(2 + 10.0 ** (-T / 500), minimum=2.0)) == "converged"
+    with pytest.raises(ValueError, match=r"loss.min\(\) = 2.0.* at least minimum = 2.5"):
+        pj.classify_curve(2 + DESCENT**9, minimum=2.5)
+    with pytest.raises(ValueError, match="minimum = nan"):
+        pj.classify_curve(loss, minimum=float("nan"))
 
 
 def test_margin_is_the_distance_to_the_nearest_border():
@@ -116,6 +165,8 @@ def test_rounding_floor_is_that_of_the_dtype():
         (np.ones((100, 2)), r"loss.shape = \(100, 2\)"),
         (np.ones(10), "at least 64 steps"),
         (-np.ones(100), r"loss.min\(\) = -1.0: must be non-negative"),
+        (np.array([]), "at least 64 steps"),
+        (np.float64(1.0), r"loss.shape = \(\)"),
     ],
 )
 def test_bad_curves_are_refused(loss, message):

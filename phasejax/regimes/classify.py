@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._check import bad
 from ..envelope import Envelope, of_curve
+from .describe import UNITS, describe
 from .features import DESCRIPTIONS, features
 from .rule import NAMES, UNLABELLED, classify_features
 
@@ -23,7 +24,7 @@ class Regime:
 
     - `label`: spike, oscillation, divergence, converged or descending.
     - `margin`: decades the features can move before the label changes.
-    - `features`: the numbers the rule looked at, in decades.
+    - `features`: the numbers the rule looked at, in decades, and those of `describe`.
     """
 
     label: str
@@ -34,43 +35,57 @@ class Regime:
         return self.label
 
 
-def classify_curve(loss: ArrayLike) -> Regime:
+def classify_curve(loss: ArrayLike, minimum: float = 0.0) -> Regime:
     """Say in which regime a training run is, from its loss curve alone.
 
     **Arguments:**
 
-    - `loss`: `[steps]`, non-negative losses, one per step, at least 64; inf and nan are allowed.
-        The second half of the curve is judged.
+    - `loss`: `[steps]`, losses of one run, one per step, at least 64 and none below `minimum`;
+        inf and nan are allowed. The second half of the curve is judged.
+    - `minimum`: the smallest value that the loss can have, where it is not zero: it is
+        subtracted, for the regimes live in decades above it. Losses within its rounding count
+        as converged.
 
-    Raises a `ValueError` for another shape, a shorter curve or negative losses.
+    Raises a `ValueError` for another shape, a shorter curve or losses below the minimum.
     """
     loss = np.asarray(loss)
     if loss.ndim != 1 or len(loss) < MIN_STEPS:
         raise bad("loss.shape", loss.shape, f"[steps] with at least {MIN_STEPS} steps")
+    if not np.isfinite(minimum):
+        raise bad("minimum", minimum, "a finite number")
     if not np.issubdtype(loss.dtype, np.floating):
         loss = loss.astype(np.float64)
-    if np.any(loss < 0):
-        raise bad("loss.min()", float(np.nanmin(loss)), "non-negative; subtract the minimum")
     eps = float(np.finfo(loss.dtype).eps)
-    curve = of_curve(loss.astype(np.float64), min(CURVE_WINDOWS, len(loss) // 4))
+    excess = loss.astype(np.float64) - minimum
+    if np.any(excess < -4 * eps * abs(minimum)):
+        lowest, allowed = float(np.nanmin(loss)), f"at least minimum = {minimum}"
+        raise bad("loss.min()", lowest, allowed if minimum else "non-negative; give its minimum")
+    excess = np.where(excess < 0, 0.0, excess)
+    curve = of_curve(excess, min(CURVE_WINDOWS, len(loss) // 4))
     one_cell = Envelope(*(np.asarray(field)[None] for field in curve))
-    initial = loss[:1] if np.isfinite(loss[0]) else np.full(1, np.finfo(np.float64).max)
-    found = features(one_cell, initial, eps)
-    label, margin = classify_features(found)
-    numbers = {name: float(value[0]) for name, value in found._asdict().items()}
-    return Regime(NAMES[label[0]], float(margin[0]), numbers)
+    initial = excess[:1] if np.isfinite(excess[0]) else np.full(1, np.finfo(np.float64).max)
+    labels = classify_envelope(one_cell, initial, eps, len(loss), minimum)
+    code, margin, *_ = (value[0] for value in labels.values())
+    numbers = {name: float(v[0]) for name, v in labels.items() if name not in ("regime", "margin")}
+    return Regime(NAMES[code], float(margin), numbers)
 
 
 def classify_envelope(
-    envelope: Envelope, initial_loss: Float[np.ndarray, "*cells"], eps: float
+    envelope: Envelope,
+    initial_loss: Float[np.ndarray, "*cells"],
+    eps: float,
+    steps: int,
+    minimum: float = 0.0,
 ) -> dict[str, np.ndarray]:
     """Label envelopes `[..., window]`: `regime` (int8), `margin` and the features, `[...]`.
 
-    `initial_loss` has the cells' shape; `eps` is the machine epsilon of the loss.
+    `initial_loss` has the cells' shape; `eps` is the machine epsilon of the loss, `steps` the
+    length of the runs, `minimum` what has been subtracted from the loss.
     """
-    found = features(envelope, initial_loss, eps)
+    found = features(envelope, initial_loss, eps, minimum)
     label, margin = classify_features(found)
-    return {"regime": label, "margin": margin, **found._asdict()}
+    described = describe(envelope, steps)
+    return {"regime": label, "margin": margin, **found._asdict(), **described._asdict()}
 
 
 def label_attributes() -> dict[str, dict]:
@@ -81,8 +96,9 @@ def label_attributes() -> dict[str, dict]:
         "flag_meanings": " ".join(NAMES),
     }
     decades = {name: {"long_name": text, "units": "decades"} for name, text in DESCRIPTIONS.items()}
+    described = {name: {"long_name": text, "units": unit} for name, (text, unit) in UNITS.items()}
     margin = {"long_name": "distance to the nearest regime boundary", "units": "decades"}
-    return {"regime": regime, "margin": margin, **decades}
+    return {"regime": regime, "margin": margin, **decades, **described}
 
 
 def classify(dataset: xr.Dataset) -> xr.Dataset:
@@ -95,7 +111,10 @@ def classify(dataset: xr.Dataset) -> xr.Dataset:
     initial = dataset["initial_loss"].broadcast_like(window_last[0].isel(window=0, drop=True))
     eps = float(np.finfo(dataset.attrs["dtype"]).eps)
     labels = classify_envelope(
-        Envelope(*(x.values for x in window_last)), initial.transpose(*cells).values, eps
+        Envelope(*(x.values for x in window_last)),
+        initial.transpose(*cells).values,
+        eps,
+        dataset.attrs["steps"],
     )
     attributes = label_attributes()
     return dataset.assign({n: (cells, v, attributes[n]) for n, v in labels.items()})

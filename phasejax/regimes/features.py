@@ -55,11 +55,12 @@ DESCRIPTIONS = {
 }
 
 
-def features(envelope: Envelope, initial_loss: Cells, eps: float) -> Features:
+def features(envelope: Envelope, initial_loss: Cells, eps: float, minimum: float = 0.0) -> Features:
     """Compute the features of envelopes `[..., window]` that started at `initial_loss` `[...]`.
 
-    `eps` is the machine epsilon of the loss. With L_w the mean of log10 of the loss in window w,
-    P_w the log10 of its maximum, f0 the initial loss, and all windows late ones unless said:
+    `eps` is the machine epsilon of the loss, `minimum` what has been subtracted from it. With L_w
+    the mean of log10 of the loss in window w, P_w the log10 of its maximum, f0 the initial loss,
+    and all windows late ones unless said:
 
     - `late_level`: mean of L_w. `late_peak`: max of P_w.
     - `late_trend`: 3/2 (median of L_w in the last third − in the first third): the change over
@@ -67,26 +68,28 @@ def features(envelope: Envelope, initial_loss: Cells, eps: float) -> Features:
     - `fall`: 4 × the least fall of the median of L_w from one quarter to the next: what the
       level loses over the late part if it goes on falling to the end. A loss ∝ 1/t has 0.25.
     - `intermittency`: the smaller of max P_w − max(`late_level`, median L_w), and the largest
-      of P_w − min M_v, where M_v are the medians of L_w in sixteenths of the run, from the eighth
-      to the one before w. So neither dips nor a steep descent nor ringing through zero are
-      excursions.
+      of P_w − min M_v, where M_v are the medians of L_w in sixteenths of the run, and v runs
+      from the eighth to the one before w. So neither dips nor a steep descent nor ringing
+      through zero are excursions.
     - `recovery`: max P_w − `end_level`; +400 if the maximum lies in that
       last eighth, for then nobody knows yet.
-    - `rise`: `end_level` − the 2 % quantile of L_w over the whole run.
+    - `rise`: `end_level` − the least M_v of the whole run.
     - `overshoot`: max P_w over the whole run − log10 f0.
     - `climb`: the least difference of the medians of L_w in successive quarters.
     - `end_level`: median of L_w in the last eighth. `end_excess`: `end_level` − log10 f0.
     - `last_finite_excess`: L_w of the last window of the run without a non-finite loss − log10 f0.
     - `span`: log10 of the largest over the smallest loss.
-    - `floor`: max P_w − log10(f0 eps²), where a squared error of one rounding lies.
+    - `floor`: max P_w − log10 of the larger of f0 eps², where a squared error of one rounding
+      lies, and |minimum| eps, the rounding of what was subtracted.
 
     Levels are clipped to ±400 decades. A window that touches zero without staying there has the
     log10 of its mean loss as its level: an oscillation through zero is none the deeper for
     meeting it exactly. A negative loss gives nan.
     """
-    level, peak, bottom = _levels(envelope)
+    level, peak, bottom = levels(envelope)
     with np.errstate(divide="ignore"):
         start = np.maximum(np.log10(np.asarray(initial_loss, np.float64)), -LIMIT)
+        lost = np.log10(abs(minimum) * eps)
     half = level.shape[-1] // 2
     late, late_peaks = level[..., half:], peak[..., half:]
     late_level, late_peak = late.mean(-1), late_peaks.max(-1)
@@ -95,26 +98,27 @@ def features(envelope: Envelope, initial_loss: Cells, eps: float) -> Features:
     peak_is_recent = late_peaks[..., -end:].max(-1) >= late_peak
     usual = np.maximum(late_level, np.median(late, axis=-1))
     quarters = np.stack(_medians(late, 4))
+    sixteenths = np.stack(_medians(level, 2 * (min(level.shape[-1], 16) // 2)), axis=-1)
     thirds = _medians(late, 3)
     return Features(
         late_level=late_level,
         late_peak=late_peak,
         late_trend=1.5 * (thirds[-1] - thirds[0]),
         fall=-4 * np.diff(quarters, axis=0).max(0),
-        intermittency=np.minimum(late_peak - usual, _excursion(level, peak)),
+        intermittency=np.minimum(late_peak - usual, _excursion(sixteenths, peak)),
         recovery=np.where(peak_is_recent, LIMIT, late_peak - end_level),
-        rise=end_level - np.quantile(level, 0.02, axis=-1),
+        rise=end_level - sixteenths.min(-1),
         overshoot=peak.max(-1) - start,
         climb=np.diff(quarters, axis=0).min(0),
         end_level=end_level,
         end_excess=end_level - start,
         last_finite_excess=_last_finite(envelope) - start,
         span=late_peak - bottom[..., half:].min(-1),
-        floor=late_peak - (start + 2 * np.log10(eps)),
+        floor=late_peak - np.maximum(start + 2 * np.log10(eps), lost),
     )
 
 
-def _levels(envelope: Envelope) -> tuple[Levels, Levels, Levels]:
+def levels(envelope: Envelope) -> tuple[Levels, Levels, Levels]:
     """Level, maximum and minimum of every window, in decades, clipped."""
     with np.errstate(divide="ignore", invalid="ignore"):
         minimum, maximum, mean = (np.log10(np.asarray(x, np.float64)) for x in envelope[:3])
@@ -128,11 +132,12 @@ def _medians(late: Levels, parts: int) -> list[Cells]:
     return [np.median(part, axis=-1) for part in np.array_split(late, parts, axis=-1)]
 
 
-def _excursion(level: Levels, peak: Levels) -> Cells:
+def _excursion(medians: Float[np.ndarray, "*cells parts"], peak: Levels) -> Cells:
     """Largest maximum of a late sixteenth of the run over the medians of those before it."""
-    medians = np.stack(_medians(level, 16), axis=-1)[..., 7:-1]
-    peaks = [part.max(-1) for part in np.array_split(peak, 16, axis=-1)[8:]]
-    return np.max(np.stack(peaks, axis=-1) - np.minimum.accumulate(medians, axis=-1), axis=-1)
+    half = medians.shape[-1] // 2
+    peaks = np.stack([p.max(-1) for p in np.array_split(peak, 2 * half, axis=-1)], axis=-1)
+    before = np.minimum.accumulate(medians[..., half - 1 : -1], axis=-1)
+    return np.max(peaks[..., half:] - before, axis=-1)
 
 
 def _last_finite(envelope: Envelope) -> Cells:

@@ -1,4 +1,4 @@
-"""How the rule does on the labelled set: `python -m tests.labelled.judge` prints confusion matrices.
+"""How the rule does on the labelled set: `python -m tests.labelled.judge` prints tables.
 
 Rows are what a person saw, columns what the rule says. Ambiguous curves are left out.
 """
@@ -16,7 +16,8 @@ EPS = float(np.finfo(float).eps)
 def judged(run: read.Run) -> tuple[str, float]:
     """Label and margin that the rule gives a run."""
     one = type(run.envelope)(*(field[None] for field in run.envelope))
-    answer = classify_envelope(one, np.array([10.0 ** run.about["initial"]]), EPS)
+    initial = np.array([10.0 ** run.about["initial"]])
+    answer = classify_envelope(one, initial, EPS, run.about["steps"])
     return NAMES[int(answer["regime"][0])], float(answer["margin"][0])
 
 

@@ -1,8 +1,8 @@
 """Run the curves of the labelled set: `python tests/labelled/make.py` writes curves.npz.
 
-Eighteen problems of twenty cells each. What each curve is, a person wrote into labels.csv by looking
-at the contact sheets that sheets.py draws. Thresholds are set on the problems marked `set` there
-and judged on those marked `judge` and `fresh`; the fresh ones, with many spikes, were run and
+Eighteen problems of twenty cells each. What each curve is, a person wrote into labels.csv by
+looking at the contact sheets that sheets.py draws. Thresholds are set on the problems marked `set`
+there and judged on those marked `judge` and `fresh`; the fresh ones, with many spikes, were run and
 labelled after the rule was last changed.
 """
 

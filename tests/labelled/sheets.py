@@ -1,8 +1,8 @@
 """Draw the labelled set: `python tests/labelled/sheets.py [FOLDER]` writes a sheet a problem.
 
-Each panel is a run: log10 of the loss against steps, from the minimum to the maximum of each window,
-and the window's mean of log10 as a line. The second half, which is judged, is shaded, and a dotted
-line is the initial loss. Numbers are rows of labels.csv; a label in brackets is ambiguous.
+Each panel is a run: log10 of the loss against steps, from the minimum to the maximum of each
+window, and the window's mean of log10 as a line. The second half, which is judged, is shaded, and a
+dotted line is the initial loss. Numbers are rows of labels.csv; a label in brackets is ambiguous.
 """
 
 import sys

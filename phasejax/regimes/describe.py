@@ -1,0 +1,95 @@
+"""When the late behaviour began, and its spikes and oscillations. No label uses these."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..envelope import Envelope, edges
+from .features import Cells, Levels, levels
+from .rule import EXCURSION
+
+CLEAR = 0.3
+"""Share of the late level's variance that one frequency must have to be called a period."""
+
+
+class Description(NamedTuple):
+    """Numbers about the late half of a curve; `describe` has the formulas and units."""
+
+    onset: Cells
+    spike_count: Cells
+    spike_period: Cells
+    spike_height: Cells
+    amplitude: Cells
+    period: Cells
+
+
+UNITS = {
+    "onset": ("step from which the run is like its late half", "steps"),
+    "spike_count": ("number of late spikes", "1"),
+    "spike_period": ("mean distance of late spikes", "steps"),
+    "spike_height": ("mean height of late spikes over the usual level", "decades"),
+    "amplitude": ("median over late windows of log10 of the maximum over the level", "decades"),
+    "period": ("dominant period of the late level", "steps"),
+}
+
+
+def describe(envelope: Envelope, steps: int) -> Description:
+    """Describe envelopes `[..., window]` of runs of `steps` steps.
+
+    With L_w, P_w and late windows as in `features`, and u the larger of their mean and median L_w:
+
+    - `onset`: first step after the last early window whose L_w is outside [min L, max P] of the
+      late half; 0 if there is none.
+    - `spike_count`: runs of successive late windows with P_w ≥ u + 2 decades. Spikes closer than
+      a window count once.
+    - `spike_period`: steps from the first to the last such run over their number less one; nan
+      for fewer than two. `spike_height`: mean over runs of max P_w − u; nan without any.
+    - `amplitude`: median over late windows of P_w − L_w; a squared sinusoid that is faster than a
+      window has 0.6.
+    - `period`: that of the strongest frequency of the late L_w less their straight line, if it
+      has 0.3 of their variance and fits in twice; nan else. Faster ones than two windows can't be
+      seen.
+    """
+    level, peak, _ = levels(envelope)
+    half = level.shape[-1] // 2
+    step = edges(steps, level.shape[-1])
+    late, late_peaks = level[..., half:], peak[..., half:]
+    outside = (level < late.min(-1, keepdims=True)) | (level > late_peaks.max(-1, keepdims=True))
+    last_outside = half - np.argmax(outside[..., half - 1 :: -1], axis=-1)
+    return Description(
+        step[np.where(outside.any(-1), last_outside, 0)].astype(float),
+        *_spikes(late, late_peaks, step[half:-1]),
+        np.median(late_peaks - late, axis=-1),
+        _period(late, steps - int(step[half])),
+    )
+
+
+def _spikes(late: Levels, peaks: Levels, step: np.ndarray) -> tuple[Cells, Cells, Cells]:
+    """Count, period and height of spikes."""
+    usual = np.maximum(late.mean(-1), np.median(late, axis=-1))
+    excess = peaks - usual[..., None]
+    high = excess >= EXCURSION
+    starts = high & ~np.pad(high, [(0, 0)] * (high.ndim - 1) + [(1, 0)])[..., :-1]
+    count = starts.sum(-1)
+    first = step[starts.argmax(-1)]
+    last = step[::-1][starts[..., ::-1].argmax(-1)]
+    period = np.where(count > 1, (last - first) / np.maximum(count - 1, 1), np.nan)
+    where = np.flatnonzero(starts)
+    heights = (
+        np.maximum.reduceat(np.where(high, excess, -np.inf).ravel(), where) if where.size else []
+    )
+    total = np.bincount(where // high.shape[-1], heights, count.size).reshape(count.shape)
+    height = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return count.astype(float), period, height
+
+
+def _period(late: Levels, steps: int) -> Cells:
+    """Steps of the dominant period, or nan."""
+    windows = late.shape[-1]
+    time = np.linspace(-1, 1, windows)
+    mean = late.mean(-1, keepdims=True)
+    slope = (late @ time / (time @ time))[..., None]
+    power = np.abs(np.fft.rfft(late - mean - slope * time)) ** 2
+    strongest = power.argmax(-1)
+    share = power.max(-1) / np.maximum(power.sum(-1), np.finfo(float).tiny)
+    return np.where((share >= CLEAR) & (strongest >= 2), steps / np.maximum(strongest, 1), np.nan)
