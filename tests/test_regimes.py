@@ -96,7 +96,7 @@ def test_an_oscillation_is_measured():
 
 
 def test_onset_is_where_the_late_behaviour_begins():
-    """A descent of 8 decades ends at step 3,000; the last log10 4 of it are within the late band."""
+    """A descent of 8 decades ends at step 3,000; its last log10 4 are within the late band."""
     onset = 3000 * (1 - np.log10(4) / 8)
     loss = DESCENT * np.cos(T / 7) ** 2
     assert pj.classify_curve(loss).features["onset"] == pytest.approx(onset, abs=80)

@@ -11,6 +11,9 @@ from .rule import EXCURSION
 CLEAR = 0.3
 """Share of the late level's variance that one frequency must have to be called a period."""
 
+ROUNDING = 1e-9
+"""Decades that make no difference."""
+
 
 class Description(NamedTuple):
     """Numbers about the late half of a curve; `describe` has the formulas and units."""
@@ -54,7 +57,8 @@ def describe(envelope: Envelope, steps: int) -> Description:
     half = level.shape[-1] // 2
     step = edges(steps, level.shape[-1])
     late, late_peaks = level[..., half:], peak[..., half:]
-    outside = (level < late.min(-1, keepdims=True)) | (level > late_peaks.max(-1, keepdims=True))
+    low, high = late.min(-1, keepdims=True), late_peaks.max(-1, keepdims=True)
+    outside = (level < low - ROUNDING) | (level > high + ROUNDING)
     last_outside = half - np.argmax(outside[..., half - 1 :: -1], axis=-1)
     return Description(
         step[np.where(outside.any(-1), last_outside, 0)].astype(float),
