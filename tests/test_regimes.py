@@ -9,6 +9,7 @@ import phasejax as pj
 from phasejax.envelope import Envelope, of_curve
 from phasejax.regimes import NAMES, classify_envelope
 from phasejax.regimes.describe import describe
+from phasejax.regimes.features import in_decades
 
 STEPS = 20_000
 T = np.arange(STEPS)
@@ -108,9 +109,11 @@ def test_many_cells_are_described_as_each_alone():
     envelope = Envelope(
         *(np.stack(x) for x in zip(*(of_curve(c, 256) for c in curves), strict=True))
     )
-    together = describe(envelope, STEPS)
-    for i, curve in enumerate(curves):
-        alone = describe(Envelope(*(field[None] for field in of_curve(curve, 256))), STEPS)
+    stacked = Envelope(*map(np.stack, zip(*envelopes, strict=True)))
+    together = describe(in_decades(stacked), STEPS)
+    for i, envelope in enumerate(envelopes):
+        one = Envelope(*(field[None] for field in envelope))
+        alone = describe(in_decades(one), STEPS)
         np.testing.assert_allclose([x[i] for x in together], [x[0] for x in alone], rtol=1e-12)
 
 

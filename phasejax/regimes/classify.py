@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .._check import bad
 from ..envelope import Envelope, of_curve
 from .describe import UNITS, describe
-from .features import DESCRIPTIONS, features
+from .features import DESCRIPTIONS, features, in_decades
 from .rule import NAMES, UNLABELLED, classify_features
 
 MIN_STEPS = 64
@@ -82,9 +82,10 @@ def classify_envelope(
     `initial_loss` has the cells' shape; `eps` is the machine epsilon of the loss, `steps` the
     length of the runs, `minimum` what has been subtracted from the loss.
     """
-    found = features(envelope, initial_loss, eps, minimum)
+    curves = in_decades(envelope)
+    found = features(curves, initial_loss, eps, minimum)
     label, margin = classify_features(found)
-    described = describe(envelope, steps)
+    described = describe(curves, steps)
     return {"regime": label, "margin": margin, **found._asdict(), **described._asdict()}
 
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..envelope import Envelope, edges
-from .features import Cells, Levels, levels
+from ..envelope import edges
+from .features import Cells, Curves, Levels
 from .rule import EXCURSION
 
 CLEAR = 0.3
@@ -36,8 +36,8 @@ UNITS = {
 }
 
 
-def describe(envelope: Envelope, steps: int) -> Description:
-    """Describe envelopes `[..., window]` of runs of `steps` steps.
+def describe(curves: Curves, steps: int) -> Description:
+    """Describe curves `[..., window]` of runs of `steps` steps.
 
     With L_w, P_w and late windows as in `features`, and u the larger of their mean and median L_w:
 
@@ -53,7 +53,7 @@ def describe(envelope: Envelope, steps: int) -> Description:
       has 0.3 of their variance and fits in twice; nan else. Faster ones than two windows can't be
       seen.
     """
-    level, peak, _ = levels(envelope)
+    level, peak, *_ = curves
     half = level.shape[-1] // 2
     step = edges(steps, level.shape[-1])
     late, late_peaks = level[..., half:], peak[..., half:]

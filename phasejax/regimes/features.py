@@ -18,6 +18,15 @@ LIMIT = 400.0
 """Decades that stand for infinity: zero has level −400 and a non-finite loss +400."""
 
 
+class Curves(NamedTuple):
+    """An envelope in decades, clipped to ±400: `[..., window]`, and the last finite level."""
+
+    level: Levels
+    peak: Levels
+    bottom: Levels
+    last_finite: Cells
+
+
 class Features(NamedTuple):
     """What the rule looks at, all in decades; `features` has the formulas."""
 
@@ -55,8 +64,8 @@ DESCRIPTIONS = {
 }
 
 
-def features(envelope: Envelope, initial_loss: Cells, eps: float, minimum: float = 0.0) -> Features:
-    """Compute the features of envelopes `[..., window]` that started at `initial_loss` `[...]`.
+def features(curves: Curves, initial_loss: Cells, eps: float, minimum: float = 0.0) -> Features:
+    """Compute the features of curves `[..., window]` that started at `initial_loss` `[...]`.
 
     `eps` is the machine epsilon of the loss, `minimum` what has been subtracted from it. With L_w
     the mean of log10 of the loss in window w, P_w the log10 of its maximum, f0 the initial loss,
@@ -82,11 +91,9 @@ def features(envelope: Envelope, initial_loss: Cells, eps: float, minimum: float
     - `floor`: max P_w − log10 of the larger of f0 eps², where a squared error of one rounding
       lies, and |minimum| eps, the rounding of what was subtracted.
 
-    Levels are clipped to ±400 decades. A window that touches zero without staying there has the
-    log10 of its mean loss as its level: an oscillation through zero is none the deeper for
-    meeting it exactly. A negative loss gives nan.
+    A negative loss gives nan.
     """
-    level, peak, bottom = levels(envelope)
+    level, peak, bottom, last_finite = curves
     with np.errstate(divide="ignore"):
         start = np.maximum(np.log10(np.asarray(initial_loss, np.float64)), -LIMIT)
         lost = np.log10(abs(minimum) * eps)
@@ -112,20 +119,31 @@ def features(envelope: Envelope, initial_loss: Cells, eps: float, minimum: float
         climb=np.diff(quarters, axis=0).min(0),
         end_level=end_level,
         end_excess=end_level - start,
-        last_finite_excess=_last_finite(envelope) - start,
+        last_finite_excess=last_finite - start,
         span=late_peak - bottom[..., half:].min(-1),
         floor=late_peak - np.maximum(start + 2 * np.log10(eps), lost),
     )
 
 
-def levels(envelope: Envelope) -> tuple[Levels, Levels, Levels]:
-    """Level, maximum and minimum of every window, in decades, clipped."""
+def in_decades(envelope: Envelope) -> Curves:
+    """Take logarithms of an envelope `[..., window]`.
+
+    A window that touches zero without staying there has the log10 of its mean loss as its level:
+    an oscillation through zero is none the deeper for meeting it exactly.
+    """
+    minimum, maximum, mean, level = (np.array(field, np.float64) for field in envelope)
+    finite = level < np.inf
+    last = level.shape[-1] - 1 - np.argmax(finite[..., ::-1], axis=-1)
+    found = np.take_along_axis(level, last[..., None], axis=-1)[..., 0]
+    last_finite = np.where(finite.any(-1), np.maximum(found, -LIMIT), LIMIT)
+    touching = (level == -np.inf) & (maximum > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        minimum, maximum, mean = (np.log10(np.asarray(x, np.float64)) for x in envelope[:3])
-    level = np.asarray(envelope.log10_loss_mean, np.float64)
-    level = np.where((level == -np.inf) & (maximum > -np.inf), mean, level)
-    clipped = [np.clip(x, -LIMIT, LIMIT) for x in (level, maximum, minimum)]
-    return clipped[0], clipped[1], clipped[2]
+        level[touching] = np.log10(mean[touching])
+        for field in (minimum, maximum):
+            np.log10(field, out=field)
+    for field in (level, maximum, minimum):
+        np.clip(field, -LIMIT, LIMIT, out=field)
+    return Curves(level, maximum, minimum, last_finite)
 
 
 def _medians(late: Levels, parts: int) -> list[Cells]:
@@ -138,12 +156,3 @@ def _excursion(medians: Float[np.ndarray, "*cells parts"], peak: Levels) -> Cell
     peaks = np.stack([p.max(-1) for p in np.array_split(peak, 2 * half, axis=-1)], axis=-1)
     before = np.minimum.accumulate(medians[..., half - 1 : -1], axis=-1)
     return np.max(peaks[..., half:] - before, axis=-1)
-
-
-def _last_finite(envelope: Envelope) -> Cells:
-    """Level of the last window whose losses were all finite; +400 where there is none."""
-    level = np.asarray(envelope.log10_loss_mean, np.float64)
-    finite = level < np.inf
-    last = level.shape[-1] - 1 - np.argmax(finite[..., ::-1], axis=-1)
-    found = np.take_along_axis(level, last[..., None], axis=-1)[..., 0]
-    return np.where(finite.any(-1), np.maximum(found, -LIMIT), LIMIT)
