@@ -106,9 +106,7 @@ def test_onset_is_where_the_late_behaviour_begins():
 
 def test_many_cells_are_described_as_each_alone():
     curves = [loss for loss, _ in CURVES.values() if np.isfinite(loss).all()]
-    envelope = Envelope(
-        *(np.stack(x) for x in zip(*(of_curve(c, 256) for c in curves), strict=True))
-    )
+    envelopes = [of_curve(curve, 256) for curve in curves]
     stacked = Envelope(*map(np.stack, zip(*envelopes, strict=True)))
     together = describe(in_decades(stacked), STEPS)
     for i, envelope in enumerate(envelopes):

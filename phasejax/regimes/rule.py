@@ -34,6 +34,8 @@ LOWEST = -307.0
 """Losses down here are zero, or about to be: the smallest normal number is 2e-308."""
 FLOOR = 3.0
 """A loss that stays within this distance of (initial loss)·eps² is at the rounding floor."""
+CONSTANT = 1e-12
+"""A loss that moves by no more than this is constant to the last bits."""
 FALL = 0.15
 """A level that goes on falling to the end, at this rate per late part, is still descending. A loss
 ∝ 1/t falls by 0.25, one ∝ t^(−0.6) by 0.15."""
@@ -76,8 +78,8 @@ def _at_zero(f: Features) -> Cells:
 
 
 def _at_rounding_floor(f: Features) -> Cells:
-    """Constant to the last bit without having escaped, or stationary at the rounding floor."""
-    constant = _all_of(_exactly(f.span == 0), -_escaped(f) - 1e-9)
+    """Constant to the last bits without having escaped, or stationary at the rounding floor."""
+    constant = _all_of(_exactly(f.span <= CONSTANT), -_escaped(f) - 1e-9)
     return _any_of(
         constant,
         _all_of(FLOOR - f.floor, FALL - f.fall, EXCURSION - f.intermittency),
