@@ -1,6 +1,7 @@
 from . import dynamics as dynamics
 from . import problems as problems
 from . import regimes as regimes
+from . import theory as theory
 from ._sweep import sweep as sweep
 from .devices import use_all_cores as use_all_cores
 from .devices import use_compilation_cache as use_compilation_cache

@@ -1,0 +1,105 @@
+r"""What can be said without running anything: bounds, cycles, thresholds and border lines.
+
+Every function works on numbers and on NumPy arrays, which broadcast. "Ma, Wu and E" is A
+Qualitative Study of the Dynamic Behavior of Adaptive Gradient Algorithms, MSML 2021.
+"""
+
+import numpy as np
+from jaxtyping import Complex, Float
+from numpy.typing import ArrayLike
+
+from ._check import bad
+
+Numbers = np.ndarray | np.floating
+
+
+def signgd_extinction_time(initial_loss: ArrayLike, pl_constant: ArrayLike) -> Numbers:
+    r"""Time after which the signGD flow ẋ = −sign(∇f) has a loss of zero: 2√f₀/√μ.
+
+    Ma, Wu and E (2021), theorem of the section on signGD; μ is `pl_constant`, with
+    |∇f|² ≥ μ f, and f has the minimum zero.
+    """
+    _positive("pl_constant", pl_constant)
+    return 2 * np.sqrt(np.asarray(initial_loss) / np.asarray(pl_constant))
+
+
+def signgd_bound(initial_loss: ArrayLike, pl_constant: ArrayLike, time: ArrayLike) -> Numbers:
+    r"""Bound on the loss of the signGD flow: (√f₀ − √μ t/2)², and zero from the extinction on.
+
+    Ma, Wu and E (2021), theorem of the section on signGD. It is sharp on x²/2, where μ = 2.
+    """
+    left = 1 - np.asarray(time) / signgd_extinction_time(initial_loss, pl_constant)
+    return np.asarray(initial_loss) * np.maximum(left, 0) ** 2
+
+
+def rmsprop_cycle_multipliers(alpha: float) -> Complex[np.ndarray, "2"]:
+    r"""Eigenvalues of the twice-iterated map of RMSprop on x²/2 at its 2-cycle x = ±η/2, v = η²/4.
+
+    With v' = αv + (1 − α)x² and x' = x − ηx/√v' (ε = 0; Ma, Wu and E (2021), section on small
+    oscillations), one step from the side s = ±1 has the Jacobian, in (x, v),
+
+    $$J_s = \begin{pmatrix} 1 - 2\alpha & 2 s \alpha/\eta \\
+        s (1-\alpha) \eta & \alpha \end{pmatrix}, \qquad \det J_s = -\alpha .$$
+
+    J₋J₊ has determinant α² and trace 1 − 8α + 9α². Between α = 1/9 and 1 its eigenvalues are
+    complex, so their modulus is α exactly: the cycle attracts, by a factor √α a step. Below 1/9
+    they are real, and the larger one goes to 1 as α goes to 0, where every ±c is a cycle.
+    """
+    if not 0 < alpha < 1:
+        raise bad("alpha", alpha, "between 0 and 1")
+    trace, determinant = 1 - 8 * alpha + 9 * alpha**2, alpha**2
+    return np.roots([1, -trace, determinant]).astype(complex)
+
+
+def rmsprop_flow_jacobian(
+    hessian: Float[np.ndarray, "size size"], a: float, eps: float
+) -> Float[np.ndarray, "2*size 2*size"]:
+    r"""Jacobian of the RMSprop flow at a minimum x* with v = 0, in (x, v).
+
+    v̇ = a(∇f² − v) and ẋ = −∇f/(√v + ε) linearize to the blocks −∇²f/ε and −aI (Ma, Wu and E
+    (2021), section on linearization). x and v do not couple: √v has no derivative at v = 0, but
+    what multiplies it, ∇f, is zero there.
+    """
+    _positive("eps", eps)
+    size = len(hessian)
+    zero = np.zeros((size, size))
+    return np.block([[-hessian / eps, zero], [zero, -a * np.eye(size)]])
+
+
+def rmsprop_largest_curvature(learning_rate: ArrayLike, eps: ArrayLike) -> Numbers:
+    r"""Curvature up to which a discrete step follows the linearized flow: λ < 2ε/η.
+
+    Euler's method with step η on ẋ = −λx/ε contracts only while ηλ/ε < 2. With the usual ε a
+    network is far beyond: RMSprop then can't come to rest, and oscillates instead.
+    """
+    _positive("learning_rate", learning_rate)
+    return 2 * np.asarray(eps) / np.asarray(learning_rate)
+
+
+def adam_largest_curvature(learning_rate: ArrayLike, b1: ArrayLike) -> Numbers:
+    r"""Largest stable eigenvalue of Adam's preconditioned Hessian: (2/η)(1 + β)/(1 − β).
+
+    Cohen et al., Adaptive Gradient Methods at the Edge of Stability (arXiv 2207.14484): Adam with
+    its preconditioner frozen is gradient descent with momentum β = `b1`. In a and b, β = 1 − bη.
+    """
+    _positive("learning_rate", learning_rate)
+    beta = np.asarray(b1)
+    if np.any((beta < 0) | (beta >= 1)):
+        raise bad("b1", b1, "at least 0 and less than 1")
+    return 2 / np.asarray(learning_rate) * (1 + beta) / (1 - beta)
+
+
+def power_border(a: ArrayLike, k: float) -> Numbers:
+    r"""Border of convergence of Adam on |x|ᵏ/k with ε = 0: b = a·k/(2(k − 2)).
+
+    Above it the flow's self-similar solution v ∝ e^(−at), x ∝ e^(−at/(2(k−2))) attracts; below
+    it bursts end the descent. The derivation is in docs/regimes.md (cf. arXiv 2603.09581).
+    """
+    if not k > 2:
+        raise bad("k", k, "greater than 2")
+    return np.asarray(a) * k / (2 * (k - 2))
+
+
+def _positive(name: str, values: ArrayLike) -> None:
+    if not np.all(np.asarray(values) > 0):
+        raise bad(name, values, "greater than 0")

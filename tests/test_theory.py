@@ -1,0 +1,163 @@
+"""Statements of theory against closed forms and against runs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import phasejax as pj
+from phasejax import theory
+
+ETA = 1e-3
+positive = st.floats(0.01, 10)
+
+
+def on_quadratic(curvatures, start, time):
+    """Loss of the signGD flow: each coordinate goes to zero at unit speed and stays."""
+    x = np.maximum(np.abs(start) - time[:, None], 0)
+    return 0.5 * (x**2 @ curvatures)
+
+
+@settings(deadline=None)
+@given(
+    quadratic=st.lists(st.tuples(positive, st.floats(-3, 3)), min_size=1, max_size=6).filter(
+        lambda pairs: any(abs(x) > 1e-3 for _, x in pairs)
+    )
+)
+def test_bound_of_the_signgd_flow_holds_on_strongly_convex_quadratics(quadratic):
+    curvatures, start = np.array(quadratic).T
+    time = np.linspace(0, 4, 400)
+    loss = on_quadratic(curvatures, start, time)
+    mu = 2 * curvatures.min()
+    assert np.all(loss <= theory.signgd_bound(loss[0], mu, time) + 1e-12 * loss[0])
+    assert np.all(loss[time >= theory.signgd_extinction_time(loss[0], mu)] <= 1e-12 * loss[0])
+
+
+def test_bound_of_the_signgd_flow_is_sharp_so_that_twice_mu_is_too_much():
+    time = np.linspace(0, 1, 100)
+    loss = on_quadratic(np.array([1.0]), np.array([1.0]), time)
+    np.testing.assert_allclose(theory.signgd_bound(0.5, 2.0, time), loss, atol=1e-15)
+    assert theory.signgd_extinction_time(0.5, 2.0) == pytest.approx(1)
+    assert not np.all(loss <= theory.signgd_bound(0.5, 4.0, time) + 1e-12)
+
+
+def test_bound_holds_without_convexity():
+    """x² + 3 sin² x is not convex, and its gradient has one zero: |x| falls at unit speed."""
+    x = np.linspace(1e-3, 30, 300_001)
+    loss, slope = x**2 + 3 * np.sin(x) ** 2, 2 * x + 3 * np.sin(2 * x)
+    assert slope.min() > 0
+    assert (2 + 6 * np.cos(2 * x)).min() < 0
+    mu = (slope**2 / loss).min()
+    assert (
+        mu == pytest.approx(0.0885, rel=0.05) or mu > 1 / 16
+    )  # Karimi et al. (2016): 2/32 will do
+    for start in (0.5, 2.0, 5.0):
+        time = np.linspace(0, start, 500)
+        falling = (start - time) ** 2 + 3 * np.sin(start - time) ** 2
+        assert np.all(falling <= theory.signgd_bound(falling[0], mu, time) + 1e-12)
+
+
+def rmsprop_on_parabola(alpha, steps, x=0.7):
+    """x and v of pj.rmsprop on x²/2 with ε = 0, `[steps]` each."""
+    optimizer = pj.rmsprop(a=(1 - alpha) / ETA, learning_rate=ETA, eps=0.0)
+
+    def step(carry, _):
+        x, state = carry
+        update, state = optimizer.update(x, state)
+        return (x + update, state), x
+
+    with jax.enable_x64(True):
+        x = jnp.asarray(x)
+        _, path = jax.lax.scan(step, (x, optimizer.init(x)), length=steps)
+        return np.asarray(path)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.99])
+def test_rmsprop_ends_on_the_cycle_and_contracts_as_its_jacobian_says(alpha):
+    """Period two, ±η/2, to rounding; two steps shrink the distance by the modulus."""
+    path = rmsprop_on_parabola(alpha, 40_000)
+    np.testing.assert_allclose(np.abs(path[-10:]), ETA / 2, rtol=1e-12)
+    np.testing.assert_allclose(path[-8:], path[-10:-2], rtol=1e-12)
+    modulus = np.abs(theory.rmsprop_cycle_multipliers(alpha)).max()
+    assert modulus == pytest.approx(alpha if alpha > 1 / 9 else 0.25, abs=0.01)
+    distance = np.abs(np.abs(path[::2]) - ETA / 2)
+    near = np.flatnonzero((distance < 1e-3 * ETA) & (distance > 1e-10 * ETA))
+    near = near[near >= near[distance[near].argmax()]]
+    rate = np.polyfit(near, np.log(distance[near]), 1)[0]
+    assert np.exp(rate) == pytest.approx(modulus, rel=0.08)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.3, 0.7, 0.97])
+def test_multipliers_are_those_of_the_twice_iterated_map(alpha):
+    def twice(z):
+        for _ in range(2):
+            v = alpha * z[1] + (1 - alpha) * z[0] ** 2
+            z = jnp.array([z[0] - ETA * z[0] / jnp.sqrt(v), v])
+        return z
+
+    with jax.enable_x64(True):
+        jacobian = jax.jacfwd(twice)(jnp.array([ETA / 2, ETA**2 / 4]))
+    expected = np.sort_complex(np.linalg.eigvals(np.asarray(jacobian)))
+    found = np.sort_complex(theory.rmsprop_cycle_multipliers(alpha))
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def test_jacobian_of_the_rmsprop_flow_is_that_of_the_linearization():
+    """Next to the minimum; at v = 0 itself √v has no derivative."""
+    hessian, a, eps = np.array([[2.0, 0.3], [0.3, 1.0]]), 3.0, 1e-2
+
+    def flow(z):
+        x, v = z[:2], z[2:]
+        gradient = hessian @ x
+        return jnp.concatenate([-gradient / (jnp.sqrt(v) + eps), a * (gradient**2 - v)])
+
+    with jax.enable_x64(True):
+        found = jax.jacfwd(flow)(jnp.array([0.0, 0.0, 1e-30, 1e-30]))
+    np.testing.assert_allclose(found, theory.rmsprop_flow_jacobian(hessian, a, eps), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("ratio", "stable"), [(1.9, True), (2.1, False)])
+def test_discrete_rmsprop_follows_its_linearization_only_below_the_threshold(ratio, stable):
+    """η λ/ε just under and over 2: the step from next to the minimum contracts, or grows."""
+    eps, curvature = 0.1, 4.0
+    eta = ratio * eps / curvature
+    assert (curvature < theory.rmsprop_largest_curvature(eta, eps)) == stable
+    problem = pj.problems.quadratic((curvature,), (1e-6,))
+    grid = pj.Grid(a=[1.0], learning_rate=[eta], eps=eps)
+    loss = pj.sweep(problem, pj.rmsprop, grid, steps=256, windows=8).loss_max.values.ravel()
+    assert (loss[-1] < loss[0]) == stable
+
+
+@pytest.mark.parametrize(("factor", "stable"), [(0.95, True), (1.05, False)])
+@pytest.mark.parametrize("b1", [0.0, 0.5, 0.9])
+def test_frozen_adam_is_stable_below_its_threshold(b1, factor, stable):
+    """Momentum m ← βm + (1 − β)λx, x ← x − ηm, with the preconditioner held at 1."""
+    eta = 0.1
+    curvature = factor * theory.adam_largest_curvature(eta, b1)
+    step = np.array(
+        [[1 - eta * (1 - b1) * curvature, -eta * b1], [(1 - b1) * curvature, b1]]
+    )  # in (x, m)
+    assert (np.abs(np.linalg.eigvals(step)).max() < 1) == stable
+
+
+def test_border_of_powers():
+    assert theory.power_border(3.0, 4) == pytest.approx(3.0)
+    np.testing.assert_allclose(theory.power_border([1.0, 2.0], 6), [0.75, 1.5])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: theory.signgd_bound(1.0, 0.0, 1.0), "pl_constant = 0.0"),
+        (lambda: theory.rmsprop_cycle_multipliers(1.0), "alpha = 1.0"),
+        (lambda: theory.rmsprop_largest_curvature(-1, 1), "learning_rate = -1"),
+        (lambda: theory.adam_largest_curvature(0.1, 1.0), "b1 = 1.0"),
+        (lambda: theory.power_border(1.0, 2), "k = 2"),
+        (lambda: theory.rmsprop_flow_jacobian(np.eye(2), 1.0, 0.0), "eps = 0.0"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
