@@ -173,3 +173,11 @@ def test_rounding_floor_is_that_of_the_dtype():
 def test_bad_curves_are_refused(loss, message):
     with pytest.raises(ValueError, match=message):
         pj.classify_curve(loss)
+
+
+@pytest.mark.parametrize(("power", "regime"), [(1.0, "descending"), (0.3, "oscillation")])
+def test_a_power_of_time_falls_by_its_exponent(power, regime):
+    """Medians of the last quarters lie at 13/16 and 15/16: 4·log10(15/13) = 0.249 per power."""
+    found = pj.classify_curve((1.0 + T) ** -power)
+    assert found.features["fall"] == pytest.approx(4 * np.log10(15 / 13) * power, rel=0.01)
+    assert str(found) == regime
