@@ -70,12 +70,18 @@ def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Resu
 def measure(work: Callable[[], Result], cell_steps: int) -> dict[str, list[float]]:
     """Nanoseconds per cell-step of each repeat, and a print of the work that was done."""
     result = work()  # compiles
-    times = []
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        result = work()
-        times.append((time.perf_counter() - begin) / cell_steps * 1e9)
+    times = nanoseconds(work, cell_steps, REPEATS)
     return {"ns": times, "print": [float(np.median(field[:, 0])) for field in result]}
+
+
+def nanoseconds(work: Callable[[], object], cell_steps: int, repeats: int) -> list[float]:
+    """Nanoseconds per cell-step of each repeat of work that has been compiled."""
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - begin) / cell_steps * 1e9)
+    return times
 
 
 def in_own_process(module: str, *arguments: str) -> dict:

@@ -35,19 +35,22 @@ class Net(NamedTuple):
         return self.side**2 * self.windows * self.length
 
     @property
+    def weights(self) -> list[int]:
+        """Weights of each layer."""
+        return [a * b for a, b in itertools.pairwise((64, *self.hidden, 1))]
+
+    @property
     def flops(self) -> float:
         """Of one step's matrix products: forward, gradients of weights, gradients of inputs.
 
         Nobody needs the gradient of the data, so the first layer has two products and not three.
         """
-        layers = [a * b for a, b in itertools.pairwise((64, *self.hidden, 1))]
-        return 2.0 * self.samples * (3 * sum(layers) - layers[0])
+        return 2.0 * self.samples * (3 * sum(self.weights) - self.weights[0])
 
     @property
     def usual_flops(self) -> float:
         """The usual count, 6 × weights × samples: three products in every layer."""
-        weights = sum(a * b for a, b in itertools.pairwise((64, *self.hidden, 1)))
-        return 6.0 * self.samples * weights
+        return 6.0 * self.samples * sum(self.weights)
 
 
 NETS = {

@@ -9,10 +9,9 @@ import json
 import resource
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 
-from .harness import computing
+from .harness import computing, nanoseconds
 from .toy import LENGTH, WINDOWS, quadratic_sweep
 
 REPEATS = 5
@@ -34,22 +33,15 @@ def measure(side: int) -> dict[str, list[float] | float]:
         for _ in compute():
             pass
 
-    cell_steps = side**2 * WINDOWS * LENGTH
+    def after_first(work: Callable[[], None]) -> list[float]:
+        work()  # compiles
+        return nanoseconds(work, side**2 * WINDOWS * LENGTH, REPEATS)
+
     return {
-        "computing": nanoseconds(discard, cell_steps),
-        "sweep": nanoseconds(whole, cell_steps),
+        "computing": after_first(discard),
+        "sweep": after_first(whole),
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
     }
-
-
-def nanoseconds(work: Callable[[], None], cell_steps: int) -> list[float]:
-    """Nanoseconds per cell-step of each repeat; the first run compiles and does not count."""
-    times = []
-    for _ in range(REPEATS + 1):
-        begin = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - begin) / cell_steps * 1e9)
-    return times[1:]
 
 
 if __name__ == "__main__":

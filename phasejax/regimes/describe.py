@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..envelope import edges
-from .features import Cells, Curves, Levels
+from .features import Cells, Curves, Levels, usual_level
 from .rule import EXCURSION
 
 CLEAR = 0.3
@@ -70,8 +70,7 @@ def describe(curves: Curves, steps: int) -> Description:
 
 def _spikes(late: Levels, peaks: Levels, step: np.ndarray) -> tuple[Cells, Cells, Cells]:
     """Count, period and height of spikes."""
-    usual = np.maximum(late.mean(-1), np.median(late, axis=-1))
-    excess = peaks - usual[..., None]
+    excess = peaks - usual_level(late)[..., None]
     high = excess >= EXCURSION
     starts = high & ~np.pad(high, [(0, 0)] * (high.ndim - 1) + [(1, 0)])[..., :-1]
     count = starts.sum(-1)
@@ -79,6 +78,7 @@ def _spikes(late: Levels, peaks: Levels, step: np.ndarray) -> tuple[Cells, Cells
     last = step[::-1][starts[..., ::-1].argmax(-1)]
     period = np.where(count > 1, (last - first) / np.maximum(count - 1, 1), np.nan)
     where = np.flatnonzero(starts)
+    # What lies between two spikes, perhaps of two cells, is −inf and takes no part.
     heights = (
         np.maximum.reduceat(np.where(high, excess, -np.inf).ravel(), where) if where.size else []
     )

@@ -103,7 +103,6 @@ def features(curves: Curves, initial_loss: Cells, eps: float, minimum: float = 0
     end = max(late.shape[-1] // 8, 1)
     end_level = np.median(late[..., -end:], axis=-1)
     peak_is_recent = late_peaks[..., -end:].max(-1) >= late_peak
-    usual = np.maximum(late_level, np.median(late, axis=-1))
     quarters = np.stack(_medians(late, 4))
     sixteenths = np.stack(_medians(level, 2 * (min(level.shape[-1], 16) // 2)), axis=-1)
     thirds = _medians(late, 3)
@@ -112,7 +111,7 @@ def features(curves: Curves, initial_loss: Cells, eps: float, minimum: float = 0
         late_peak=late_peak,
         late_trend=1.5 * (thirds[-1] - thirds[0]),
         fall=-4 * np.diff(quarters, axis=0).max(0),
-        intermittency=np.minimum(late_peak - usual, _excursion(sixteenths, peak)),
+        intermittency=np.minimum(late_peak - usual_level(late), _excursion(sixteenths, peak)),
         recovery=np.where(peak_is_recent, LIMIT, late_peak - end_level),
         rise=end_level - sixteenths.min(-1),
         overshoot=peak.max(-1) - start,
@@ -144,6 +143,11 @@ def in_decades(envelope: Envelope) -> Curves:
     for field in (level, maximum, minimum):
         np.clip(field, -LIMIT, LIMIT, out=field)
     return Curves(level, maximum, minimum, last_finite)
+
+
+def usual_level(late: Levels) -> Cells:
+    """The larger of the mean and the median of levels: rare dips do not lower it."""
+    return np.maximum(late.mean(-1), np.median(late, axis=-1))
 
 
 def _medians(late: Levels, parts: int) -> list[Cells]:

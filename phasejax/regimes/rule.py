@@ -2,8 +2,8 @@
 
 Each regime has a *slack*, in decades: how far its conditions are met (zero or more) or missed
 (less). "All of" is a minimum of slacks and "any of" a maximum. The regimes are asked in the order
-of `Regimes`; the first whose slack is not negative is the answer. What is none of the others is
-an oscillation: bounded, stationary, without large excursions.
+of `slacks` below; the first whose slack is not negative is the answer. What is none of the others
+is an oscillation: bounded, stationary, without large excursions.
 """
 
 import numpy as np
