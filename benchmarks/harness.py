@@ -36,7 +36,7 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
             problem=problem,
             dynamics=pj.Discrete.of(dynamics or pj.adam),
             grid=grid,
-            steps=steps,
+            extent=steps,
             windows=windows,
             dtype=dtype,
             given_lanes=lanes,

@@ -6,8 +6,13 @@ from ._sweep import sweep as sweep
 from .devices import use_all_cores as use_all_cores
 from .devices import use_compilation_cache as use_compilation_cache
 from .dynamics import Discrete as Discrete
+from .dynamics import Flow as Flow
+from .dynamics import VectorField as VectorField
 from .dynamics import adam as adam
+from .dynamics import adam_flow as adam_flow
 from .dynamics import rmsprop as rmsprop
+from .dynamics import rmsprop_flow as rmsprop_flow
+from .dynamics import signgd_flow as signgd_flow
 from .grid import Axis as Axis
 from .grid import Grid as Grid
 from .grid import linear_axis as linear_axis
@@ -22,3 +27,4 @@ from .regimes import classify as classify
 from .regimes import classify_curve as classify_curve
 from .regimes import regime_counts as regime_counts
 from .store import open_dataset as open_dataset
+from .trajectory import trajectory as trajectory

@@ -28,6 +28,27 @@ class Envelope(NamedTuple):
     log10_loss_mean: Float[AnyArray, "*cells window"]
 
 
+class Solved(NamedTuple):
+    """What is kept of the solver of a flow, arrays of the cells' shape; `SOLVED` says what each is.
+
+    A cell whose `end_time` is short of the end used up its steps, or lost them in the rounding of
+    t; its later windows are nan. `implicit_from` is nan where all steps were explicit.
+    """
+
+    solver_steps: Float[np.ndarray, "*cells"]
+    end_time: Float[np.ndarray, "*cells"]
+    implicit_from: Float[np.ndarray, "*cells"]
+    loss_floor: Float[np.ndarray, "*cells"]
+
+
+SOLVED = {
+    "solver_steps": ("steps that the solver tried", "1"),
+    "end_time": ("time that the solver reached", "time"),
+    "implicit_from": ("time from which steps were implicit", "time"),
+    "loss_floor": ("loss below which only the solver's errors are seen", "loss"),
+}
+
+
 class Running(NamedTuple):
     """Statistics of an unfinished window; the product of its losses is mantissa · 2^exponent."""
 
@@ -38,9 +59,24 @@ class Running(NamedTuple):
     exponent: Int[Array, ""]
 
 
-def edges(steps: int, windows: int) -> np.ndarray:
-    """First step of each window, and `steps`: integers `[windows + 1]`; lengths differ by ≤ 1."""
-    return np.arange(windows + 1, dtype=np.int64) * steps // windows
+class Span(NamedTuple):
+    """Statistics of an unfinished window of a flow; means are integrals over the whole window."""
+
+    minimum: Float[Array, ""]
+    maximum: Float[Array, ""]
+    mean: Float[Array, ""]
+    log10_mean: Float[Array, ""]
+
+
+def edges(extent: float, windows: int) -> np.ndarray:
+    """Borders of the windows of a run, `[windows + 1]`.
+
+    Steps, an integer: the first step of each window and `extent`; lengths differ by at most one.
+    Time, a float: evenly spaced from 0 to `extent`.
+    """
+    if isinstance(extent, int):
+        return np.arange(windows + 1, dtype=np.int64) * extent // windows
+    return np.linspace(0.0, extent, windows + 1)
 
 
 def empty(dtype: jnp.dtype) -> Running:
@@ -82,6 +118,41 @@ def finish(running: Running, length: Int[Array, ""]) -> Envelope:
         minimum,
         jnp.where(lost, jnp.inf, maximum),
         jnp.where(lost, jnp.inf, mean),
+        jnp.where(lost, jnp.inf, log10),
+    )
+
+
+def begin(loss: Float[Array, ""]) -> Span:
+    """Begin a window of a flow where the loss is `loss`."""
+    return Span(loss, loss, jnp.zeros_like(loss), jnp.zeros_like(loss))
+
+
+def extend(
+    span: Span, before: Float[Array, ""], after: Float[Array, ""], share: Float[Array, ""]
+) -> Span:
+    """Add a solver's step, from loss to loss, that takes a `share` of the window's time.
+
+    Means are integrals over time by the trapezoidal rule; the solver's steps are fine where the
+    loss bends.
+    """
+    logs = jnp.log10(before) + jnp.log10(after)
+    return Span(
+        jnp.minimum(span.minimum, after),
+        jnp.maximum(span.maximum, after),
+        span.mean + share * 0.5 * (before + after),
+        span.log10_mean + share * 0.5 * logs,
+    )
+
+
+def close(span: Span) -> Envelope:
+    """End a window of a flow."""
+    log10 = jnp.where(span.minimum == 0, -jnp.inf, span.log10_mean)
+    log10 = jnp.where(span.minimum < 0, jnp.nan, log10)
+    lost = span.maximum == jnp.inf
+    return Envelope(
+        span.minimum,
+        span.maximum,
+        jnp.where(lost, jnp.inf, span.mean),
         jnp.where(lost, jnp.inf, log10),
     )
 

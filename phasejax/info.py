@@ -6,13 +6,13 @@ import numpy as np
 import xarray as xr
 
 from ._check import choice
-from .regimes import NAMES, UNLABELLED, label_attributes, regime_counts
+from .regimes import NAMES, NO_REGIME, label_attributes, regime_counts
 
 
 def summary(dataset: xr.Dataset) -> str:
     """Say what was run and how many cells fell into each regime, in a few lines."""
     attrs = dataset.attrs
-    lines = [f"{attrs['title']}, {attrs['steps']:,} steps, {attrs['dtype']}"]
+    lines = [f"{attrs['title']}, {length(attrs)}, {attrs['dtype']}"]
     for name, axis in attrs["axes"].items():
         low, high, count = min(axis["values"]), max(axis["values"]), len(axis["values"])
         lines.append(f"  {name:<14} {low:g} to {high:g}, {count} values, {axis['scale']}")
@@ -22,12 +22,26 @@ def summary(dataset: xr.Dataset) -> str:
         f"  run on         {attrs['device']}, {attrs['lanes']} lanes ({attrs['lanes_source']}) on "
         f"each, phasejax {attrs['phasejax_version']}, jax {attrs['jax_version']}"
     )
+    if "solver" in attrs:
+        steps = dataset["solver_steps"].values
+        lines.append(
+            f"  solved by      {attrs['solver']}, rtol {attrs['rtol']:g}, atol {attrs['atol']:g}, "
+            f"{np.nanmedian(steps):,.0f} steps in the median, at most {np.nanmax(steps):,.0f} of "
+            f"{attrs['max_steps']:,}"
+        )
     counts = regime_counts(dataset)
     total = sum(counts.values())
     lines.append(f"{total} cells:")
     lines += [f"  {name:<12} {n:>7}  {n / total:6.1%}" for name, n in counts.items()]
     lines += [f"failed: {failure}" for failure in attrs["failures"]]
     return "\n".join(lines)
+
+
+def length(attributes: dict[str, Any]) -> str:
+    """How long the runs of a sweep are, in words."""
+    if "time" in attributes:
+        return f"time {attributes['time']:g}"
+    return f"{attributes['steps']:,} steps"
 
 
 def cell(dataset: xr.Dataset, at: dict[str, float]) -> dict[str, Any]:
@@ -43,8 +57,9 @@ def cell(dataset: xr.Dataset, at: dict[str, float]) -> dict[str, Any]:
     if chosen["regime"].ndim:
         raise ValueError(f"at = {at}: must give every axis, also {list(chosen['regime'].dims)}")
     code = int(chosen["regime"])
+    labels = label_attributes("time" in dataset.attrs)
     return {
         **{str(name): chosen[name].item() for name in dataset["regime"].dims},
-        "regime": "unlabelled" if code == UNLABELLED else NAMES[code],
-        **{name: float(chosen[name]) for name in label_attributes() if name != "regime"},
+        "regime": NO_REGIME.get(code) or NAMES[code],
+        **{name: float(chosen[name]) for name in labels if name != "regime"},
     }

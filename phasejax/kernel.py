@@ -1,8 +1,8 @@
-"""The compiled program: a batch of cells, started and advanced window by window.
+"""The compiled program: a batch of cells, started and advanced.
 
 Cells lie along the first axis of every array and are split evenly over the devices of the mesh.
-Everything that is a number (data, hyper-parameters, window lengths) is an argument, so another
-grid of the same shape runs the same program.
+Everything that is a number (data, hyper-parameters, window lengths, tolerances) is an argument, so
+another grid of the same shape runs the same program.
 """
 
 import functools
@@ -17,7 +17,6 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ._types import AnyArray
-from .envelope import Envelope
 
 CELLS, SHARED = PartitionSpec("cells"), PartitionSpec()
 Fixed = dict[str, Float[Array, ""]]
@@ -55,27 +54,24 @@ def advance(
     fixed: Fixed,
     hyper: Hyper,
     state: PyTree,
-    lengths: Int[AnyArray, " windows"],
+    portion: PyTree,
     lanes: int,
     groups: Int[AnyArray, ""],
-) -> tuple[PyTree, Envelope]:
-    """Advance cells by windows of `lengths` steps; envelopes are `[cells, windows]`.
+) -> tuple[PyTree, PyTree]:
+    """Advance cells by a portion of their run, whose numbers are what `dynamics.advance` takes.
 
-    A device takes `lanes` cells at once, few enough to stay in a processor core's cache, and one
-    such group after the other. `lanes` divides the cells of a device, of which the first `groups`
-    groups are run; the others stay as they are, and their envelopes mean nothing.
+    Returns the state, and what `dynamics.advance` returns beside it, `[cells, ...]`. A device takes
+    `lanes` cells at once, few enough to stay in a processor core's cache, and one such group after
+    the other. `lanes` divides the cells of a device, of which the first `groups` groups are run;
+    the others stay as they are, and what is returned beside them means nothing.
     """
     arrays, functions = eqx.partition(loss, eqx.is_array)
 
-    def device(arrays, lengths, groups, fixed, hyper, state):
+    def device(arrays, portion, groups, fixed, hyper, state):
         loss = eqx.combine(arrays, functions)
 
         def run(hyper, state):
-            def window(state, length):
-                return dynamics.advance(loss, fixed, hyper, state, length)
-
-            state, envelope = lax.scan(window, state, lengths)
-            return state, jax.tree.map(jnp.transpose, envelope)
+            return dynamics.advance(loss, fixed, hyper, state, portion)
 
         def take(group, arrays):
             return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, group * lanes, lanes), arrays)
@@ -90,12 +86,12 @@ def advance(
 
         _, one = jax.eval_shape(run, *take(0, (hyper, state)))
         cells = jax.tree.leaves(state)[0].shape[0]
-        envelope = jax.tree.map(lambda x: jnp.zeros((cells, *x.shape[1:]), x.dtype), one)
-        return lax.fori_loop(0, groups, body, (state, envelope))
+        beside = jax.tree.map(lambda x: jnp.zeros((cells, *x.shape[1:]), x.dtype), one)
+        return lax.fori_loop(0, groups, body, (state, beside))
 
     specs = (SHARED, SHARED, SHARED, SHARED, CELLS, CELLS)
     return shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)(
-        arrays, lengths, groups, fixed, hyper, state
+        arrays, portion, groups, fixed, hyper, state
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import platformdirs
 
 from . import kernel
-from .tile import start_cells
+from .places import start_cells
 
 if TYPE_CHECKING:
     from .run import Run
@@ -26,7 +26,7 @@ MOST = {"cpu": 512}
 """Most lanes by platform; more would leave a processor core's cache."""
 MOST_ELSEWHERE = 65_536
 WORTH_MEASURING = 1e10
-"""Steps × cells × parameters of a sweep of some twenty seconds on two cores."""
+"""Gradients × cells × parameters of a sweep of some twenty seconds on two cores."""
 LEAST_SECONDS, RUNS, GAIN = 0.05, 5, 0.95
 """A measurement takes the shortest of five runs of at least 50 ms, and other lanes must save a
 twentieth: less may be noise."""
@@ -35,7 +35,7 @@ _remembered: dict[str, int] = {}
 
 def choose(run: "Run") -> tuple[int, str]:
     """Lanes for a sweep, and where they come from: "measured" or "guessed"."""
-    if run.grid.size * run.steps * run.size < WORTH_MEASURING:
+    if run.work < WORTH_MEASURING:
         return guess(run.size, _platform(run)), "guessed"
     key = _key(run)
     if key not in _remembered:
@@ -73,7 +73,7 @@ def fastest(run: "Run") -> int:
 
 def seconds_per_cell(run: "Run", lanes: int) -> float:
     """Time of one step of one cell, all devices at work: the shortest of several runs."""
-    place = np.resize(np.arange(run.grid.size), run.mesh.size * lanes)
+    place = np.linspace(0, run.grid.size - 1, run.mesh.size * lanes).astype(int)
     everything = tuple(slice(0, side) for side in run.grid.shape)
     steps = 4
     with jax.enable_x64(run.dtype == "float64"):
@@ -83,12 +83,12 @@ def seconds_per_cell(run: "Run", lanes: int) -> float:
             begin = time.perf_counter()
             result = kernel.advance(
                 run.mesh,
-                run.dynamics_split[0],
+                run.programs[0],
                 run.problem.loss,
                 fixed,
                 hyper,
                 state,
-                np.array([steps], np.int32),
+                run.portion(steps),
                 lanes,
                 np.asarray(1, np.int32),
             )
@@ -96,7 +96,7 @@ def seconds_per_cell(run: "Run", lanes: int) -> float:
             return time.perf_counter() - begin
 
         seconds()  # compiles
-        while seconds() < LEAST_SECONDS:
+        while seconds() < LEAST_SECONDS and steps < run.most_alike:
             steps *= 2
         return min(seconds() for _ in range(RUNS)) / (steps * len(place))
 

@@ -13,7 +13,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ._check import bad, choice
-from .regimes import NAMES, UNLABELLED, regime_counts
+from .info import length
+from .regimes import NAMES, UNLABELLED, UNRESOLVED, regime_counts
 
 # Hues from Okabe and Ito's palette, with the lightness of each set apart, so that the regimes
 # differ for every kind of colour vision and in print without colour.
@@ -24,7 +25,10 @@ COLOURS = {
     "divergence": "#2B1148",
     "converged": "#00664B",
     "descending": "#F7EBA5",
+    "unresolved": "#ffffff",
 }
+HATCH = "////"
+"""Over cells whose solver gave up."""
 SYMBOLS = {
     "a": r"$a$   (v-decay $\alpha = 1 - a\eta$)",
     "b": r"$b$   (m-decay $\beta = 1 - b\eta$)",
@@ -95,20 +99,36 @@ def _plane(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]
 
 
 def _draw_regimes(panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
-    codes = range(UNLABELLED, len(NAMES))
-    names = ["unlabelled", *NAMES]
-    panel.pcolormesh(
-        _edges(dataset, x),
-        _edges(dataset, y),
+    names = {UNLABELLED: "unlabelled", **dict(enumerate(NAMES)), UNRESOLVED: "unresolved"}
+    edges, codes = (
+        (_edges(dataset, x), _edges(dataset, y)),
         dataset["regime"].transpose(y, x).values,
-        cmap=ListedColormap([COLOURS[name] for name in names]),
-        norm=BoundaryNorm([code - 0.5 for code in (*codes, len(NAMES))], len(names)),
+    )
+    panel.pcolormesh(
+        *edges,
+        codes,
+        cmap=ListedColormap([COLOURS[name] for name in names.values()]),
+        norm=BoundaryNorm([code - 0.5 for code in (*names, UNRESOLVED + 1)], len(names)),
         rasterized=dataset["regime"].size > 10_000,
+    )
+    panel.pcolor(
+        *edges,
+        np.ma.masked_where(codes != UNRESOLVED, codes),
+        cmap=ListedColormap([COLOURS["unresolved"]]),
+        hatch=HATCH,
+        edgecolor="0.3",
+        linewidth=0,
     )
     counts = {name: count for name, count in regime_counts(dataset).items() if count}
     panel.legend(
         handles=[
-            Patch(facecolor=COLOURS[name], edgecolor="0.3", linewidth=0.5, label=f"{name}  {count}")
+            Patch(
+                facecolor=COLOURS[name],
+                edgecolor="0.3",
+                linewidth=0.5,
+                hatch=HATCH if name == "unresolved" else None,
+                label=f"{name}  {count}",
+            )
             for name, count in counts.items()
         ],
         loc="upper center",
@@ -197,5 +217,5 @@ def _title(dataset: xr.Dataset) -> str:
         for name, value in attrs["fixed"].items()
         if name in TITLE and value is not None and not (name.startswith("eps") and value == 0)
     ]
-    settings = ", ".join([*fixed, f"{attrs['steps']:,} steps", attrs["dtype"]])
+    settings = ", ".join([*fixed, length(attrs), attrs["dtype"]])
     return f"{attrs['optimizer']} on {attrs['problem']}: {settings}"

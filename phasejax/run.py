@@ -14,16 +14,24 @@ import xarray as xr
 from jax.sharding import Mesh
 from jaxtyping import Float, PyTree
 
-from ._check import bad, choice, whole
-from .dynamics import Discrete
+from ._check import bad, choice, positive, whole
+from .dynamics import Discrete, Flow
 from .envelope import edges
 from .grid import Grid, tile_shape
 from .lanes import choose
 from .problems.problem import Problem, checked_initial_loss, fingerprint, initial_params
+from .regimes import label_attributes
 
 DTYPES = ("float64", "float32")
 GROUPS = 16
 """Most groups of lanes of a tile on a device: enough that retired cells save whole groups."""
+FLOW_GROUPS = 8
+"""Least groups of lanes of a flow's sweep on a device, unless lanes are given or become so few
+that cells get dearer."""
+FLOW_GRADIENTS = 5e4
+FLOW_BUSY = 512
+"""Gradients of a cell of a flow, some ten thousand steps, which nobody knows before; and how many
+steps almost every cell takes."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +39,9 @@ class Run:
     """A sweep's arguments, checked, and what follows from them."""
 
     problem: Problem
-    dynamics: Discrete
+    dynamics: Discrete | Flow
     grid: Grid
-    steps: int
+    extent: int | float
     windows: int
     dtype: str
     given_lanes: int | None
@@ -45,10 +53,14 @@ class Run:
         if not isinstance(self.grid, Grid):
             raise TypeError(f"grid = {self.grid!r} must be a phasejax.Grid")
         choice("dtype", self.dtype, DTYPES)
-        whole("steps", self.steps)
         whole("windows", self.windows, least=8)
-        if self.steps < self.windows:
-            raise bad("steps", self.steps, f"at least windows = {self.windows}")
+        if isinstance(self.dynamics, Flow):
+            positive("time", self.extent)
+            self.dynamics.check(self.dtype)
+        else:
+            whole("steps", self.extent)
+            if self.extent < self.windows:
+                raise bad("steps", self.extent, f"at least windows = {self.windows}")
         if self.given_lanes is not None:
             whole("lanes", self.given_lanes)
         names = {*self.grid.axes, *self.grid.fixed} - {"seed"}
@@ -66,10 +78,41 @@ class Run:
             raise bad("dtype", self.dtype, "'float32' on a TPU, which has no float64")
 
     @cached_property
-    def dynamics_split(self) -> tuple[Discrete, dict[str, float]]:
+    def dynamics_split(self) -> tuple[Discrete | Flow, dict[str, float]]:
         """The dynamics with its settings compiled in, and the fixed numbers."""
         fixed = {name: value for name, value in self.grid.fixed.items() if name != "seed"}
         return self.dynamics.split(fixed)
+
+    @cached_property
+    def programs(self) -> list[Any]:
+        """What is compiled: an optimizer, or the methods that follow a flow, in order."""
+        dynamics, _ = self.dynamics_split
+        if isinstance(dynamics, Discrete):
+            return [dynamics]
+        hyper = {**self.dynamics_split[1], **next(self.grid.corners())}
+        return dynamics.integrators(next(iter(self.starts.values())), hyper, self.windows)
+
+    def portion(self, steps: int) -> Any:
+        """Numbers of a call that takes so many steps (tries, on a flow), for the programs."""
+        if isinstance(self.dynamics, Discrete):
+            return np.array([steps], np.int32)
+        return self.dynamics.portion(self.edges.astype(self.dtype), self.windows, steps)
+
+    @property
+    def work(self) -> float:
+        """Gradients × cells × parameters; a guess of what a flow will take."""
+        gradients = FLOW_GRADIENTS if isinstance(self.dynamics, Flow) else self.extent
+        return self.grid.size * gradients * self.size
+
+    @property
+    def most_alike(self) -> float:
+        """Steps for which all cells are busy: those of a flow end one by one."""
+        return FLOW_BUSY if isinstance(self.dynamics, Flow) else math.inf
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Borders of the windows, in steps or in time."""
+        return edges(self.extent, self.windows)
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -106,7 +149,11 @@ class Run:
     def lanes_and_source(self) -> tuple[int, str]:
         """Cells that a device advances at once: "given", "measured" or "guessed"."""
         lanes, source = (self.given_lanes, "given") if self.given_lanes else choose(self)
-        return min(lanes, math.ceil(self.grid.size / self.mesh.size)), source
+        # Cells of a flow end one by one: small groups are full for longer.
+        cells = math.ceil(self.grid.size / self.mesh.size)
+        if isinstance(self.dynamics, Flow) and source != "given":
+            lanes = min(lanes, max(math.ceil(cells / FLOW_GROUPS), lanes // FLOW_GROUPS))
+        return min(lanes, cells), source
 
     @property
     def lanes(self) -> int:
@@ -130,6 +177,11 @@ class Run:
         per_round = self.mesh.size * self.lanes
         return per_round * math.ceil(math.prod(self.tile_shape) / per_round)
 
+    @property
+    def label_attributes(self) -> dict[str, dict]:
+        """Attributes of the variables of labels and features."""
+        return label_attributes(isinstance(self.dynamics, Flow))
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """All that decides the bits of the result on a given machine."""
@@ -146,7 +198,7 @@ class Run:
             },
             "fixed": self._fixed(),
             "seeds": self.seeds,
-            "steps": self.steps,
+            **self._budget(),
             "windows": self.windows,
             "dtype": self.dtype,
             "device": self.device,
@@ -154,6 +206,12 @@ class Run:
             "lanes": self.lanes,
             "tile_shape": list(self.tile_shape),
         }
+
+    def _budget(self) -> dict[str, Any]:
+        """How far the cells go, and by which means."""
+        if isinstance(self.dynamics, Flow):
+            return {"time": self.extent, **self.dynamics.solver_config}
+        return {"steps": self.extent}
 
     def _fixed(self) -> dict[str, Any]:
         """Hyper-parameters that are no axis, the optimizer's defaults included."""
@@ -180,8 +238,8 @@ class Run:
         for name, axis in self.grid.axes.items():
             values = np.asarray(axis.values, int if name == "seed" else float)
             axes[name] = (name, values, {"scale": axis.scale})
-        step = edges(self.steps, self.windows)[:-1]
         seeded = "seed" in axes
+        unit = "time" if isinstance(self.dynamics, Flow) else "step"
         return xr.Dataset(
             {
                 "initial_loss": (
@@ -193,7 +251,7 @@ class Run:
             coords=axes
             | {
                 "window": np.arange(self.windows),
-                "step": ("window", step, {"long_name": "first step of the window"}),
+                unit: ("window", self.edges[:-1], {"long_name": f"{unit} where the window begins"}),
             },
             attrs={
                 "title": f"{self.dynamics.name} on {self.problem.name}",

@@ -1,7 +1,8 @@
 """Results on disk: a Zarr v3 group that xarray opens, written tile by tile.
 
-A tile is one chunk of every variable. `loss_max` is written last and is nan until then, so a tile
-is either there with all its variables or not there; a sweep that was cut off goes on from that.
+A tile is one chunk of every variable. `loss_max` is written last and is all nan until then, so a
+tile is either there with all its variables or not there; a sweep that was cut off goes on from
+that.
 """
 
 import shutil
@@ -51,9 +52,17 @@ class Store:
         return self.path is not None and self.path.exists()
 
     def create(
-        self, coords: xr.Dataset, axes: tuple[str, ...], tile_shape: tuple[int, ...], dtype: str
+        self,
+        coords: xr.Dataset,
+        axes: tuple[str, ...],
+        tile_shape: tuple[int, ...],
+        dtype: str,
+        labels: Mapping[str, dict],
     ) -> None:
-        """Write coordinates, attributes and empty variables; replaces a store that is there."""
+        """Write coordinates, attributes and empty variables; replaces a store that is there.
+
+        `labels` are the names and attributes of the labels and features, one value a cell.
+        """
         try:
             if self.path is not None and self.path.exists():
                 if not (self.path / "zarr.json").exists():
@@ -75,7 +84,7 @@ class Store:
                 dimension_names=(*axes, "window"),
                 attributes=attributes,
             )
-        for name, attributes in label_attributes().items():
+        for name, attributes in labels.items():
             group.create_array(
                 name,
                 shape=shape,
@@ -97,14 +106,14 @@ class Store:
             _array(group, name)[(*tile, slice(None))] = fields[name]
 
     def finished(self, tile: Tile) -> bool:
-        """Say whether a tile is there."""
+        """Say whether a tile is there; one of unresolved cells alone is as if it were not."""
         group = zarr.open_group(self._storage, mode="r")
-        return not np.isnan(np.asarray(_array(group, DONE)[(*tile, slice(None))])).any()
+        return not np.isnan(np.asarray(_array(group, DONE)[(*tile, slice(None))])).all()
 
     def relabel(self, dataset: xr.Dataset) -> None:
         """Replace the labels of every cell by those of `dataset`."""
         group = zarr.open_group(self._storage, mode="r+")
-        for name in label_attributes():
+        for name in label_attributes("time" in dataset.attrs):
             _array(group, name)[:] = dataset[name].values
 
     def close(self, failures: list[str]) -> None:

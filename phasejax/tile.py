@@ -1,4 +1,4 @@
-"""One tile, run to the end: started, advanced part by part, its finished cells retired.
+"""One tile of an optimizer's cells, run to the end: started, advanced, the finished ones retired.
 
 A device takes turns with the groups of its lanes. A cell that can change no more gives up its
 place to one that can, and the groups become fewer; shapes stay, so that nothing recompiles.
@@ -9,14 +9,13 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
-from jax.sharding import NamedSharding
 from jaxtyping import Int, PyTree
 
 from . import kernel
-from .envelope import Envelope, edges
+from .envelope import Envelope
 from .grid import Tile, cells_in
+from .places import gather, groups_for, spread, start_cells
 
 if TYPE_CHECKING:
     from .run import Run
@@ -34,11 +33,11 @@ def envelope_of_tile(
     """Run the cells of a tile; NumPy arrays of the tile's shape and `[window]`."""
     cells, count = run.grid.cells(tile), cells_in(tile)
     whole = Envelope(*(np.empty((count, run.windows), run.dtype) for _ in Envelope._fields))
-    place = _spread(np.arange(count), run)
+    place = spread(np.arange(count), run)
     fixed, hyper, state = start_cells(run, cells, np.maximum(place, 0))
-    problem = run.mesh, run.dynamics_split[0], run.problem.loss
+    problem = run.mesh, run.programs[0], run.problem.loss
     for first, last, lengths in _parts(run):
-        groups = _groups(np.count_nonzero(place >= 0), run)
+        groups = groups_for(np.count_nonzero(place >= 0), run)
         if groups:
             state, envelope = kernel.advance(
                 *problem, fixed, hyper, state, lengths, run.lanes, np.asarray(groups, np.int32)
@@ -56,31 +55,13 @@ def _parts(run: "Run") -> Iterator[tuple[int, int, Int[np.ndarray, " windows"]]]
 
     Many cells that end do so early; hence the first call ends after an eighth of the windows.
     """
-    work = run.batch * run.steps * run.size
+    work = run.batch * run.extent * run.size
     parts = min(max(math.ceil(work / PART_WORK), 1), MOST_PARTS, run.windows)
     per_part = math.ceil(run.windows / parts)
     early = per_part if parts == 1 else min(per_part, math.ceil(run.windows / 8))
-    lengths = np.diff(edges(run.steps, run.windows)).astype(np.int32)
+    lengths = np.diff(run.edges).astype(np.int32)
     for first, last in itertools.pairwise((0, *range(early, run.windows, per_part), run.windows)):
         yield first, last, np.pad(lengths[first:last], (0, per_part - (last - first)))
-
-
-def start_cells(
-    run: "Run", cells: dict[str, np.ndarray], place: Int[np.ndarray, " places"]
-) -> tuple[PyTree, PyTree, PyTree]:
-    """Fixed numbers, and the hyper-parameters and state of the cell at each place."""
-    dynamics, numbers = run.dynamics_split
-    hyper = {name: values[place].astype(run.dtype) for name, values in cells.items()}
-    seeds = hyper.pop("seed", np.full(len(place), run.seeds[0]))
-    drawn = np.searchsorted(run.sorted_seeds, seeds)
-    params = jax.tree.map(
-        lambda *leaves: np.stack(leaves).astype(run.dtype)[drawn],
-        *(run.starts[seed] for seed in run.sorted_seeds),
-    )
-    fixed = {name: np.asarray(value, run.dtype) for name, value in numbers.items()}
-    fixed = jax.device_put(fixed, NamedSharding(run.mesh, kernel.SHARED))
-    hyper, params = jax.device_put((hyper, params), NamedSharding(run.mesh, kernel.CELLS))
-    return fixed, hyper, kernel.start(run.mesh, dynamics, fixed, hyper, params)
 
 
 def _write(
@@ -112,39 +93,14 @@ def _retire(
     live = place >= 0
     low, high = whole.loss_min[place, windows - 1], whole.loss_max[place, windows - 1]
     candidates = live & ((low == np.inf) | (high == 0))
-    groups = _groups(live.sum(), run)
-    if _groups(live.sum() - candidates.sum(), run) == groups:
+    groups = groups_for(live.sum(), run)
+    if groups_for(live.sum() - candidates.sum(), run) == groups:
         return place, hyper, state
-    candidates &= np.asarray(kernel.ended(run.mesh, run.dynamics_split[0], run.problem.loss, state))
-    if _groups(live.sum() - candidates.sum(), run) == groups:
+    candidates &= np.asarray(kernel.ended(run.mesh, run.programs[0], run.problem.loss, state))
+    if groups_for(live.sum() - candidates.sum(), run) == groups:
         return place, hyper, state
     for kind, ended in (("lost", candidates & (high != 0)), ("zero", candidates & (high == 0))):
         for field, value in zip(whole, LAST[kind], strict=True):
             field[place[ended], windows:] = value
-    return _move(run, place, live & ~candidates, hyper, state)
-
-
-def _move(run: "Run", place: np.ndarray, live: np.ndarray, hyper: PyTree, state: PyTree):
-    """Spread the live cells evenly over the devices again, each into its first groups."""
-    slots = _spread(np.flatnonzero(live), run)
-    free = slots < 0
-    order = slots.copy()
-    order[free] = np.flatnonzero(~live)
-    sharding = NamedSharding(run.mesh, kernel.CELLS)
-    hyper, state = jax.tree.map(
-        lambda x: jax.device_put(np.asarray(x)[order], sharding), (hyper, state)
-    )
-    return np.where(free, -1, place[order]), hyper, state
-
-
-def _spread(cells: Int[np.ndarray, " cells"], run: "Run") -> Int[np.ndarray, " batch"]:
-    """Give each device its share of the cells; −1 marks a place that is free."""
-    places = np.full((run.mesh.size, run.batch // run.mesh.size), -1)
-    for row, share in zip(places, np.array_split(cells, run.mesh.size), strict=True):
-        row[: len(share)] = share
-    return places.ravel()
-
-
-def _groups(cells: int | np.integer, run: "Run") -> int:
-    """Groups of lanes that each device needs for so many cells in all."""
-    return math.ceil(math.ceil(cells / run.mesh.size) / run.lanes)
+    order, (hyper, state) = gather(run, np.flatnonzero(live & ~candidates), (hyper, state))
+    return np.where(candidates, -1, place)[order], hyper, state

@@ -199,7 +199,11 @@ def test_a_tile_cut_off_between_its_variables_is_not_finished(small, tmp_path, m
         store = store_module.Store(tmp_path / f"cut_{allowed}.zarr")
         coords = dataset.drop_vars([*Envelope._fields, *labels])
         store.create(
-            coords, tuple(small["grid"].axes), tuple(dataset.attrs["tile_shape"]), "float64"
+            coords,
+            tuple(small["grid"].axes),
+            tuple(dataset.attrs["tile_shape"]),
+            "float64",
+            label_attributes(),
         )
         with monkeypatch.context() as patch:
             patch.setattr(store_module, "_array", cut_off)

@@ -7,10 +7,20 @@ import optax
 
 from .._check import choice
 from .adam import adam as adam
+from .adam_flow import adam_flow as adam_flow
 from .discrete import Discrete as Discrete
+from .flow import Flow as Flow
 from .rmsprop import rmsprop as rmsprop
+from .rmsprop_flow import rmsprop_flow as rmsprop_flow
+from .signgd_flow import signgd_flow as signgd_flow
+from .vector_field import VectorField as VectorField
 
 BUILT_IN: dict[str, Callable] = {"adam": adam, "rmsprop": rmsprop}
+FLOWS: dict[str, Callable] = {
+    "adam_flow": adam_flow,
+    "rmsprop_flow": rmsprop_flow,
+    "signgd_flow": signgd_flow,
+}
 
 
 def by_name(name: str) -> Discrete:

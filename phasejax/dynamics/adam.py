@@ -1,16 +1,21 @@
-"""Adam in the paper's parameters, and the two pieces it shares with RMSprop."""
+"""Adam in the paper's parameters."""
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PyTree
 
-from .._check import bad, non_negative, positive
-
-Scalar = float | Float[Array, ""]
+from .moments import (
+    Scalar,
+    average,
+    check_decays,
+    check_eps,
+    is_zero,
+    precondition,
+    zero_weight,
+)
 
 
 class AdamState(NamedTuple):
@@ -89,52 +94,3 @@ def adam(
         return steps, AdamState(m, v, m_weight, v_weight)
 
     return optax.GradientTransformation(init, update)
-
-
-def average(old: PyTree, new: PyTree, weight: Scalar) -> PyTree:
-    """One step of an exponential moving average: (1 − weight)·old + weight·new."""
-    return jax.tree.map(lambda old, new: old + weight * (new - old), old, new)
-
-
-def is_zero(tree: PyTree) -> Bool[Array, ""]:
-    """Whether all numbers of a PyTree are zero; an empty one is."""
-    return jnp.array([jnp.all(x == 0) for x in jax.tree.leaves(tree)], bool).all()
-
-
-def zero_weight(params: optax.Params) -> Float[Array, ""]:
-    """Start a bias correction, in the dtype of the parameters."""
-    return jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))
-
-
-def precondition(
-    m: Float[Array, "..."], v: Float[Array, "..."], eps: Scalar, eps_root: Scalar
-) -> Float[Array, "..."]:
-    """m / (√(v + eps_root) + eps), and 0 where that denominator is 0."""
-    denominator = jnp.sqrt(v + eps_root) + eps
-    # Zero becomes inf, and m / inf is 0. A nan stays, or divergence would go unseen.
-    return m / jnp.where(denominator > 0, denominator, denominator + jnp.inf)
-
-
-def check_decays(learning_rate: Scalar, **inverse_times: Scalar) -> None:
-    """Refuse, where the values are known, a decay 1 − aη outside [0, 1)."""
-    if isinstance(learning_rate, Tracer):
-        return
-    positive("learning_rate", float(learning_rate))
-    for name, value in inverse_times.items():
-        if isinstance(value, Tracer):
-            continue
-        value, limit = float(value), 1 / float(learning_rate)
-        if not 0 < value <= limit * (1 + 1e-12):
-            raise bad(
-                name,
-                value,
-                f"greater than 0 and at most 1 / learning_rate = {limit:g}, "
-                f"so that the decay 1 - {name}*learning_rate lies in [0, 1)",
-            )
-
-
-def check_eps(eps: Scalar, eps_root: Scalar) -> None:
-    """Refuse, where the values are known, a negative ε."""
-    for name, value in (("eps", eps), ("eps_root", eps_root)):
-        if not isinstance(value, Tracer):
-            non_negative(name, float(value))

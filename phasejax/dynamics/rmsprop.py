@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PyTree
 
-from .adam import Scalar, average, check_decays, check_eps, is_zero, precondition
+from .moments import Scalar, average, check_decays, check_eps, is_zero, precondition
 
 
 class RMSpropState(NamedTuple):

@@ -7,4 +7,6 @@ from .classify import classify_envelope as classify_envelope
 from .classify import label_attributes as label_attributes
 from .classify import regime_counts as regime_counts
 from .rule import NAMES as NAMES
+from .rule import NO_REGIME as NO_REGIME
 from .rule import UNLABELLED as UNLABELLED
+from .rule import UNRESOLVED as UNRESOLVED

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from .._check import bad
-from ..envelope import Envelope, of_curve
+from ..envelope import SOLVED, Envelope, Solved, of_curve
 from .describe import UNITS, describe
 from .features import DESCRIPTIONS, features, in_decades
-from .rule import NAMES, UNLABELLED, classify_features
+from .rule import NAMES, NO_REGIME, UNRESOLVED, classify_features
 
 MIN_STEPS = 64
 CURVE_WINDOWS = 256
@@ -74,30 +74,43 @@ def classify_envelope(
     envelope: Envelope,
     initial_loss: Float[np.ndarray, "*cells"],
     eps: float,
-    steps: int,
+    extent: float,
     minimum: float = 0.0,
+    solved: Solved | None = None,
 ) -> dict[str, np.ndarray]:
     """Label envelopes `[..., window]`: `regime` (int8), `margin` and the features, `[...]`.
 
-    `initial_loss` has the cells' shape; `eps` is the machine epsilon of the loss, `steps` the
-    length of the runs, `minimum` what has been subtracted from the loss.
+    `initial_loss` has the cells' shape; `eps` is the machine epsilon of the loss, `extent` the
+    length of the runs (steps, an integer, or time, a float), `minimum` what has been subtracted
+    from the loss. For flows, `solved` says of each cell where it ended and which loss is the lowest
+    that is more than the solver's error: lower ones count as that, and cells that ended early are
+    `unresolved`. It is returned among the rest.
     """
-    curves = in_decades(envelope)
-    found = features(curves, initial_loss, eps, minimum)
+    floor = 0.0 if solved is None else solved.loss_floor
+    curves = in_decades(envelope, floor)
+    found = features(curves, initial_loss, eps, np.maximum(abs(minimum) * eps, floor))
     label, margin = classify_features(found)
-    described = describe(curves, steps)
-    return {"regime": label, "margin": margin, **found._asdict(), **described._asdict()}
+    described = describe(curves, extent)
+    beside = {} if solved is None else solved._asdict()
+    if solved is not None:
+        label = np.where(solved.end_time < extent, UNRESOLVED, label).astype(np.int8)
+    return {"regime": label, "margin": margin, **found._asdict(), **described._asdict(), **beside}
 
 
-def label_attributes() -> dict[str, dict]:
+def label_attributes(flow: bool = False) -> dict[str, dict]:
     """Attributes of the variables that `classify_envelope` makes, by CF's conventions."""
+    names = (*NAMES, "unresolved") if flow else NAMES
     regime = {
         "long_name": "regime",
-        "flag_values": list(range(len(NAMES))),
-        "flag_meanings": " ".join(NAMES),
+        "flag_values": list(range(len(names))),
+        "flag_meanings": " ".join(names),
     }
     decades = {name: {"long_name": text, "units": "decades"} for name, text in DESCRIPTIONS.items()}
-    described = {name: {"long_name": text, "units": unit} for name, (text, unit) in UNITS.items()}
+    units = UNITS | (SOLVED if flow else {})
+    described = {
+        name: {"long_name": text, "units": "time" if flow and unit == "steps" else unit}
+        for name, (text, unit) in units.items()
+    }
     margin = {"long_name": "distance to the nearest regime boundary", "units": "decades"}
     return {"regime": regime, "margin": margin, **decades, **described}
 
@@ -111,19 +124,22 @@ def classify(dataset: xr.Dataset) -> xr.Dataset:
     cells = window_last[0].dims[:-1]
     initial = dataset["initial_loss"].broadcast_like(window_last[0].isel(window=0, drop=True))
     eps = float(np.finfo(dataset.attrs["dtype"]).eps)
+    flow = "time" in dataset.attrs
+    solved = Solved(*(dataset[name].transpose(*cells).values for name in SOLVED)) if flow else None
     labels = classify_envelope(
         Envelope(*(x.values for x in window_last)),
         initial.transpose(*cells).values,
         eps,
-        dataset.attrs["steps"],
+        dataset.attrs["time" if flow else "steps"],
+        solved=solved,
     )
-    attributes = label_attributes()
+    attributes = label_attributes(flow)
     return dataset.assign({n: (cells, v, attributes[n]) for n, v in labels.items()})
 
 
 def regime_counts(dataset: xr.Dataset) -> dict[str, int]:
-    """Count the cells of each regime; `unlabelled` appears only where there are such cells."""
+    """Count the cells of each regime; `unresolved` and `unlabelled` appear where there are some."""
     values = np.asarray(dataset["regime"])
     counts = {name: int(np.sum(values == code)) for code, name in enumerate(NAMES)}
-    unlabelled = int(np.sum(values == UNLABELLED))
-    return counts | ({"unlabelled": unlabelled} if unlabelled else {})
+    others = {name: int(np.sum(values == code)) for code, name in NO_REGIME.items()}
+    return counts | {name: count for name, count in others.items() if count}

@@ -36,8 +36,8 @@ UNITS = {
 }
 
 
-def describe(curves: Curves, steps: int) -> Description:
-    """Describe curves `[..., window]` of runs of `steps` steps.
+def describe(curves: Curves, extent: float) -> Description:
+    """Describe curves `[..., window]` of runs of `extent` steps (an integer) or time (a float).
 
     With L_w, P_w and late windows as in `features`, and u the larger of their mean and median L_w:
 
@@ -55,7 +55,7 @@ def describe(curves: Curves, steps: int) -> Description:
     """
     level, peak, *_ = curves
     half = level.shape[-1] // 2
-    step = edges(steps, level.shape[-1])
+    step = edges(extent, level.shape[-1])
     late, late_peaks = level[..., half:], peak[..., half:]
     low, high = late.min(-1, keepdims=True), late_peaks.max(-1, keepdims=True)
     outside = (level < low - ROUNDING) | (level > high + ROUNDING)
@@ -64,7 +64,7 @@ def describe(curves: Curves, steps: int) -> Description:
         step[np.where(outside.any(-1), last_outside, 0)].astype(float),
         *_spikes(late, late_peaks, step[half:-1]),
         np.median(late_peaks - late, axis=-1),
-        _period(late, steps - int(step[half])),
+        _period(late, float(extent - step[half])),
     )
 
 
@@ -87,7 +87,7 @@ def _spikes(late: Levels, peaks: Levels, step: np.ndarray) -> tuple[Cells, Cells
     return count.astype(float), period, height
 
 
-def _period(late: Levels, steps: int) -> Cells:
+def _period(late: Levels, steps: float) -> Cells:
     """Steps of the dominant period, or nan."""
     windows = late.shape[-1]
     time = np.linspace(-1, 1, windows)

@@ -64,10 +64,13 @@ DESCRIPTIONS = {
 }
 
 
-def features(curves: Curves, initial_loss: Cells, eps: float, minimum: float = 0.0) -> Features:
+def features(
+    curves: Curves, initial_loss: Cells, eps: float, lost: Cells | float = 0.0
+) -> Features:
     """Compute the features of curves `[..., window]` that started at `initial_loss` `[...]`.
 
-    `eps` is the machine epsilon of the loss, `minimum` what has been subtracted from it. With L_w
+    `eps` is the machine epsilon of the loss, `lost` a loss that drowns in the errors of what made
+    it: the rounding of what was subtracted, or a solver's tolerance. With L_w
     the mean of log10 of the loss in window w, P_w the log10 of its maximum, f0 the initial loss,
     and all windows late ones unless said:
 
@@ -89,14 +92,14 @@ def features(curves: Curves, initial_loss: Cells, eps: float, minimum: float = 0
     - `last_finite_excess`: L_w of the last window of the run without a non-finite loss − log10 f0.
     - `span`: log10 of the largest over the smallest loss.
     - `floor`: max P_w − log10 of the larger of f0 eps², where a squared error of one rounding
-      lies, and |minimum| eps, the rounding of what was subtracted.
+      lies, and `lost`.
 
     A negative loss gives nan.
     """
     level, peak, bottom, last_finite = curves
     with np.errstate(divide="ignore"):
         start = np.maximum(np.log10(np.asarray(initial_loss, np.float64)), -LIMIT)
-        lost = np.log10(abs(minimum) * eps)
+        lost = np.log10(lost)
     half = level.shape[-1] // 2
     late, late_peaks = level[..., half:], peak[..., half:]
     late_level, late_peak = late.mean(-1), late_peaks.max(-1)
@@ -124,8 +127,8 @@ def features(curves: Curves, initial_loss: Cells, eps: float, minimum: float = 0
     )
 
 
-def in_decades(envelope: Envelope) -> Curves:
-    """Take logarithms of an envelope `[..., window]`.
+def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
+    """Take logarithms of an envelope `[..., window]`; losses below `floor` count as that.
 
     A window that touches zero without staying there has the log10 of its mean loss as its level:
     an oscillation through zero is none the deeper for meeting it exactly.
@@ -140,8 +143,9 @@ def in_decades(envelope: Envelope) -> Curves:
         level[touching] = np.log10(mean[touching])
         for field in (minimum, maximum):
             np.log10(field, out=field)
+        lowest = np.maximum(np.log10(floor), -LIMIT)[..., None]
     for field in (level, maximum, minimum):
-        np.clip(field, -LIMIT, LIMIT, out=field)
+        np.clip(field, lowest, LIMIT, out=field)
     return Curves(level, maximum, minimum, last_finite)
 
 

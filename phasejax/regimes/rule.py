@@ -12,7 +12,9 @@ from jaxtyping import Float, Int
 from .features import LIMIT, Features
 
 NAMES = ("spike", "oscillation", "divergence", "converged", "descending")
-UNLABELLED = -1
+UNLABELLED, UNRESOLVED = -1, len(NAMES)
+NO_REGIME = {UNRESOLVED: "unresolved", UNLABELLED: "unlabelled"}
+"""Cells of a flow whose solver gave up, and cells that never ran or whose loss was negative."""
 
 EXCURSION = 2.0
 """A spike stands this far over the late level; a pure squared sinusoid reaches log10 4 = 0.6."""

@@ -1,0 +1,259 @@
+"""How the cells of a flow start and advance: each lane takes steps of its own length.
+
+Nobody waits: a lane that has reached the end of its window goes on with the next one, and a call
+ends after a number of attempted steps, wherever the lanes are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from .._types import AnyArray
+from ..envelope import Envelope, Span, begin, close, extend
+from .discrete import Loss
+from .factory import Factory, Hyperparameters
+from .steppers import accept, order, rms, take
+from .vector_field import VectorField
+
+STIFF, ENOUGH = 3.0, 25
+"""A step is stiff if it is longer than so many times what the Jacobian's size allows an accurate
+one, and a cell is if so many more of its steps were than half of those that were not."""
+NOISE = 1e-3
+"""A window shows the solver's errors and not the flow where the errors of its steps add up to more
+than this share of the way that the parameters went."""
+RUNNING, TURNED_STIFF, STALLED = 0, 1, 2
+
+
+class Portion(NamedTuple):
+    """How far a call goes, and the numbers that decide how.
+
+    - `edges`: borders of the windows in time; cells run to the end of window `last` − 1.
+    - `attempts`: most steps that a call attempts.
+    - `rtol`, `atol`, `max_steps`: as in `phasejax.Flow`.
+    """
+
+    edges: Float[AnyArray, " edges"]
+    last: Int[AnyArray, ""]
+    attempts: Int[AnyArray, ""]
+    rtol: Float[AnyArray, ""]
+    atol: Float[AnyArray, ""]
+    max_steps: Int[AnyArray, ""]
+
+
+class Lane(NamedTuple):
+    """A cell on its way, `[cells]` of each.
+
+    - `y`: parameters and what moves beside them. `time` is where they are, `step` the length of
+      the next step to try (0 before the first), `steps` how many were tried.
+    - `window`: the window that `span` is the beginning of; windows before it are in `envelope`,
+      `[cells, windows]`. `error`, `way`: of the parameters, summed over its steps.
+    - `halted`: `RUNNING`, `TURNED_STIFF` or `STALLED` (steps are lost in the rounding of t);
+      `stiff` counts towards the second.
+    - `floor`: largest loss of a window that shows the solver's errors.
+    """
+
+    y: PyTree[Float[Array, "cells ..."]]
+    time: Float[Array, " cells"]
+    step: Float[Array, " cells"]
+    steps: Int[Array, " cells"]
+    window: Int[Array, " cells"]
+    span: Span
+    error: Float[Array, " cells"]
+    way: Float[Array, " cells"]
+    halted: Int[Array, " cells"]
+    stiff: Int[Array, " cells"]
+    floor: Float[Array, " cells"]
+    envelope: Envelope
+
+
+@dataclass(frozen=True)
+class Integrator(Factory):
+    """A flow's vector field and the method that follows it; all else are numbers.
+
+    **Arguments:**
+
+    - `factory`, `settings`: as in `phasejax.Flow`.
+    - `method`: a name in `steppers`.
+    - `leave_stiff`: halt a cell in which stability, not accuracy, keeps the steps short.
+    - `windows`: windows of the run.
+    """
+
+    method: str = "tsit5"
+    leave_stiff: bool = False
+    windows: int = 1
+
+    def start(self, hyper: Hyperparameters, params: PyTree) -> Lane:
+        """Return one cell at t = 0."""
+        dtype = jnp.result_type(*jax.tree.leaves(params))
+        zero, count = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
+        empty = Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in Envelope._fields))
+        return Lane(
+            y=(params, self.build(hyper).init(params)),
+            time=zero,
+            step=zero,
+            steps=count,
+            window=count,
+            span=begin(zero + jnp.nan),  # the first call begins it
+            error=zero,
+            way=zero,
+            halted=count,
+            stiff=count,
+            floor=zero,
+            envelope=empty,
+        )
+
+    def advance(
+        self,
+        loss: Loss,
+        fixed: Hyperparameters,
+        hyper: Hyperparameters,
+        state: Lane,
+        portion: Portion,
+    ) -> tuple[Lane, tuple[()]]:
+        """Advance cells by at most `portion.attempts` steps; `hyper` and `state`: `[cells]`."""
+        (_, unravel), ravel = ravel_pytree(jax.tree.map(lambda x: x[0], state.y)), _ravel
+        size = sum(x[0].size for x in jax.tree.leaves(state.y[0]))
+
+        def of_cell(hyper: Hyperparameters) -> "_Cell":
+            return _Cell(self, self.build({**fixed, **hyper}), loss, unravel, size, portion)
+
+        def begun(hyper, lane):
+            return of_cell(hyper).begun(lane)
+
+        def attempt(hyper, lane, slope, loss):
+            return of_cell(hyper).attempt(lane, slope, loss)
+
+        def going(carry):
+            done, lanes, *_ = carry
+            busy = live(lanes.halted, lanes.steps, lanes.window, portion)
+            return (done < portion.attempts) & jnp.any(busy)
+
+        def turn(carry):
+            done, lanes, slopes, losses, envelope = carry
+            window = lanes.window
+            lanes, slopes, losses, closed = jax.vmap(attempt)(hyper, lanes, slopes, losses)
+            crossed = jnp.where(lanes.window > window, window, self.windows)  # or nowhere
+            rows = jnp.arange(len(window))
+            envelope = jax.tree.map(
+                lambda all, one: all.at[rows, crossed].set(one, mode="drop"), envelope, closed
+            )
+            return done + 1, lanes, slopes, losses, envelope
+
+        # What a lane writes rarely stays out of what it carries from step to step.
+        envelope, state = state.envelope, state._replace(y=jax.vmap(ravel)(state.y), envelope=())
+        state, slopes, losses = jax.vmap(begun)(hyper, state)
+        carry = jnp.zeros((), jnp.int32), state, slopes, losses, envelope
+        _, state, _, _, envelope = lax.while_loop(going, turn, carry)
+        return state._replace(y=jax.vmap(unravel)(state.y), envelope=envelope), ()
+
+
+def live(
+    halted: Int[AnyArray, "*cells"],
+    steps: Int[AnyArray, "*cells"],
+    window: Int[AnyArray, "*cells"],
+    portion: Portion,
+) -> Bool[AnyArray, "*cells"]:
+    """Say whether cells still have steps to take."""
+    return (halted == RUNNING) & (steps < portion.max_steps) & (window < portion.last)
+
+
+def _ravel(tree: PyTree) -> Float[Array, " size"]:
+    return ravel_pytree(tree)[0]
+
+
+class _Cell(NamedTuple):
+    """One cell's equation, on vectors: `size` parameters and then what moves beside them."""
+
+    integrator: Integrator
+    field: VectorField
+    loss: Loss
+    unravel: Callable
+    size: int
+    portion: Portion
+
+    def slope(self, time: Float[Array, ""], y: Float[Array, " all"]) -> Float[Array, " all"]:
+        params, state = self.unravel(y)
+        return _ravel(self.field.velocity(time, jax.grad(self.loss)(params), state))
+
+    def value(self, y: Float[Array, " all"]) -> Float[Array, ""]:
+        """Return the loss; what is not a number counts as infinite, as in every envelope."""
+        value = self.loss(self.unravel(y)[0]).astype(y.dtype)
+        return jnp.where(jnp.isfinite(value), value, jnp.inf)
+
+    def tolerated(self, y: Float[Array, " all"]) -> Float[Array, " all"]:
+        """Return the errors that the numbers of y may have per step."""
+        params, state = self.unravel(y)
+        rtol, atol = self.portion.rtol, self.portion.atol
+        absolute = jax.tree.broadcast(
+            (atol, self.field.tolerance(state, rtol, atol)), (params, state)
+        )
+        filled = jax.tree.map(lambda x, tol: jnp.full_like(x, tol), (params, state), absolute)
+        return _ravel(filled) + rtol * jnp.abs(y)
+
+    def begun(self, lane: Lane):
+        """Make a lane ready for steps, with its slope and its loss; at t = 0 choose the first."""
+        slope, loss = self.slope(lane.time, lane.y), self.value(lane.y)
+        scale, whole = self.tolerated(lane.y), self.portion.edges[-1] - lane.time
+        first = 0.01 * jnp.maximum(rms(lane.y / scale), 1) / rms(slope / scale)
+        first = jnp.where(first > 0, jnp.minimum(first, whole), whole)
+        new = lane.step == 0
+        span = jax.tree.map(lambda a, b: jnp.where(new, a, b), begin(loss), lane.span)
+        return lane._replace(step=jnp.where(new, first, lane.step), span=span), slope, loss
+
+    def attempt(self, lane: Lane, slope: Float[Array, " all"], loss: Float[Array, ""]):
+        """Try a step, not beyond the window's end; returns also the window, were it at its end."""
+        method, edges = self.integrator.method, self.portion.edges
+        ready = live(lane.halted, lane.steps, lane.window, self.portion)
+        begins, ends = edges[lane.window], edges[lane.window + 1]
+        reaching = lane.time + lane.step >= ends
+        t1 = jnp.where(reaching & ready, ends, lane.time + lane.step)
+        scale = self.tolerated(lane.y)
+        new = take(method, self.slope, lane.time, t1, lane.y, slope, scale)
+        # As in diffrax, relative to the larger of the two ends.
+        scale = jnp.maximum(scale, self.tolerated(new.y))
+        error = rms(jnp.where(jnp.isfinite(new.error), new.error / scale, jnp.inf))
+        keep, factor = accept(error, order(method))
+        keep, step = keep & ready, (t1 - lane.time) * factor
+        # A step that was cut at the end of the window says nothing against its full length.
+        step = jnp.where(keep & reaching, jnp.maximum(step, lane.step), step)
+
+        after = self.value(new.y)
+        span = extend(lane.span, loss, after, (t1 - lane.time) / (ends - begins))
+        error = lane.error + jnp.linalg.norm(new.error[: self.size])
+        way = lane.way + jnp.linalg.norm((new.y - lane.y)[: self.size])
+        stalled = ready & ~reaching & (t1 <= lane.time)
+        stiff = jnp.where(new.stiffness > STIFF, lane.stiff + 2, jnp.maximum(lane.stiff - 1, 0))
+        turned = self.integrator.leave_stiff & keep & (stiff > 2 * ENOUGH)
+        kept = Lane(
+            y=new.y,
+            time=t1,
+            step=step,
+            steps=lane.steps + 1,
+            window=lane.window + reaching,
+            span=jax.tree.map(lambda a, b: jnp.where(reaching, a, b), begin(after), span),
+            error=jnp.where(reaching, 0, error),
+            way=jnp.where(reaching, 0, way),
+            halted=jnp.where(turned, TURNED_STIFF, lane.halted),
+            stiff=stiff,
+            floor=jnp.where(
+                reaching & (error > NOISE * way), jnp.maximum(lane.floor, span.maximum), lane.floor
+            ),
+            envelope=lane.envelope,
+        )
+        missed = lane._replace(
+            step=jnp.where(ready, step, lane.step),
+            steps=lane.steps + ready,
+            halted=jnp.where(stalled, STALLED, lane.halted),
+        )
+        chosen, slope, loss = jax.tree.map(
+            lambda a, b: jnp.where(keep, a, b),
+            (kept, new.slope, after),
+            (missed, slope, loss),
+        )
+        return chosen, slope, loss, close(span)

@@ -1,0 +1,29 @@
+"""A flow as optax writes an optimizer: pure functions of a cell's parameters and state."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxtyping import PyTree
+
+
+def absolute(state: PyTree, rtol: float, atol: float) -> PyTree:
+    """Tolerate the same absolute error `atol` in every number of the state."""
+    del state, rtol
+    return atol
+
+
+class VectorField(NamedTuple):
+    """The right-hand side of a flow ẋ, ṡ = velocity(t, ∇f(x), s), and where s starts.
+
+    - `init(params) -> state`: what moves beside the parameters x, at t = 0; a PyTree of
+      floating-point arrays, `()` if nothing does.
+    - `velocity(time, grads, state) -> (params_velocity, state_velocity)`: shaped like the
+      parameters and the state. `time` is a scalar, zero at the start.
+    - `tolerance(state, rtol, atol) -> tolerances`: absolute errors that the state may have per
+      step, beside `rtol` times its size: a PyTree like the state or a prefix of it. By default
+      `atol`, as for the parameters; say otherwise where the state has another unit.
+    """
+
+    init: Callable[[PyTree], PyTree]
+    velocity: Callable[[Any, PyTree, PyTree], tuple[PyTree, PyTree]]
+    tolerance: Callable[[PyTree, Any, Any], PyTree] = absolute

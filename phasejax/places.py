@@ -1,0 +1,62 @@
+"""Which cell sits where: every device has its share of them, in groups of `lanes`."""
+
+import math
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+from jaxtyping import Int, PyTree
+
+from . import kernel
+
+if TYPE_CHECKING:
+    from .run import Run
+
+Places = Int[np.ndarray, " batch"]
+
+
+def spread(cells: Int[np.ndarray, " cells"], run: "Run") -> Places:
+    """Give each device its share of the cells; −1 marks a place that is free."""
+    places = np.full((run.mesh.size, run.batch // run.mesh.size), -1)
+    for row, share in zip(places, np.array_split(cells, run.mesh.size), strict=True):
+        row[: len(share)] = share
+    return places.ravel()
+
+
+def groups_for(cells: int | np.integer, run: "Run") -> int:
+    """Groups of lanes that each device needs for so many cells in all."""
+    return math.ceil(math.ceil(cells / run.mesh.size) / run.lanes)
+
+
+def start_cells(
+    run: "Run", cells: dict[str, np.ndarray], place: Int[np.ndarray, " places"]
+) -> tuple[PyTree, PyTree, PyTree]:
+    """Fixed numbers, and the hyper-parameters and state of the cell at each place."""
+    _, numbers = run.dynamics_split
+    hyper = {name: values[place].astype(run.dtype) for name, values in cells.items()}
+    seeds = hyper.pop("seed", np.full(len(place), run.seeds[0]))
+    drawn = np.searchsorted(run.sorted_seeds, seeds)
+    params = jax.tree.map(
+        lambda *leaves: np.stack(leaves).astype(run.dtype)[drawn],
+        *(run.starts[seed] for seed in run.sorted_seeds),
+    )
+    fixed = {name: np.asarray(value, run.dtype) for name, value in numbers.items()}
+    fixed = jax.device_put(fixed, NamedSharding(run.mesh, kernel.SHARED))
+    hyper, params = jax.device_put((hyper, params), NamedSharding(run.mesh, kernel.CELLS))
+    return fixed, hyper, kernel.start(run.mesh, run.programs[0], fixed, hyper, params)
+
+
+def gather(
+    run: "Run", kept: Int[np.ndarray, " cells"], arrays: PyTree
+) -> tuple[Int[np.ndarray, " batch"], PyTree]:
+    """Move what is at the places `kept` to the front of all devices, and the rest behind it.
+
+    Returns the old place of what each new place holds, and the arrays so ordered.
+    """
+    order = spread(kept, run)
+    others = np.ones(run.batch, bool)
+    others[kept] = False
+    order[order < 0] = np.flatnonzero(others)
+    sharding = NamedSharding(run.mesh, kernel.CELLS)
+    return order, jax.tree.map(lambda x: jax.device_put(np.asarray(x)[order], sharding), arrays)
