@@ -1,6 +1,7 @@
 """What stands on a command line or in a file of curves, as values."""
 
 import ast
+import dataclasses
 import re
 import runpy
 from collections.abc import Callable
@@ -64,6 +65,17 @@ def problem(name: str, arguments: dict[str, Any]) -> "pj.Problem":
     if own is None:
         choice("problem", name, pj.problems.BUILT_IN)
     return (own or pj.problems.BUILT_IN[name])(**arguments)
+
+
+def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Discrete | pj.Flow":
+    """Find an optimizer or a flow, or load a user's own; a flow is given what `solving` has."""
+    own = from_file("optimizer", name)
+    found = (pj.Flow if flow else pj.Discrete).of(own) if own else pj.dynamics.by_name(name)
+    given = {key: value for key, value in solving.items() if value is not None}
+    if given and not isinstance(found, pj.Flow):
+        flag, value = next(iter(given.items()))
+        raise bad(flag, value, f"left out: {name} is no flow, and has no solver")
+    return dataclasses.replace(found, **given)
 
 
 def from_file(flag: str, text: str) -> Callable | None:

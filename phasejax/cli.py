@@ -60,7 +60,7 @@ def _fail(message: str, code: int) -> int:
 def _name_flags(message: str) -> str:
     """Turn an argument's name at the start of an error into the flag's name."""
     flags = "a b learning_rate eps eps_root seed steps windows dtype store problem optimizer"
-    flags += " overwrite resume lanes at x y minimum"
+    flags += " overwrite resume lanes at x y minimum time solver rtol atol max_steps"
     match = re.match(rf"({'|'.join(flags.split())})\b", message)
     return "--" + match[1].replace("_", "-") + message[match.end() :] if match else message
 
@@ -78,7 +78,11 @@ def sweep(
         typer.Option(metavar="NAME=VALUE", help="Argument of the problem: hidden=32,32"),
     ] = None,
     optimizer: Annotated[
-        str, typer.Option(help="adam, rmsprop, any of optax (adamw), or FILE.py:FUNCTION.")
+        str,
+        typer.Option(
+            help="adam, rmsprop, any of optax (adamw), adam_flow, rmsprop_flow, signgd_flow, or "
+            "FILE.py:FUNCTION."
+        ),
     ] = "adam",
     a: Annotated[str | None, typer.Option(metavar="RANGE", help=RANGE)] = None,
     b: Annotated[str | None, typer.Option(metavar="RANGE", help="As --a.")] = None,
@@ -101,7 +105,20 @@ def sweep(
             help="Any other argument of the optimizer, as an axis or fixed: b1=0.5:0.99:20:linear",
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Steps per cell.")] = 20_000,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps per cell; by default 20000.", show_default=False)
+    ] = None,
+    time: Annotated[
+        float | None, typer.Option(help="Length of a flow, instead of steps.", show_default=False)
+    ] = None,
+    solver: Annotated[
+        str | None, typer.Option(help="Of a flow: auto, tsit5, dopri8, kvaerno5, ...")
+    ] = None,
+    rtol: Annotated[float | None, typer.Option(help="Of a flow: 1e-8 by default.")] = None,
+    atol: Annotated[float | None, typer.Option(help="Of a flow: 1e-14 by default.")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Of a flow: solver steps per cell; 200000 by default.")
+    ] = None,
     windows: Annotated[int, typer.Option(help="Windows of steps a curve is kept as.")] = 256,
     dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
     store: Annotated[Path, typer.Option(help="Folder for the results (Zarr v3).")] = Path(
@@ -130,13 +147,16 @@ def sweep(
         name: _text.hyper_parameter(name, text) for name, text in hyper.items() if text is not None
     }
     arguments = dict(_text.pair("problem-arg", text) for text in problem_arg or [])
+    solving = {"solver": solver, "rtol": rtol, "atol": atol, "max_steps": max_steps}
+    dynamics = _text.dynamics(optimizer, time is not None, solving)
     pj.use_all_cores()
     pj.use_compilation_cache()
     dataset = pj.sweep(
         _text.problem(problem, {name: _text.literal(text) for name, text in arguments.items()}),
-        _text.from_file("optimizer", optimizer) or pj.dynamics.by_name(optimizer),
+        dynamics,
         pj.Grid(**parsed),
         steps=steps,
+        time=time,
         windows=windows,
         dtype=dtype,
         store=store,

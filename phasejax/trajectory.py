@@ -1,6 +1,6 @@
 """The path of one cell through its parameters, by the same steps that a sweep takes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,6 +61,11 @@ def trajectory(
     return jax.tree.map(lambda *x: np.concatenate([np.asarray(v) for v in x]), *path)
 
 
+def _traced(numbers: dict[str, float]) -> dict[str, np.ndarray]:
+    """Numbers as arguments of a compiled program: others compile nothing new."""
+    return {name: np.asarray(value) for name, value in numbers.items()}
+
+
 @kernel.jit
 def _start(program: Any, fixed: dict, params: PyTree) -> PyTree:
     return jax.vmap(lambda params: program.start(fixed, params))(params)
@@ -71,7 +76,10 @@ def _advance(program: Any, loss: Any, fixed: dict, state: PyTree, portion: PyTre
     return program.advance(loss, fixed, {}, state, portion)[0]
 
 
-def _optimizer(dynamics: Discrete, problem: Problem, fixed: dict, params: PyTree, at: np.ndarray):
+def _optimizer(
+    dynamics: Discrete, problem: Problem, numbers: dict, params: PyTree, at: np.ndarray
+) -> Iterator[PyTree]:
+    fixed = _traced(numbers)
     state = _start(dynamics, fixed, params)
     for length in np.diff(at, prepend=0):
         if length:
@@ -79,10 +87,12 @@ def _optimizer(dynamics: Discrete, problem: Problem, fixed: dict, params: PyTree
         yield state[0]
 
 
-def _flow(dynamics: Flow, problem: Problem, fixed: dict, params: PyTree, at: np.ndarray):
-    start = at[:1] == 0
+def _flow(
+    dynamics: Flow, problem: Problem, numbers: dict, params: PyTree, at: np.ndarray
+) -> Iterator[PyTree]:
+    fixed, start = _traced(numbers), at[0] == 0
     edges = np.concatenate([[0.0], at[1:] if start else at])
-    first, *others = dynamics.integrators(params, fixed, len(edges) - 1)
+    first, *others = dynamics.integrators(params, numbers, len(edges) - 1)
     state = _start(first, fixed, params)
     if start:
         yield state.y[0]

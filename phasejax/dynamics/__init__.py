@@ -23,13 +23,15 @@ FLOWS: dict[str, Callable] = {
 }
 
 
-def by_name(name: str) -> Discrete:
-    """Find an optimizer: phasejax's own, or optax's (`adamw`; `optax.adam` where both have it)."""
+def by_name(name: str) -> Discrete | Flow:
+    """Find an optimizer (phasejax's own, or optax's: `adamw`; `optax.adam` where both have it)
+    or a flow.
+    """
     theirs = {
         key: value
         for key, value in vars(optax).items()
         if inspect.isfunction(value) and "learning_rate" in inspect.signature(value).parameters
     }
-    known = {f"optax.{key}": value for key, value in theirs.items()} | theirs | BUILT_IN
+    known = {f"optax.{key}": value for key, value in theirs.items()} | theirs | BUILT_IN | FLOWS
     choice("optimizer", name, known)
-    return Discrete.of(known[name])
+    return Flow.of(FLOWS[name]) if name in FLOWS else Discrete.of(known[name])

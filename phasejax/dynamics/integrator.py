@@ -18,15 +18,16 @@ from .._types import AnyArray
 from ..envelope import Envelope, Span, begin, close, extend
 from .discrete import Loss
 from .factory import Factory, Hyperparameters
-from .steppers import accept, order, rms, take
+from .steppers import EXPLICIT, Step, accept, order, rms, take
 from .vector_field import VectorField
 
 STIFF, ENOUGH = 3.0, 25
 """A step is stiff if it is longer than so many times what the Jacobian's size allows an accurate
 one, and a cell is if so many more of its steps were than half of those that were not."""
-NOISE = 1e-3
+NOISE, HIDDEN = 1e-3, 1e-2
 """A window shows the solver's errors and not the flow where the errors of its steps add up to more
-than this share of the way that the parameters went."""
+than a thousandth of the way that the parameters went. A step's error counts as at least a hundredth
+of what it may be: an estimate far below what is tolerated is not to be trusted."""
 RUNNING, TURNED_STIFF, STALLED = 0, 1, 2
 
 
@@ -52,7 +53,7 @@ class Lane(NamedTuple):
     - `y`: parameters and what moves beside them. `time` is where they are, `step` the length of
       the next step to try (0 before the first), `steps` how many were tried.
     - `window`: the window that `span` is the beginning of; windows before it are in `envelope`,
-      `[cells, windows]`. `error`, `way`: of the parameters, summed over its steps.
+      `[cells, windows]`. `unsure`, `way`: errors and steps of the parameters, summed over it.
     - `halted`: `RUNNING`, `TURNED_STIFF` or `STALLED` (steps are lost in the rounding of t);
       `stiff` counts towards the second.
     - `floor`: largest loss of a window that shows the solver's errors.
@@ -64,7 +65,7 @@ class Lane(NamedTuple):
     steps: Int[Array, " cells"]
     window: Int[Array, " cells"]
     span: Span
-    error: Float[Array, " cells"]
+    unsure: Float[Array, " cells"]
     way: Float[Array, " cells"]
     halted: Int[Array, " cells"]
     stiff: Int[Array, " cells"]
@@ -100,7 +101,7 @@ class Integrator(Factory):
             steps=count,
             window=count,
             span=begin(zero + jnp.nan),  # the first call begins it
-            error=zero,
+            unsure=zero,
             way=zero,
             halted=count,
             stiff=count,
@@ -163,6 +164,11 @@ def live(
     return (halted == RUNNING) & (steps < portion.max_steps) & (window < portion.last)
 
 
+def norm(values: Float[Array, " size"]) -> Float[Array, ""]:
+    """Euclidean length."""
+    return jnp.sqrt(jnp.sum(values * values))
+
+
 def _ravel(tree: PyTree) -> Float[Array, " size"]:
     return ravel_pytree(tree)[0]
 
@@ -211,39 +217,41 @@ class _Cell(NamedTuple):
         method, edges = self.integrator.method, self.portion.edges
         ready = live(lane.halted, lane.steps, lane.window, self.portion)
         begins, ends = edges[lane.window], edges[lane.window + 1]
-        reaching = lane.time + lane.step >= ends
-        t1 = jnp.where(reaching & ready, ends, lane.time + lane.step)
+        reaching = ready & (lane.time + lane.step >= ends)
+        tried = jnp.where(reaching, ends - lane.time, lane.step)
+        t1 = jnp.where(reaching, ends, lane.time + lane.step)
         scale = self.tolerated(lane.y)
         new = take(method, self.slope, lane.time, t1, lane.y, slope, scale)
         # As in diffrax, relative to the larger of the two ends.
         scale = jnp.maximum(scale, self.tolerated(new.y))
         error = rms(jnp.where(jnp.isfinite(new.error), new.error / scale, jnp.inf))
         keep, factor = accept(error, order(method))
-        keep, step = keep & ready, (t1 - lane.time) * factor
+        stalled = ready & (t1 <= lane.time)
+        keep, step = keep & ready & ~stalled, tried * factor
         # A step that was cut at the end of the window says nothing against its full length.
         step = jnp.where(keep & reaching, jnp.maximum(step, lane.step), step)
 
-        after = self.value(new.y)
-        span = extend(lane.span, loss, after, (t1 - lane.time) / (ends - begins))
-        error = lane.error + jnp.linalg.norm(new.error[: self.size])
-        way = lane.way + jnp.linalg.norm((new.y - lane.y)[: self.size])
-        stalled = ready & ~reaching & (t1 <= lane.time)
+        losses = self.losses(lane, slope, new, t1 - lane.time)
+        share = (t1 - lane.time) / (ends - begins)
+        span = extend(lane.span, jnp.concatenate([loss[None], losses]), share)
+        way = lane.way + norm((new.y - lane.y)[: self.size])
+        unsure = jnp.maximum(norm(new.error[: self.size]), HIDDEN * norm(scale[: self.size]))
+        unsure = lane.unsure + unsure
+        noise = jnp.where(reaching & (unsure > NOISE * way), span.maximum, 0)
         stiff = jnp.where(new.stiffness > STIFF, lane.stiff + 2, jnp.maximum(lane.stiff - 1, 0))
-        turned = self.integrator.leave_stiff & keep & (stiff > 2 * ENOUGH)
+        turned = self.integrator.leave_stiff & (stiff > 2 * ENOUGH)
         kept = Lane(
             y=new.y,
             time=t1,
             step=step,
             steps=lane.steps + 1,
             window=lane.window + reaching,
-            span=jax.tree.map(lambda a, b: jnp.where(reaching, a, b), begin(after), span),
-            error=jnp.where(reaching, 0, error),
+            span=jax.tree.map(lambda a, b: jnp.where(reaching, a, b), begin(losses[-1]), span),
+            unsure=jnp.where(reaching, 0, unsure),
             way=jnp.where(reaching, 0, way),
             halted=jnp.where(turned, TURNED_STIFF, lane.halted),
             stiff=stiff,
-            floor=jnp.where(
-                reaching & (error > NOISE * way), jnp.maximum(lane.floor, span.maximum), lane.floor
-            ),
+            floor=jnp.maximum(lane.floor, noise),
             envelope=lane.envelope,
         )
         missed = lane._replace(
@@ -251,9 +259,25 @@ class _Cell(NamedTuple):
             steps=lane.steps + ready,
             halted=jnp.where(stalled, STALLED, lane.halted),
         )
-        chosen, slope, loss = jax.tree.map(
+        chosen = jax.tree.map(
             lambda a, b: jnp.where(keep, a, b),
-            (kept, new.slope, after),
+            (kept, new.slope, losses[-1]),
             (missed, slope, loss),
         )
-        return chosen, slope, loss, close(span)
+        return *chosen, close(span)
+
+    def losses(
+        self, lane: Lane, slope: Float[Array, " all"], new: Step, h: Float[Array, ""]
+    ) -> Float[Array, " points"]:
+        """Losses at a quarter, a half, three quarters and the end of a step.
+
+        Between its ends an explicit step is a cubic with the right slopes. An implicit one may be
+        so long that its slopes say nothing about what is between, and is a straight line.
+        """
+        part = jnp.array([0.25, 0.5, 0.75, 1.0], h.dtype)[:, None]
+        y = lane.y + part * (new.y - lane.y)
+        if self.integrator.method in EXPLICIT:
+            rise = new.y - lane.y
+            bend = (1 - part) * (h * slope - rise) - part * (h * new.slope - rise)
+            y = y + part * (1 - part) * bend
+        return jax.vmap(self.value)(y)

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 from jaxtyping import PyTree
 
+from .moments import Scalar
 
-def absolute(state: PyTree, rtol: float, atol: float) -> PyTree:
+
+def absolute(state: PyTree, rtol: Scalar, atol: Scalar) -> PyTree:
     """Tolerate the same absolute error `atol` in every number of the state."""
     del state, rtol
     return atol
