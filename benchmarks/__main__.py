@@ -77,6 +77,21 @@ def retirement() -> dict:
     return result
 
 
+def flows() -> dict:
+    """A 32 x 32 diagram of Adam's flow on a quadratic: the whole sweep against its steps alone."""
+    result = {solver: in_own_process("benchmarks.flows", solver) for solver in ("auto", "tsit5")}
+    for solver, row in result.items():
+        costs = ", ".join(
+            f"{row['steps'][method]:,} {method} of {us:.2f} us"
+            for method, us in row["us_per_step"].items()
+        )
+        print(
+            f"  {solver:6} {row['seconds']:.2f} s, {row['ratio']:.2f} x its steps alone: {costs}; "
+            f"{row['seconds_with_compilation']:.1f} s at first; {row['unresolved']} unresolved"
+        )
+    return result
+
+
 KEYS: dict[str, Callable[[], dict]] = {
     **{f"toy_{key}": lambda dtype=dtype: toy_table(dtype) for key, dtype in DTYPES.items()},
     **{
@@ -86,6 +101,7 @@ KEYS: dict[str, Callable[[], dict]] = {
     },
     "scale": scale,
     "retirement": retirement,
+    "flows": flows,
 }
 
 

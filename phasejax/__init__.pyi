@@ -20,6 +20,7 @@ from .grid import log_axis as log_axis
 from .info import cell as cell
 from .info import summary as summary
 from .page import write_page as write_page
+from .plot import comparison as comparison
 from .plot import phase_diagram as phase_diagram
 from .problems import Problem as Problem
 from .regimes import Regime as Regime

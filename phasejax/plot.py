@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ._check import bad, choice
 from .info import length
-from .regimes import NAMES, UNLABELLED, UNRESOLVED, regime_counts
+from .regimes import NAMES, UNLABELLED, UNRESOLVED, classify, regime_counts
 
 # Hues from Okabe and Ito's palette, with the lightness of each set apart, so that the regimes
 # differ for every kind of colour vision and in print without colour.
@@ -39,10 +39,15 @@ SYMBOLS = {
     "b2": r"v-decay $\beta_2$",
     "weight_decay": "weight decay",
 }
+FLOW_SYMBOLS = {
+    "a": r"$a$   (rate of $v$)",
+    "b": r"$b$   (rate of $m$)",
+}
+"""Of a flow, which has rates and no decays."""
 TITLE = {
     "a": "a = {:g}",
     "b": "b = {:g}",
-    "learning_rate": "η = {:g}",
+    "learning_rate": "η = {:.4g}",
     "eps": "ε = {:g} outside the root",
     "eps_root": "ε = {:g} inside the root",
 }
@@ -79,6 +84,46 @@ def phase_diagram(
     for panel in panels:
         _decorate(panel, dataset, x, y, marks)
     figure.suptitle(_title(dataset), fontsize=10)
+    return figure
+
+
+def comparison(
+    one: xr.Dataset, other: xr.Dataset, *, x: str | None = None, y: str | None = None
+) -> Figure:
+    """Draw two sweeps over the same cells side by side, and where their regimes differ.
+
+    **Arguments:**
+
+    - `one`, `other`: sweeps with the same axes, such as a flow and its optimizer, which is then
+        labelled without what lies below the flow's `loss_floor`.
+    - `x`, `y`: as in `phase_diagram`.
+
+    Returns a `matplotlib.figure.Figure` of three panels; in the third, cells of one regime are grey
+    and others have the colour of `other`. Raises a `ValueError` if the cells are not the same.
+    """
+    x, y = _plane(one, x, y)
+    for name in (x, y):
+        if name not in other.dims or not np.allclose(one[name], other[name], rtol=1e-9):
+            raise bad("other", name, f"an axis with the same values as of {one.attrs['title']}")
+    if "loss_floor" in one and "loss_floor" not in other:
+        other = classify(other, one["loss_floor"].assign_coords({n: other[n] for n in (x, y)}))
+    figure = Figure(figsize=(16.5, 5.8), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    for panel, dataset in ((left, one), (middle, other)):
+        _draw_regimes(panel, dataset, x, y)
+        panel.set_title("\n".join(_title(dataset).split(": ", 1)), fontsize=10)
+    regimes = [dataset["regime"].transpose(y, x).values for dataset in (one, other)]
+    differ = regimes[0] != regimes[1]
+    edges = _edges(other, x), _edges(other, y)
+    right.pcolormesh(*edges, np.zeros(differ.shape), cmap=ListedColormap(["#e4e4e4"]))
+    _draw_regimes(right, other.where(xr.DataArray(differ, dims=(y, x))), x, y)
+    right.set_title(
+        f"where they differ: {differ.sum()} of {differ.size} cells,\n"
+        f"in the colours of {other.attrs['title']}",
+        fontsize=10,
+    )
+    for panel, dataset in ((left, one), (middle, other), (right, other)):
+        _decorate(panel, dataset, x, y, PAPER_CELLS)
     return figure
 
 
@@ -157,8 +202,9 @@ def _draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y:
 def _decorate(
     panel: Axes, dataset: xr.Dataset, x: str, y: str, marks: Sequence[Mapping[str, float]]
 ) -> None:
-    _scale(panel, panel.xaxis, dataset[x])
-    _scale(panel, panel.yaxis, dataset[y])
+    symbols = SYMBOLS | (FLOW_SYMBOLS if "time" in dataset.attrs else {})
+    _scale(panel, panel.xaxis, dataset[x], symbols)
+    _scale(panel, panel.yaxis, dataset[y], symbols)
     panel.set_xlim(*_edges(dataset, x)[[0, -1]])
     panel.set_ylim(*_edges(dataset, y)[[0, -1]])
     if {x, y} == {"a", "b"}:
@@ -171,10 +217,12 @@ def _decorate(
             _label(panel, text, (mark[x], mark[y]), offset=(0, 7), ha="center", fontsize=9)
 
 
-def _scale(panel: Axes, axis: XAxis | YAxis, values: xr.DataArray) -> None:
+def _scale(
+    panel: Axes, axis: XAxis | YAxis, values: xr.DataArray, symbols: Mapping[str, str]
+) -> None:
     """Label one axis; a logarithmic one gets ticks at 1, 3, 10, 30, ... in plain numbers."""
     name = str(values.name)
-    axis.set_label_text(SYMBOLS.get(name, name.replace("_", " ")))
+    axis.set_label_text(symbols.get(name, name.replace("_", " ")))
     if values.attrs.get("scale") != "log":
         return
     (panel.set_xscale if isinstance(axis, XAxis) else panel.set_yscale)("log")

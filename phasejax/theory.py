@@ -89,6 +89,40 @@ def adam_largest_curvature(learning_rate: ArrayLike, b1: ArrayLike) -> Numbers:
     return 2 / np.asarray(learning_rate) * (1 + beta) / (1 - beta)
 
 
+def adam_border(
+    curvature: ArrayLike, learning_rate: ArrayLike, eps_root: ArrayLike, eps: ArrayLike = 0.0
+) -> Numbers:
+    r"""Largest b for which Adam, come to rest, is stable: b = 4/(η(2 + ηλ/(√ε_root + ε))).
+
+    Near a minimum of curvature λ, v goes to zero and the preconditioned curvature to
+    λ/(√ε_root + ε). This is `adam_largest_curvature` solved for b, with β = 1 − bη. The flow is
+    stable for every b: the oscillations and spikes above this line are made by the step.
+    """
+    _positive("learning_rate", learning_rate)
+    preconditioned = np.asarray(curvature) / (np.sqrt(eps_root) + np.asarray(eps))
+    eta = np.asarray(learning_rate)
+    return 4 / (eta * (2 + eta * preconditioned))
+
+
+def rmsprop_descent_depth(alpha: ArrayLike) -> Numbers:
+    r"""Decades by which RMSprop on x²/2 first falls below its step, before it reaches its cycle.
+
+    With ε = 0 and x far below η, v only decays, and a step multiplies x by 1 − η/√v. On its way
+    from √v ≫ η to √v = η/2, where steps begin to grow, s = η/√v goes from 0 to 2 by a factor of
+    α^(−1/2) a step, so that
+
+    $$\ln \frac{|x|}{\eta} \approx \frac{2}{-\ln\alpha} \int_0^2 \ln|1-s| \frac{ds}{s}
+        = -\frac{\pi^2}{2(-\ln\alpha)} .$$
+
+    For α > 0.993 that is more than 305 decades: from η = 1e-3 the iterate is lost among the
+    smallest floating-point numbers, becomes exactly zero, and never reaches the cycle that it would
+    be attracted by.
+    """
+    if np.any((np.asarray(alpha) <= 0) | (np.asarray(alpha) >= 1)):
+        raise bad("alpha", alpha, "between 0 and 1")
+    return np.pi**2 / (2 * -np.log(alpha) * np.log(10))
+
+
 def power_border(a: ArrayLike, k: float) -> Numbers:
     r"""Border of convergence of Adam on |x|ᵏ/k with ε = 0: b = a·k/(2(k − 2)).
 

@@ -76,17 +76,18 @@ def classify_envelope(
     eps: float,
     extent: float,
     minimum: float = 0.0,
+    floor: np.ndarray | float = 0.0,
     solved: Solved | None = None,
 ) -> dict[str, np.ndarray]:
     """Label envelopes `[..., window]`: `regime` (int8), `margin` and the features, `[...]`.
 
     `initial_loss` has the cells' shape; `eps` is the machine epsilon of the loss, `extent` the
     length of the runs (steps, an integer, or time, a float), `minimum` what has been subtracted
-    from the loss. For flows, `solved` says of each cell where it ended and which loss is the lowest
-    that is more than the solver's error: lower ones count as that, and cells that ended early are
-    `unresolved`. It is returned among the rest.
+    from the loss. Losses below `floor` count as that. For flows, `solved` says of each cell where
+    it ended, and below which loss the solver's errors begin, which is another floor; cells that
+    ended early are `unresolved`. It is returned among the rest.
     """
-    floor = 0.0 if solved is None else solved.loss_floor
+    floor = floor if solved is None else np.maximum(floor, solved.loss_floor)
     curves = in_decades(envelope, floor)
     found = features(curves, initial_loss, eps, np.maximum(abs(minimum) * eps, floor))
     label, margin = classify_features(found)
@@ -115,22 +116,29 @@ def label_attributes(flow: bool = False) -> dict[str, dict]:
     return {"regime": regime, "margin": margin, **decades, **described}
 
 
-def classify(dataset: xr.Dataset) -> xr.Dataset:
+def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Dataset:
     """Label every cell of a sweep anew, from its envelopes; returns a new dataset.
+
+    **Arguments:**
+
+    - `dataset`: what `phasejax.sweep` returned.
+    - `floor`: losses, one a cell, below which nothing counts, beside a flow's own `loss_floor`:
+        that of a flow, to label an optimizer by what both can show.
 
     Cells that never ran keep −1, as do cells whose loss was negative.
     """
     window_last = [dataset[name].transpose(..., "window") for name in Envelope._fields]
     cells = window_last[0].dims[:-1]
     initial = dataset["initial_loss"].broadcast_like(window_last[0].isel(window=0, drop=True))
-    eps = float(np.finfo(dataset.attrs["dtype"]).eps)
     flow = "time" in dataset.attrs
     solved = Solved(*(dataset[name].transpose(*cells).values for name in SOLVED)) if flow else None
+    lowest = np.zeros(initial.shape) if floor is None else floor.transpose(*cells).values
     labels = classify_envelope(
         Envelope(*(x.values for x in window_last)),
         initial.transpose(*cells).values,
-        eps,
+        float(np.finfo(dataset.attrs["dtype"]).eps),
         dataset.attrs["time" if flow else "steps"],
+        floor=lowest,
         solved=solved,
     )
     attributes = label_attributes(flow)

@@ -44,6 +44,7 @@ class Features(NamedTuple):
     last_finite_excess: Cells
     span: Cells
     floor: Cells
+    end_over_errors: Cells
 
 
 DESCRIPTIONS = {
@@ -61,6 +62,7 @@ DESCRIPTIONS = {
     "last_finite_excess": "last finite level over log10 of the initial loss",
     "span": "log10 of the late maximum over the late minimum",
     "floor": "log10 of the late maximum over the rounding floor",
+    "end_over_errors": "level at the end over the errors of what made the loss",
 }
 
 
@@ -93,6 +95,7 @@ def features(
     - `span`: log10 of the largest over the smallest loss.
     - `floor`: max P_w − log10 of the larger of f0 eps², where a squared error of one rounding
       lies, and `lost`.
+    - `end_over_errors`: `end_level` − log10 `lost`; +400 where nothing is lost.
 
     A negative loss gives nan.
     """
@@ -124,6 +127,7 @@ def features(
         last_finite_excess=last_finite - start,
         span=late_peak - bottom[..., half:].min(-1),
         floor=late_peak - np.maximum(start + 2 * np.log10(eps), lost),
+        end_over_errors=np.where(lost > -LIMIT, end_level - lost, LIMIT),
     )
 
 

@@ -52,7 +52,7 @@ def classify_features(f: Features) -> tuple[Int[np.ndarray, "*cells"], Cells]:
     regime, or the distance to one asked earlier, whichever is nearer.
     """
     slacks = {
-        "converged": _any_of(_underflowed(f), _at_zero(f), _at_rounding_floor(f)),
+        "converged": _any_of(_underflowed(f), _at_zero(f), _at_rounding_floor(f), _under_errors(f)),
         "divergence": _any_of(_non_finite(f), _escaped(f), _climbing(f)),
         "spike": _all_of(f.intermittency - EXCURSION, f.recovery - RETURN),
         "descending": f.fall - FALL,
@@ -86,6 +86,11 @@ def _at_rounding_floor(f: Features) -> Cells:
         constant,
         _all_of(FLOOR - f.floor, FALL - f.fall, EXCURSION - f.intermittency),
     )
+
+
+def _under_errors(f: Features) -> Cells:
+    """It ends where only errors are seen, and no spike came between."""
+    return _all_of(_exactly(f.end_over_errors <= CONSTANT), EXCURSION - f.intermittency)
 
 
 def _non_finite(f: Features) -> Cells:

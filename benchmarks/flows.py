@@ -1,0 +1,102 @@
+"""Flows in bulk: the time of a sweep against that of its steps, were every lane always busy.
+
+`python -m benchmarks.flows SOLVER [SIDE]` solves Adam's flow on a quadratic in two dimensions over
+32 × 32 (SIDE × SIDE) cells, with ε = 1e-8 inside the root, to time 20, and prints JSON. The ideal is the number of steps
+that the cells take, by each method, times what a step costs in a call that keeps all lanes busy.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+REPEATS = 5
+BUSY = 128
+"""Steps of a call that keeps all lanes busy: fewer than a cell takes."""
+
+
+def quadratic_flow(solver: str, side: int) -> dict:
+    """Arguments of the sweep."""
+    import phasejax as pj
+
+    axis = pj.log_axis(0.3, 300, side)
+    return {
+        "problem": pj.problems.quadratic((1.0, 0.1), (1.0, 1.0)),
+        "dynamics": pj.Flow(pj.adam_flow, solver=solver),
+        "grid": pj.Grid(a=axis, b=axis, eps_root=1e-8),
+        "time": 20.0,
+    }
+
+
+class Calls:
+    """The kernel's `advance`, and what its calls did, by method."""
+
+    def __init__(self, advance: Callable) -> None:
+        self.advance = advance
+        self.first: dict[str, tuple] = {}
+        self.steps: dict[str, int] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it, and count the steps."""
+        method, state = arguments[1].method, arguments[5]
+        before = np.asarray(state.steps).sum()
+        result = self.advance(*arguments)
+        self.first.setdefault(method, arguments)
+        taken = int(np.asarray(result[0].steps).sum() - before)
+        self.steps[method] = self.steps.get(method, 0) + taken
+        return result
+
+    def cost(self, method: str) -> float:
+        """Seconds of a step in one group of lanes, all of them busy: the shortest of several."""
+        *arguments, portion, lanes, _ = self.first[method]
+        portion = portion._replace(attempts=np.asarray(BUSY, np.int32))
+        before, least = np.asarray(arguments[-1].steps).sum(), np.inf
+        for _ in range(2 * REPEATS):
+            begin = time.perf_counter()
+            state, _ = self.advance(*arguments, portion, lanes, np.asarray(1, np.int32))
+            taken = float(np.asarray(state.steps).sum() - before)
+            least = min(least, (time.perf_counter() - begin) / taken)
+        return float(least)
+
+
+def measure(solver: str, side: int = 32) -> dict[str, Any]:
+    """Seconds of the whole sweep and of the ideal, steps and cells without an answer."""
+    import jax
+
+    import phasejax as pj
+    from phasejax import kernel
+
+    pj.use_all_cores()
+    arguments = quadratic_flow(solver, side)
+    calls = Calls(kernel.advance)
+    kernel.advance = calls  # pyright: ignore[reportAttributeAccessIssue]
+    begin = time.perf_counter()
+    dataset = pj.sweep(**arguments)
+    first = time.perf_counter() - begin
+    steps = dict(calls.steps)
+    kernel.advance = calls.advance
+    seconds = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        pj.sweep(**arguments)
+        seconds.append(time.perf_counter() - begin)
+    with jax.enable_x64(True):
+        costs = {method: calls.cost(method) for method in steps}
+    ideal = sum(steps[method] * costs[method] for method in steps)
+    return {
+        "seconds": statistics.median(seconds),
+        "seconds_with_compilation": first,
+        "ideal_seconds": ideal,
+        "ratio": statistics.median(seconds) / ideal,
+        "steps": steps,
+        "us_per_step": {method: cost * 1e6 for method, cost in costs.items()},
+        "unresolved": int((dataset["end_time"] < arguments["time"]).sum()),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], *map(int, sys.argv[2:]))))

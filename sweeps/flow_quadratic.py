@@ -1,0 +1,39 @@
+"""Adam's flow on a quadratic, beside Adam with a finite step: what the step alone makes.
+
+Writes out/flow_quadratic/flow.zarr, adam.zarr and comparison.png: both diagrams, where they differ,
+and the line above which theory says that a step of this length can't follow the flow.
+"""
+
+import phasejax as pj
+
+pj.use_all_cores()
+pj.use_compilation_cache()
+
+axis = pj.log_axis(0.3, 300, 32)
+problem = pj.problems.quadratic(spectrum=(1.0, 0.1), start=(1.0, 1.0))
+epsilon = {"eps": 0.0, "eps_root": 1e-8}  # inside the root, as in the paper's flow
+flow = pj.sweep(
+    problem,
+    pj.adam_flow,
+    pj.Grid(a=axis, b=axis, **epsilon),
+    time=20.0,
+    store="out/flow_quadratic/flow.zarr",
+    overwrite=True,
+)
+adam = pj.sweep(
+    problem,
+    pj.adam,
+    pj.Grid(a=axis, b=axis, learning_rate=1 / 300, **epsilon),
+    steps=6_000,  # the same time
+    store="out/flow_quadratic/adam.zarr",
+    overwrite=True,
+)
+figure = pj.comparison(flow, adam)
+border = float(pj.theory.adam_border(curvature=1.0, learning_rate=1 / 300, eps_root=1e-8))
+for panel in figure.axes[1:]:
+    panel.axhline(border, color="white", linewidth=2.6)
+    panel.axhline(border, color="black", linewidth=1.2, label=f"b = {border:.0f}")
+figure.savefig("out/flow_quadratic/comparison.png", dpi=150)
+print(f"Adam's step follows the flow up to b = {border:.1f}")
+print(pj.summary(flow))
+print(pj.summary(adam))
