@@ -1,8 +1,9 @@
 """Flows in bulk: the time of a sweep against that of its steps, were every lane always busy.
 
 `python -m benchmarks.flows SOLVER [SIDE]` solves Adam's flow on a quadratic in two dimensions over
-32 × 32 (SIDE × SIDE) cells, with ε = 1e-8 inside the root, to time 20, and prints JSON. The ideal is the number of steps
-that the cells take, by each method, times what a step costs in a call that keeps all lanes busy.
+32 × 32 (SIDE × SIDE) cells, with ε = 1e-8 inside the root, to time 20, and prints JSON. The ideal
+is the number of steps that the cells take, by each method, times what a step costs in a call that
+keeps all lanes busy.
 """
 
 import json

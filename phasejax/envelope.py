@@ -127,12 +127,12 @@ def begin(loss: Float[Array, ""]) -> Span:
     return Span(loss, loss, jnp.zeros_like(loss), jnp.zeros_like(loss))
 
 
-SIMPSON = np.array([1, 4, 2, 4, 1]) / 12
-"""Weights of the mean of five values at even times."""
+SIMPSON = np.array([1, 4, 1]) / 6
+"""Weights of the mean of three values at even times."""
 
 
-def extend(span: Span, losses: Float[Array, "5"], share: Float[Array, ""]) -> Span:
-    """Add losses at five even times, from the last one added on, that take a `share` of the window.
+def extend(span: Span, losses: Float[Array, "3"], share: Float[Array, ""]) -> Span:
+    """Add losses at three even times, from the last one added, that take a `share` of the window.
 
     Means are integrals over time by Simpson's rule.
     """

@@ -36,7 +36,7 @@ _remembered: dict[str, int] = {}
 def choose(run: "Run") -> tuple[int, str]:
     """Lanes for a sweep, and where they come from: "measured" or "guessed"."""
     if run.work < WORTH_MEASURING:
-        return guess(run.size, _platform(run)), "guessed"
+        return guess(run.footprint, _platform(run)), "guessed"
     key = _key(run)
     if key not in _remembered:
         _remembered.update(_read())
@@ -47,7 +47,7 @@ def choose(run: "Run") -> tuple[int, str]:
 
 
 def guess(size: int, platform: str = "cpu") -> int:
-    """Lanes for a problem of `size` parameters: about 16,384 numbers stay near a processor core.
+    """Lanes for cells of `size` numbers: about 16,384 stay near a processor core.
 
     Measured on two cores: a network of 1,329 parameters is fastest with 16 cells at once. An
     accelerator wants about a thousand times more.
@@ -59,7 +59,7 @@ def guess(size: int, platform: str = "cpu") -> int:
 def fastest(run: "Run") -> int:
     """Double or halve the guess as long as cells get cheaper by it."""
     most = MOST.get(_platform(run), MOST_ELSEWHERE)
-    best = guess(run.size, _platform(run))
+    best = guess(run.footprint, _platform(run))
     cost = seconds_per_cell(run, best)
     for factor in (2, 0.5):
         lanes = best

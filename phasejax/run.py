@@ -29,9 +29,9 @@ FLOW_GROUPS = 8
 """Least groups of lanes of a flow's sweep on a device, unless lanes are given or become so few
 that cells get dearer."""
 FLOW_GRADIENTS = 5e4
-FLOW_BUSY = 512
-"""Gradients of a cell of a flow, some ten thousand steps, which nobody knows before; and how many
-steps almost every cell takes."""
+FLOW_BUSY, FLOW_FOOTPRINT = 512, 16
+"""Gradients of a cell of a flow, some ten thousand steps, which nobody knows before; how many steps
+almost every cell takes; and the numbers of a step, in parameters."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,11 @@ class Run:
     def size(self) -> int:
         """Parameters of the problem."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.starts[self.seeds[0]]))
+
+    @property
+    def footprint(self) -> int:
+        """Numbers that a cell keeps at hand, in parameters: a flow's step has several stages."""
+        return self.size * (FLOW_FOOTPRINT if isinstance(self.dynamics, Flow) else 1)
 
     @cached_property
     def lanes_and_source(self) -> tuple[int, str]:

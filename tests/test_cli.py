@@ -44,6 +44,54 @@ def test_sweep_writes_what_was_asked_for(folder):
     assert dataset.attrs["fixed"]["learning_rate"] == 1e-3
 
 
+def test_a_flow_is_an_optimizer_with_a_time(tmp_path):
+    done = phasejax(
+        *"sweep --problem quadratic --optimizer adam_flow --a 1:100:3 --b 1:100:3".split(),
+        *"--eps-root 1e-4 --time 5 --rtol 1e-7 --atol 1e-12 --max-steps 700".split(),
+        *"--windows 32 --store flow.zarr".split(),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    dataset = xr.open_zarr(tmp_path / "flow.zarr")
+    assert dataset.attrs["time"] == 5.0
+    assert (dataset.attrs["rtol"], dataset.attrs["solver"]) == (1e-7, "auto")
+    counts = json.loads(phasejax("info", "flow.zarr", "--json", cwd=tmp_path).stdout)["regimes"]
+    assert counts["unresolved"] == int((dataset.end_time < 5.0).sum())
+    assert 0 < counts["unresolved"] < 9
+    assert sum(counts.values()) == 9
+    relabelled = phasejax("classify", "flow.zarr", cwd=tmp_path)
+    assert relabelled.returncode == 0
+    assert f"unresolved {counts['unresolved']} " in " ".join(relabelled.stdout.split())
+    at = phasejax("info", "flow.zarr", "--at", "a=1,b=1", cwd=tmp_path).stdout
+    assert "loss_floor" in at
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--optimizer adam_flow", "--time is missing"),
+        ("--optimizer adam_flow --time 0", "--time = 0.0: must be a finite number greater than 0"),
+        ("--optimizer adam_flow --time 1 --steps 9", "--steps = 9: must be left out for a flow"),
+        ("--optimizer adam_flow --time 1 --solver rk", "--solver = 'rk': unknown"),
+        ("--optimizer adam_flow --time 1 --rtol 0.1", "--rtol = 0.1: must be from 2e-15 to 1e-06"),
+        (
+            "--optimizer adam_flow --time 1 --dtype float32",
+            "--dtype = 'float32': must be 'float64'",
+        ),
+        ("--optimizer adam --time 1", "--time = 1.0: must be left out for an optimizer"),
+        ("--optimizer adam --rtol 1e-8", "--rtol = 1e-08: must be left out: adam is no flow"),
+    ],
+)
+def test_flags_of_a_flow_are_checked(flags, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = f"sweep --problem quadratic --a 1,2 --b 1 {flags} --store s.zarr".split()
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {message}")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "s.zarr").exists()
+
+
 def test_info_counts_every_cell(folder):
     answer = json.loads(phasejax("info", "out/s.zarr", "--json", cwd=folder).stdout)
     assert sum(answer["regimes"].values()) == 12

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 import phasejax as pj
-from phasejax.plot import COLOURS, _edges
-from phasejax.regimes import NAMES
+from phasejax.plot import COLOURS, HATCH, _edges
+from phasejax.regimes import NAMES, UNRESOLVED
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,26 @@ def test_every_cell_is_drawn_in_the_colour_of_its_regime(dataset):
             code = int(dataset.regime[i, j])
             name = "unlabelled" if code < 0 else NAMES[code]
             assert matplotlib.colors.same_color(colours[j, i], COLOURS[name])
+
+
+def test_unresolved_cells_are_hatched_and_counted():
+    """Their number and place: a solver that may try 700 steps."""
+    grid = pj.Grid(a=pj.log_axis(1, 100, 4), b=pj.log_axis(1, 100, 3))
+    flow = pj.Flow(pj.adam_flow, max_steps=700)
+    dataset = pj.sweep(pj.problems.quadratic(), flow, grid, time=5.0, windows=32)
+    unresolved = dataset.regime.values == UNRESOLVED
+    assert 0 < unresolved.sum() < 12
+    axes = pj.phase_diagram(dataset, x="a", y="b").axes[0]
+    hatched = next(c for c in axes.collections if c.get_hatch())
+    assert hatched.get_hatch() == HATCH
+    shown = ~np.ma.getmaskarray(hatched.get_array()).reshape(3, 4)  # [b, a]
+    np.testing.assert_array_equal(shown, unresolved.T)
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert f"unresolved  {unresolved.sum()}" in labels
+    handle = axes.get_legend().legend_handles[labels.index(f"unresolved  {unresolved.sum()}")]
+    assert handle.get_hatch() == HATCH
+    assert axes.get_xlabel() == "$a$   (rate of $v$)"
+    assert "time 5" in axes.figure.get_suptitle()
 
 
 def test_axes_can_be_exchanged(dataset):

@@ -24,7 +24,12 @@ COMMANDS = [
 def test_python_blocks_run(number, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     sweep = pj.sweep
-    monkeypatch.setattr(pj, "sweep", lambda *a, steps=0, **k: sweep(*a, **k, steps=64, windows=8))
+
+    def short(*arguments, steps=0, **others):
+        budget = {} if "time" in others else {"steps": 64}
+        return sweep(*arguments, **others, **budget, windows=8)
+
+    monkeypatch.setattr(pj, "sweep", short)
     rng = np.random.default_rng(0)
     names = {
         "pj": pj,
@@ -46,7 +51,7 @@ def test_commands_run(monkeypatch, tmp_path, capsys):
         if words[0] == "COMMAND":
             continue
         if words[0] == "sweep":
-            words += ["--steps", "64", "--windows", "8"]
+            words += ["--windows", "8", *([] if "--time" in words else ["--steps", "64"])]
         assert cli.main(words) == 0, line
     capsys.readouterr()
 
