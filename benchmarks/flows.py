@@ -1,7 +1,8 @@
 """Flows in bulk: the time of a sweep against that of its steps, were every lane always busy.
 
-`python -m benchmarks.flows SOLVER [SIDE]` solves Adam's flow on a quadratic in two dimensions over
-32 × 32 (SIDE × SIDE) cells, with ε = 1e-8 inside the root, to time 20, and prints JSON. The ideal
+`python -m benchmarks.flows SOLVER [SIDE] [PROBLEM]` solves Adam's flow and prints JSON: on a
+quadratic in two dimensions over 32 × 32 (SIDE × SIDE) cells, with ε = 1e-8 inside the root, to time
+20; or, with `digits`, on a small tanh network with ε = 1e-4 inside the root, to time 10. The ideal
 is the number of steps that the cells take, by each method, times what a step costs in a call that
 keeps all lanes busy.
 """
@@ -20,11 +21,18 @@ BUSY = 128
 """Steps of a call that keeps all lanes busy: fewer than a cell takes."""
 
 
-def quadratic_flow(solver: str, side: int) -> dict:
-    """Arguments of the sweep."""
+def arguments_of(problem: str, solver: str, side: int) -> dict:
+    """Arguments of the sweep over the cells of one of the two problems."""
     import phasejax as pj
 
     axis = pj.log_axis(0.3, 300, side)
+    if problem == "digits":
+        return {
+            "problem": pj.problems.digits(activation="tanh"),
+            "dynamics": pj.Flow(pj.adam_flow, solver=solver, rtol=1e-6, atol=1e-10),
+            "grid": pj.Grid(a=axis, b=axis, eps_root=1e-4),
+            "time": 10.0,
+        }
     return {
         "problem": pj.problems.quadratic((1.0, 0.1), (1.0, 1.0)),
         "dynamics": pj.Flow(pj.adam_flow, solver=solver),
@@ -64,7 +72,7 @@ class Calls:
         return float(least)
 
 
-def measure(solver: str, side: int = 32) -> dict[str, Any]:
+def measure(solver: str, side: str = "32", problem: str = "quadratic") -> dict[str, Any]:
     """Seconds of the whole sweep and of the ideal, steps and cells without an answer."""
     import jax
 
@@ -72,7 +80,7 @@ def measure(solver: str, side: int = 32) -> dict[str, Any]:
     from phasejax import kernel
 
     pj.use_all_cores()
-    arguments = quadratic_flow(solver, side)
+    arguments = arguments_of(problem, solver, int(side))
     calls = Calls(kernel.advance)
     kernel.advance = calls  # pyright: ignore[reportAttributeAccessIssue]
     begin = time.perf_counter()
@@ -100,4 +108,4 @@ def measure(solver: str, side: int = 32) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], *map(int, sys.argv[2:]))))
+    print(json.dumps(measure(*sys.argv[1:])))

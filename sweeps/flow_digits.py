@@ -29,6 +29,6 @@ adam = pj.sweep(
     store="out/flow_digits/adam.zarr",
     overwrite=True,
 )
-pj.comparison(flow, adam).savefig("out/flow_digits/comparison.png", dpi=150)
+pj.comparison(flow, adam).savefig("out/flow_digits/comparison.png", dpi=100)
 print(pj.summary(flow))
 print(pj.summary(adam))

@@ -15,6 +15,8 @@ from phasejax import theory
 from phasejax.dynamics import integrator as integrator_module
 from phasejax.dynamics import steppers
 from phasejax.regimes import NAMES, UNRESOLVED
+from phasejax.run import Run
+from phasejax.solve import solve_tile
 
 TIMES = np.array([0.1, 0.5, 1.0, 2.0])
 
@@ -267,6 +269,27 @@ def test_a_field_that_breaks_down_neither_hangs_nor_raises():
         assert int(dataset.regime[1]) == UNRESOLVED
         assert int(dataset.solver_steps[1]) < 10_000
     assert int(pj.sweep(problem, blow_up, pj.Grid(rate=[0.1, 1.0]), time=1.5).regime[0]) >= 0
+
+
+def test_progress_counts_the_time_of_every_cell_to_the_end():
+    """Unresolved ones included, and never backwards."""
+    grid = pj.Grid(a=[1.0, 100.0], b=[1.0, 3.0, 100.0], eps_root=1e-8)
+    run = Run(
+        problem=pj.problems.quadratic((1.0, 0.1), (1.0, 1.0)),
+        dynamics=pj.Flow(pj.adam_flow, max_steps=4_000),
+        grid=grid,
+        extent=10.0,
+        windows=32,
+        dtype="float64",
+        given_lanes=2,
+    )
+    told = []
+    with jax.enable_x64(True):
+        _, solved = solve_tile(run, (slice(0, 2), slice(0, 3)), told.append)
+    assert (solved.end_time < 10).any()
+    assert len(told) > 3
+    assert min(told) >= 0
+    assert sum(told) == pytest.approx(6 * 10.0)
 
 
 def test_above_the_floor_a_loss_is_the_flows_and_labels_do_not_look_below_it():

@@ -1,4 +1,4 @@
-"""The README's examples run, as they stand, on fewer steps."""
+"""The examples of the README and of docs/flows.md run, as they stand, on fewer steps."""
 
 import re
 import shlex
@@ -10,11 +10,13 @@ import pytest
 import phasejax as pj
 from phasejax import cli
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+TEXT = README + (ROOT / "docs/flows.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 COMMANDS = [
     line
-    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S)
     for line in block.replace("\\\n", " ").splitlines()
     if line.startswith("phasejax")
 ]
@@ -59,4 +61,4 @@ def test_commands_run(monkeypatch, tmp_path, capsys):
 def test_files_it_points_to_exist():
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         if not link.startswith("http"):
-            assert (Path(__file__).parents[1] / link).exists(), link
+            assert (ROOT / link).exists(), link

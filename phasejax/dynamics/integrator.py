@@ -50,8 +50,9 @@ class Portion(NamedTuple):
 class Lane(NamedTuple):
     """A cell on its way, `[cells]` of each.
 
-    - `y`: parameters and what moves beside them. `time` is where they are, `step` the length of
-      the next step to try (0 before the first), `steps` how many were tried.
+    - `y`: parameters and what moves beside them, with their `slope`, a vector, and the `loss`.
+      `time` is where they are, `step` the length of the next step to try (0 before the first),
+      `steps` how many were tried.
     - `window`: the window that `span` is the beginning of; windows before it are in `envelope`,
       `[cells, windows]`. `unsure`, `way`: errors and steps of the parameters, summed over it.
     - `halted`: `RUNNING`, `TURNED_STIFF` or `STALLED` (steps are lost in the rounding of t);
@@ -60,6 +61,8 @@ class Lane(NamedTuple):
     """
 
     y: PyTree[Float[Array, "cells ..."]]
+    slope: Float[Array, "cells all"]
+    loss: Float[Array, " cells"]
     time: Float[Array, " cells"]
     step: Float[Array, " cells"]
     steps: Int[Array, " cells"]
@@ -94,13 +97,16 @@ class Integrator(Factory):
         dtype = jnp.result_type(*jax.tree.leaves(params))
         zero, count = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
         empty = Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in Envelope._fields))
+        y = params, self.build(hyper).init(params)
         return Lane(
-            y=(params, self.build(hyper).init(params)),
+            y=y,
+            slope=_ravel(y),  # the first call knows it, and the loss
+            loss=zero,
             time=zero,
             step=zero,
             steps=count,
             window=count,
-            span=begin(zero + jnp.nan),  # the first call begins it
+            span=begin(zero),
             unsure=zero,
             way=zero,
             halted=count,
@@ -127,30 +133,29 @@ class Integrator(Factory):
         def begun(hyper, lane):
             return of_cell(hyper).begun(lane)
 
-        def attempt(hyper, lane, slope, loss):
-            return of_cell(hyper).attempt(lane, slope, loss)
+        def attempt(hyper, lane):
+            return of_cell(hyper).attempt(lane)
 
         def going(carry):
-            done, lanes, *_ = carry
+            done, lanes, _ = carry
             busy = live(lanes.halted, lanes.steps, lanes.window, portion)
             return (done < portion.attempts) & jnp.any(busy)
 
         def turn(carry):
-            done, lanes, slopes, losses, envelope = carry
+            done, lanes, envelope = carry
             window = lanes.window
-            lanes, slopes, losses, closed = jax.vmap(attempt)(hyper, lanes, slopes, losses)
+            lanes, closed = jax.vmap(attempt)(hyper, lanes)
             crossed = jnp.where(lanes.window > window, window, self.windows)  # or nowhere
             rows = jnp.arange(len(window))
             envelope = jax.tree.map(
                 lambda all, one: all.at[rows, crossed].set(one, mode="drop"), envelope, closed
             )
-            return done + 1, lanes, slopes, losses, envelope
+            return done + 1, lanes, envelope
 
         # What a lane writes rarely stays out of what it carries from step to step.
         envelope, state = state.envelope, state._replace(y=jax.vmap(ravel)(state.y), envelope=())
-        state, slopes, losses = jax.vmap(begun)(hyper, state)
-        carry = jnp.zeros((), jnp.int32), state, slopes, losses, envelope
-        _, state, _, _, envelope = lax.while_loop(going, turn, carry)
+        carry = jnp.zeros((), jnp.int32), jax.vmap(begun)(hyper, state), envelope
+        _, state, envelope = lax.while_loop(going, turn, carry)
         return state._replace(y=jax.vmap(unravel)(state.y), envelope=envelope), ()
 
 
@@ -202,17 +207,19 @@ class _Cell(NamedTuple):
         filled = jax.tree.map(lambda x, tol: jnp.full_like(x, tol), (params, state), absolute)
         return _ravel(filled) + rtol * jnp.abs(y)
 
-    def begun(self, lane: Lane):
-        """Make a lane ready for steps, with its slope and its loss; at t = 0 choose the first."""
+    def begun(self, lane: Lane) -> Lane:
+        """Make a lane at t = 0 ready for its first step; leave others as they are.
+
+        Slopes are handed on from call to call, so that no bit depends on where a call ends.
+        """
         slope, loss = self.slope(lane.time, lane.y), self.value(lane.y)
-        scale, whole = self.tolerated(lane.y), self.portion.edges[-1] - lane.time
+        scale, whole = self.tolerated(lane.y), self.portion.edges[-1]
         first = 0.01 * jnp.maximum(rms(lane.y / scale), 1) / rms(slope / scale)
         first = jnp.where(first > 0, jnp.minimum(first, whole), whole)
-        new = lane.step == 0
-        span = jax.tree.map(lambda a, b: jnp.where(new, a, b), begin(loss), lane.span)
-        return lane._replace(step=jnp.where(new, first, lane.step), span=span), slope, loss
+        begins = lane._replace(slope=slope, loss=loss, step=first, span=begin(loss))
+        return jax.tree.map(lambda a, b: jnp.where(lane.step == 0, a, b), begins, lane)
 
-    def attempt(self, lane: Lane, slope: Float[Array, " all"], loss: Float[Array, ""]):
+    def attempt(self, lane: Lane) -> tuple[Lane, Envelope]:
         """Try a step, not beyond the window's end; returns also the window, were it at its end."""
         method, edges = self.integrator.method, self.portion.edges
         ready = live(lane.halted, lane.steps, lane.window, self.portion)
@@ -221,7 +228,7 @@ class _Cell(NamedTuple):
         tried = jnp.where(reaching, ends - lane.time, lane.step)
         t1 = jnp.where(reaching, ends, lane.time + lane.step)
         scale = self.tolerated(lane.y)
-        new = take(method, self.slope, lane.time, t1, lane.y, slope, scale)
+        new = take(method, self.slope, lane.time, t1, lane.y, lane.slope, scale)
         # As in diffrax, relative to the larger of the two ends.
         scale = jnp.maximum(scale, self.tolerated(new.y))
         error = rms(jnp.where(jnp.isfinite(new.error), new.error / scale, jnp.inf))
@@ -231,9 +238,9 @@ class _Cell(NamedTuple):
         # A step that was cut at the end of the window says nothing against its full length.
         step = jnp.where(keep & reaching, jnp.maximum(step, lane.step), step)
 
-        losses = self.losses(lane, slope, new, t1 - lane.time)
+        losses = self.losses(lane, new, t1 - lane.time)
         share = (t1 - lane.time) / (ends - begins)
-        span = extend(lane.span, jnp.concatenate([loss[None], losses]), share)
+        span = extend(lane.span, jnp.concatenate([lane.loss[None], losses]), share)
         way = lane.way + norm((new.y - lane.y)[: self.size])
         unsure = jnp.maximum(norm(new.error[: self.size]), HIDDEN * norm(scale[: self.size]))
         unsure = lane.unsure + unsure
@@ -242,6 +249,8 @@ class _Cell(NamedTuple):
         turned = self.integrator.leave_stiff & (stiff > 2 * ENOUGH)
         kept = Lane(
             y=new.y,
+            slope=new.slope,
+            loss=losses[-1],
             time=t1,
             step=step,
             steps=lane.steps + 1,
@@ -259,16 +268,9 @@ class _Cell(NamedTuple):
             steps=lane.steps + ready,
             halted=jnp.where(stalled, STALLED, lane.halted),
         )
-        chosen = jax.tree.map(
-            lambda a, b: jnp.where(keep, a, b),
-            (kept, new.slope, losses[-1]),
-            (missed, slope, loss),
-        )
-        return *chosen, close(span)
+        return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, missed), close(span)
 
-    def losses(
-        self, lane: Lane, slope: Float[Array, " all"], new: Step, h: Float[Array, ""]
-    ) -> Float[Array, " points"]:
+    def losses(self, lane: Lane, new: Step, h: Float[Array, ""]) -> Float[Array, " points"]:
         """Losses half-way and at the end of a step.
 
         Between its ends an explicit step is a cubic with the right slopes. An implicit one may be
@@ -278,6 +280,6 @@ class _Cell(NamedTuple):
         y = lane.y + part * (new.y - lane.y)
         if self.integrator.method in EXPLICIT:
             rise = new.y - lane.y
-            bend = (1 - part) * (h * slope - rise) - part * (h * new.slope - rise)
+            bend = (1 - part) * (h * lane.slope - rise) - part * (h * new.slope - rise)
             y = y + part * (1 - part) * bend
         return jax.vmap(self.value)(y)
