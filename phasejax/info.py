@@ -24,9 +24,10 @@ def summary(dataset: xr.Dataset) -> str:
     )
     if "solver" in attrs:
         steps = dataset["solver_steps"].values
+        steps = steps[np.isfinite(steps)] if np.isfinite(steps).any() else np.zeros(1)
         lines.append(
             f"  solved by      {attrs['solver']}, rtol {attrs['rtol']:g}, atol {attrs['atol']:g}, "
-            f"{np.nanmedian(steps):,.0f} steps in the median, at most {np.nanmax(steps):,.0f} of "
+            f"{np.median(steps):,.0f} steps in the median, at most {steps.max():,.0f} of "
             f"{attrs['max_steps']:,}"
         )
     counts = regime_counts(dataset)

@@ -109,7 +109,9 @@ def _key(run: "Run") -> str:
         for leaf in jax.tree.leaves((run.starts[run.seeds[0]], run.problem.loss))
         if not callable(leaf)
     ]
-    parts = (run.problem.name, dynamics.name, dynamics.settings, run.dtype, run.device, shapes)
+    method = getattr(run.programs[0], "method", "")
+    named = run.problem.name, dynamics.name, dynamics.settings, method
+    parts = (*named, run.dtype, run.device, shapes)
     return " ".join(map(str, (*parts, f"jax {jax.__version__}")))
 
 

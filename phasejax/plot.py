@@ -186,7 +186,8 @@ def _draw_regimes(panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
 def _draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
     level = dataset["late_level"].transpose(y, x).values
     top = float(np.log10(dataset["initial_loss"].max())) + 1
-    bottom = max(float(np.nanquantile(level, 0.02)), top - 40)
+    known = level[np.isfinite(level)]
+    bottom = max(float(np.quantile(known, 0.02)), top - 40) if known.size else top - 1
     mesh = panel.pcolormesh(
         _edges(dataset, x),
         _edges(dataset, y),

@@ -358,6 +358,7 @@ def test_flows_of_networks_and_seeds_sweep_like_optimizers():
         ({"rtol": 1e-3}, "rtol = 0.001: must be from 2e-15 to 1e-06"),
         ({"atol": 0.0}, "atol = 0.0"),
         ({"max_steps": 0}, "max_steps = 0"),
+        ({"max_steps": 2**31}, "max_steps = 2147483648: must be at most"),
         ({"solver": "tsit"}, "did you mean 'tsit5'"),
         ({"a": -1.0}, "a = -1.0"),
         ({"c": 1.0}, "hyper-parameter of adam_flow = 'c'"),

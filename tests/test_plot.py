@@ -52,6 +52,16 @@ def test_unresolved_cells_are_hatched_and_counted():
     assert "time 5" in axes.figure.get_suptitle()
 
 
+def test_a_sweep_without_any_answer_is_drawn_and_told(recwarn):
+    grid = pj.Grid(a=[1.0, 2.0], b=[1.0, 2.0])
+    flow = pj.Flow(pj.adam_flow, max_steps=10)
+    dataset = pj.sweep(pj.problems.quadratic(), flow, grid, time=5.0, windows=32)
+    assert pj.regime_counts(dataset)["unresolved"] == 4
+    assert len(pj.phase_diagram(dataset, late_loss=True).axes) == 3
+    assert "at most 10 of 10" in pj.summary(dataset)
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
+
+
 def test_axes_can_be_exchanged(dataset):
     for x, y in (("a", "b"), ("b", "a")):
         axes = pj.phase_diagram(dataset, x=x, y=y).axes[0]

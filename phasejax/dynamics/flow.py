@@ -17,6 +17,7 @@ from .vector_field import VectorField
 FIRST, STIFF_METHOD, STIFF_SIZE = "tsit5", "kvaerno5", 64
 """`auto` begins with the first method, and goes on with the second in cells that turn stiff, if no
 more than so many numbers move: an implicit step solves a dense linear system of that size."""
+MOST_STEPS = 2**31 - 1
 LOOSEST = 1e-6
 """With looser tolerances steps err by a thousandth of their length where nothing is wrong, and the
 solver's errors can no longer be told from the flow."""
@@ -61,6 +62,8 @@ class Flow(Factory):
             raise bad("rtol", self.rtol, f"from {least:.1g} to {LOOSEST:g}")
         positive("atol", self.atol)
         whole("max_steps", self.max_steps)
+        if self.max_steps > MOST_STEPS:
+            raise bad("max_steps", self.max_steps, f"at most {MOST_STEPS}")
 
     def check_values(self, hyper: Mapping[str, float]) -> None:
         """Build the vector field once with plain numbers, so that it can refuse them."""

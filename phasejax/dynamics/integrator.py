@@ -22,8 +22,9 @@ from .steppers import EXPLICIT, Step, accept, order, rms, take
 from .vector_field import VectorField
 
 STIFF, ENOUGH = 3.0, 25
-"""A step is stiff if it is longer than so many times what the Jacobian's size allows an accurate
-one, and a cell is if so many more of its steps were than half of those that were not."""
+"""Where h times the size of the Jacobian is above the first, stability holds a step short and not
+accuracy, which would at 0.1 to 1. A cell has turned stiff when such steps outweigh the others, two
+to one, by more than the second. Swings below the tolerance stay at 1 to 2, and explicit."""
 NOISE, HIDDEN = 1e-3, 1e-2
 """A window shows the solver's errors and not the flow where the errors of its steps add up to more
 than a thousandth of the way that the parameters went. A step's error counts as at least a hundredth
