@@ -73,7 +73,7 @@ def random_cell(name, rng):
     return {"a": log(0.3, 100), "b": log(0.3, 100), **root}
 
 
-def by_scipy(name, problem, cell, times, dense=False):
+def by_scipy(name, problem, cell, times):
     """Parameters `[times]` by LSODA, from a right-hand side that is written out in NumPy."""
     _, by_hand, parts = FLOWS[name]
     start = np.asarray(PROBLEMS[problem][0].config["start"])
