@@ -1,23 +1,25 @@
-"""The main job: run every cell of a grid, tile by tile, and store envelopes and regimes."""
+"""The main job: run the cells of a grid, batch by batch, and store envelopes and regimes."""
 
+import dataclasses
+import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
-from ._check import bad
+from ._check import bad, choice, whole
+from .batch import layout_of, run_here, run_on
 from .dynamics import Discrete, Flow
-from .grid import Grid, Tile, cells_in
+from .grid import Cells, Grid
 from .problems import Problem
-from .regimes import classify_envelope
+from .refine import Refinement
 from .run import Run
-from .solve import solve_tile
 from .store import Store
-from .tile import envelope_of_tile
 
 DEFAULT_STEPS = 20_000
 
@@ -35,6 +37,8 @@ def sweep(
     overwrite: bool = False,
     resume: bool = False,
     lanes: int | None = None,
+    refine: int | Mapping[str, int] | None = None,
+    executor: Executor | Any = None,
 ) -> xr.Dataset:
     """Run every cell of a grid and say in which regime it is.
 
@@ -58,14 +62,23 @@ def sweep(
         long enough, and remembered. The same lanes give the same bits; others may round
         differently, and chaotic cells amplify rounding.
 
+    - `refine`: values that the grid's even axes (`log_axis`, `linear_axis`) shall have in the end,
+        one number for all, or one an axis by name. The grid is where to start; only cells near
+        borders between regimes are computed (`status` 1), the others have the regime around them
+        (`status` 2) and no envelope.
+    - `executor`: a `concurrent.futures.Executor`, or a `distributed.Client` of Dask, whose workers
+        run the tiles and, where `store` is a folder that all of them see, write them. By default
+        they run here.
+
     Returns an `xarray.Dataset` with the grid's axes and `window` as dimensions: `loss_min`,
     `loss_max`, `loss_mean`, `log10_loss_mean` per window; `regime`, `margin` and the features per
     cell; the whole configuration as attributes. A flow adds `solver_steps`, `end_time`,
     `implicit_from` and `loss_floor` per cell; a cell that used up its solver steps is `unresolved`.
 
-    Raises a `ValueError` or `TypeError` that names the argument before anything is computed. A
-    tile that fails at run time leaves its cells unlabelled (−1), with a warning, the error in the
-    attribute `failures`, and all other cells intact.
+    Raises a `ValueError` or `TypeError` that names the argument before anything is computed. Cells
+    that fail at run time stay unlabelled (−1), with a warning, the error in the attribute
+    `failures`, and all others intact. An `OSError` says that the store can't be written any more,
+    on a full disk for example; what was finished can be resumed.
     """
     results = Store(store)
     if resume and overwrite:
@@ -74,9 +87,14 @@ def sweep(
         raise bad("store", str(store), "a new path, or given with overwrite or resume")
     stored = results.open().attrs if results.exists() and resume else None
     family, extent = _dynamics_and_extent(dynamics, steps, time)
+    if not isinstance(grid, Grid):
+        raise TypeError(f"grid = {grid!r} must be a phasejax.Grid")
+    start, counts = _refined(grid, refine)
+    executor = _executor(executor)
     run = Run(
         problem=problem,
-        grid=grid,
+        grid=grid.with_counts(counts),
+        start=start,
         dynamics=family,
         extent=extent,
         windows=windows,
@@ -84,10 +102,14 @@ def sweep(
         given_lanes=stored.get("lanes") if stored and lanes is None else lanes,
     )
     run.check()
+    if executor is not None:
+        run = dataclasses.replace(run, given_layout=layout_of(executor, run))
+    run.check_devices()
     if stored is not None:
         run.check_same(stored)
+        results.resume()
     else:
-        shapes = tuple(grid.axes), run.tile_shape
+        shapes = tuple(run.grid.axes), run.tile_shape
         results.create(run.coordinates(), *shapes, dtype, run.label_attributes)
     if dtype == "float32":
         warnings.warn(
@@ -95,8 +117,44 @@ def sweep(
             "the deep spikes of b >> a drown in it; use float64 to tell regimes apart",
             stacklevel=2,
         )
-    _run_tiles(run, results)
+    failures = _run_all(run, results, executor)
+    results.close(failures)
+    if failures:
+        warnings.warn(
+            f"{len(failures)} batches of cells failed and are unlabelled; the first: {failures[0]}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     return results.open()
+
+
+def _refined(
+    grid: Grid, refine: int | Mapping[str, int] | None
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Values that refined axes start with, and those they shall have, by name."""
+    even = {name: axis for name, axis in grid.axes.items() if axis.even and name != "seed"}
+    counts = refine if isinstance(refine, Mapping) else dict.fromkeys(even, refine or 0)
+    if refine is None:
+        return {}, {}
+    if not even:
+        raise bad("refine", refine, "left out, or the grid given an axis that is a range")
+    for name, count in counts.items():
+        choice("refine", name, even)
+        whole("refine", count, least=len(even[name]))
+    return {name: len(even[name]) for name in counts}, dict(counts)
+
+
+def _executor(executor: Any) -> Executor | None:
+    """Take an executor as it is, and Dask's client as the executor that it can be."""
+    if executor is None or isinstance(executor, Executor):
+        return executor
+    if type(executor).__module__.startswith("distributed"):
+        from .cluster import executor_of
+
+        return executor_of(executor)
+    raise TypeError(
+        f"executor = {executor!r} must be a concurrent.futures.Executor or a distributed.Client"
+    )
 
 
 def _dynamics_and_extent(
@@ -115,50 +173,44 @@ def _dynamics_and_extent(
     return optimizer, DEFAULT_STEPS if steps is None else steps
 
 
-def _run_tiles(run: Run, results: Store) -> None:
-    """Run what is not there yet, one tile after the other, with progress on a terminal."""
-    tiles = run.grid.tiles(run.tile_shape)
-    todo = [tile for tile in tiles if not results.finished(tile)]
+def _run_all(run: Run, results: Store, executor: Executor | None) -> list[str]:
+    """Run what is not there yet; returns what failed. A terminal shows progress."""
     failures: list[str] = []
-    done = run.grid.size - sum(cells_in(tile) for tile in todo)
-    with jax.enable_x64(run.dtype == "float64"), _progress(run, done) as progress:
-        for tile in todo:
-            try:
-                _run_tile(run, results, tile, progress)
-                done += cells_in(tile)
-                progress.set_postfix_str(f"{done}/{run.grid.size} cells")
-            except (RuntimeError, MemoryError, OSError) as error:
-                failures.append(f"{_where(run.grid, tile)}: {error}")
-    results.close(failures)
-    if failures:
-        warnings.warn(
-            f"{len(failures)} of {len(tiles)} tiles failed and are unlabelled; the first: "
-            f"{failures[0]}",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    computed = results.computed()
+    with _progress(run) as progress:
+
+        def run_cells(cells: Cells) -> None:
+            todo = cells[~computed[cells]]
+            progress.total += run.extent * len(cells)
+            progress.update(run.extent * (len(cells) - len(todo)))
+            run_them = run_here if executor is None else functools.partial(run_on, executor)
+            for batch, error in run_them(run, results, todo, progress.update):
+                if error is None:
+                    computed[batch] = True
+                    progress.set_postfix_str(f"{computed.sum()}/{run.grid.size} cells")
+                else:
+                    failures.append(f"{_where(run.grid, batch)}: {error}")
+
+        if not run.start:
+            run_cells(np.arange(run.grid.size))
+            return failures
+        axes = {list(run.grid.axes).index(name): count for name, count in run.start.items()}
+        refinement = Refinement(run.grid.shape, axes)
+        while (cells := refinement.ask()).size:
+            run_cells(cells)
+            refinement.tell(cells, *results.labels(cells))
+        results.infer(refinement.labels, refinement.asked)
+    return failures
 
 
-def _run_tile(run: Run, results: Store, tile: Tile, progress: tqdm) -> None:
-    if isinstance(run.dynamics, Flow):
-        envelope, solved = solve_tile(run, tile, progress.update)
-    else:
-        envelope, solved = envelope_of_tile(run, tile, progress.update), None
-    shape = envelope.loss_min.shape[:-1]
-    initial = dict(zip(run.seeds, run.initial_loss, strict=True))
-    seeds = run.grid.cells(tile).get("seed", np.full(shape, run.seeds[0]))
-    initial_loss = np.array([initial[int(seed)] for seed in seeds.ravel()]).reshape(shape)
-    eps = float(np.finfo(run.dtype).eps)
-    labels = classify_envelope(envelope, initial_loss, eps, run.extent, solved=solved)
-    results.write(tile, envelope, labels)
+def _progress(run: Run) -> tqdm:
+    """Cell-steps (or time) done, their rate and the time left, on a terminal's standard error.
 
-
-def _progress(run: Run, cells_done: int) -> tqdm:
-    """Cell-steps (or time) done, their rate and the time left, on a terminal's standard error."""
+    The total grows with what a refinement asks for.
+    """
     flow = isinstance(run.dynamics, Flow)
     return tqdm(
-        total=run.grid.size * run.extent,
-        initial=cells_done * run.extent,
+        total=0,
         unit="cell-time" if flow else "cell-step",
         unit_scale=True,
         desc=f"time {run.extent:g}" if flow else f"{run.extent} steps",
@@ -166,6 +218,6 @@ def _progress(run: Run, cells_done: int) -> tqdm:
     )
 
 
-def _where(grid: Grid, tile: Tile) -> str:
-    cells = grid.cells(tile)
-    return ", ".join(f"{name} {v.min():g} to {v.max():g}" for name, v in cells.items())
+def _where(grid: Grid, cells: Cells) -> str:
+    values = grid.cells(cells)
+    return ", ".join(f"{name} {v.min():g} to {v.max():g}" for name, v in values.items())

@@ -6,8 +6,10 @@ import jax
 import platformdirs
 
 
-def use_all_cores() -> None:
+def use_all_cores(cores: int | None = None) -> None:
     """Make JAX see every processor core as a device; call it before JAX computes anything.
+
+    `cores` is their number, by default all that the process may use.
 
     `sweep` spreads cells over JAX's devices, and by default JAX takes all cores together as one,
     which small batches can't fill. For scripts and the command line: it sets
@@ -18,7 +20,7 @@ def use_all_cores() -> None:
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if forced or getattr(jax.config, "jax_num_cpu_devices", -1) >= 0:
         return
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", cores or len(os.sched_getaffinity(0)))
 
 
 def use_compilation_cache() -> None:

@@ -7,22 +7,36 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ._check import bad, whole
 
 Tile = tuple[slice, ...]
+"""A block of cells: one chunk of every stored variable."""
+Cells = Int[np.ndarray, " cells"]
+"""Numbers of cells in the flattened grid, last axis fastest."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Values of one hyper-parameter, and how to space them in a figure: "log" or "linear"."""
+    """Values of one hyper-parameter.
+
+    - `values`: in the order of the results.
+    - `scale`: how to space them in a figure, "log" or "linear".
+    - `even`: whether they are evenly spaced from the first to the last by that scale, so that
+        `phasejax.sweep(refine=...)` can put others in between.
+    """
 
     values: tuple[float, ...]
     scale: str
+    even: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def between(self, low: float, high: float, count: int) -> "Axis":
+        """Return `count` values from `low` to `high`, spaced by this axis's scale."""
+        return (log_axis if self.scale == "log" else linear_axis)(low, high, count)
 
 
 def log_axis(low: float, high: float, count: int) -> Axis:
@@ -30,13 +44,13 @@ def log_axis(low: float, high: float, count: int) -> Axis:
     _check_range(low, high, count)
     if low <= 0:
         raise bad("low", low, "greater than 0 on a logarithmic axis")
-    return Axis(tuple(np.geomspace(low, high, count).tolist()), "log")
+    return Axis(tuple(np.geomspace(low, high, count).tolist()), "log", even=True)
 
 
 def linear_axis(low: float, high: float, count: int) -> Axis:
     """`count` evenly spaced values from `low` to `high`; low < high."""
     _check_range(low, high, count)
-    return Axis(tuple(np.linspace(low, high, count).tolist()), "linear")
+    return Axis(tuple(np.linspace(low, high, count).tolist()), "linear", even=True)
 
 
 def _check_range(low: float, high: float, count: int) -> None:
@@ -110,27 +124,41 @@ class Grid:
         for corner in itertools.product(*ends):
             yield dict(zip(axes, corner, strict=True))
 
-    def cells(self, tile: Tile) -> dict[str, Float[np.ndarray, " cells"]]:
-        """Values of the axes in the cells of a tile, last axis fastest."""
-        values = [
-            np.asarray(axis.values)[part]
-            for axis, part in zip(self.axes.values(), tile, strict=True)
-        ]
-        mesh = np.meshgrid(*values, indexing="ij")
-        return {name: array.ravel() for name, array in zip(self.axes, mesh, strict=True)}
+    def cells(self, cells: Cells) -> dict[str, Float[np.ndarray, " cells"]]:
+        """Values of the axes in some cells."""
+        index = np.unravel_index(cells, self.shape)
+        axes = zip(self.axes.items(), index, strict=True)
+        return {name: np.asarray(axis.values)[place] for (name, axis), place in axes}
 
-    def tiles(self, tile_shape: tuple[int, ...]) -> list[Tile]:
-        """Cut the grid into blocks of `tile_shape`; those at the far edges may be smaller."""
-        parts = [
-            [slice(i, min(i + step, size)) for i in range(0, size, step)]
-            for size, step in zip(self.shape, tile_shape, strict=True)
-        ]
-        return list(itertools.product(*parts))
+    def with_counts(self, counts: Mapping[str, int]) -> "Grid":
+        """Return the same grid with other numbers of values on some even axes."""
+        others = {
+            name: self.axes[name].between(
+                self.axes[name].values[0], self.axes[name].values[-1], count
+            )
+            for name, count in counts.items()
+        }
+        return Grid(**{**self.axes, **others, **self.fixed})
 
 
-def cells_in(tile: Tile) -> int:
-    """Count the cells of a tile."""
-    return math.prod(side.stop - side.start for side in tile)
+def by_tile(
+    cells: Cells, shape: tuple[int, ...], tile_shape: tuple[int, ...]
+) -> Iterator[tuple[Tile, Cells]]:
+    """Part cells by the tile that they are in; a tile is a block of `tile_shape` at most.
+
+    Yields the tile, and where its cells stand in `cells`, in their order.
+    """
+    pieces = tuple(-(-size // side) for size, side in zip(shape, tile_shape, strict=True))
+    index = np.stack(np.unravel_index(cells, shape)) // np.array(tile_shape)[:, None]
+    number = np.ravel_multi_index(tuple(index), pieces)
+    order = np.argsort(number, kind="stable")
+    for where in np.split(order, np.flatnonzero(np.diff(number[order])) + 1):
+        corner = np.unravel_index(number[where[0]], pieces)
+        sides = zip(corner, tile_shape, shape, strict=True)
+        yield (
+            tuple(slice(int(i) * side, min((int(i) + 1) * side, size)) for i, side, size in sides),
+            where,
+        )
 
 
 def tile_shape(shape: tuple[int, ...], cells: int) -> tuple[int, ...]:

@@ -35,14 +35,17 @@ def jit(function: F) -> F:
 
 
 @jit
-def start(mesh: Mesh, dynamics: Any, fixed: Fixed, hyper: Hyper, params: PyTree) -> PyTree:
-    """Start every cell: `hyper` and `params` have a leading axis `[cells]`, `fixed` has none."""
+def start(
+    mesh: Mesh, dynamics: Any, fixed: Fixed, hyper: Hyper, params: PyTree, keys: PyTree
+) -> PyTree:
+    """Start every cell: all but `fixed` have a leading axis `[cells]`."""
 
-    def device(fixed, hyper, params):
-        return jax.vmap(lambda hyper, params: dynamics.start(fixed | hyper, params))(hyper, params)
+    def device(fixed, *cells):
+        return jax.vmap(lambda hyper, *cell: dynamics.start(fixed | hyper, *cell))(*cells)
 
-    return shard_map(device, mesh=mesh, in_specs=(SHARED, CELLS, CELLS), out_specs=CELLS)(
-        fixed, hyper, params
+    specs = (SHARED, CELLS, CELLS, CELLS)
+    return shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)(
+        fixed, hyper, params, keys
     )
 
 

@@ -73,18 +73,18 @@ def fastest(run: "Run") -> int:
 
 def seconds_per_cell(run: "Run", lanes: int) -> float:
     """Time of one step of one cell, all devices at work: the shortest of several runs."""
-    place = np.linspace(0, run.grid.size - 1, run.mesh.size * lanes).astype(int)
-    everything = tuple(slice(0, side) for side in run.grid.shape)
+    cells = np.linspace(0, run.grid.size - 1, run.mesh.size * lanes).astype(int)
+    values = run.grid.cells(cells)
     steps = 4
     with jax.enable_x64(run.dtype == "float64"):
-        fixed, hyper, state = start_cells(run, run.grid.cells(everything), place)
+        fixed, hyper, state = start_cells(run, values, np.arange(len(cells)))
 
         def seconds() -> float:
             begin = time.perf_counter()
             result = kernel.advance(
                 run.mesh,
                 run.programs[0],
-                run.problem.loss,
+                run.problem.objective,
                 fixed,
                 hyper,
                 state,
@@ -98,7 +98,7 @@ def seconds_per_cell(run: "Run", lanes: int) -> float:
         seconds()  # compiles
         while seconds() < LEAST_SECONDS and steps < run.most_alike:
             steps *= 2
-        return min(seconds() for _ in range(RUNS)) / (steps * len(place))
+        return min(seconds() for _ in range(RUNS)) / (steps * len(cells))
 
 
 def _key(run: "Run") -> str:
@@ -106,12 +106,13 @@ def _key(run: "Run") -> str:
     dynamics, _ = run.dynamics_split
     shapes = [
         f"{np.shape(leaf)}"
-        for leaf in jax.tree.leaves((run.starts[run.seeds[0]], run.problem.loss))
+        for leaf in jax.tree.leaves((run.starts[run.seeds[0]], run.problem.objective))
         if not callable(leaf)
     ]
     method = getattr(run.programs[0], "method", "")
     named = run.problem.name, dynamics.name, dynamics.settings, method
-    parts = (*named, run.dtype, run.device, shapes)
+    devices = f"{run.mesh.size} x {run.mesh.devices.flat[0].device_kind}"
+    parts = (*named, run.dtype, devices, shapes)
     return " ".join(map(str, (*parts, f"jax {jax.__version__}")))
 
 

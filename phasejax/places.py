@@ -9,6 +9,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Int, PyTree
 
 from . import kernel
+from .problems.problem import noise_key
 
 if TYPE_CHECKING:
     from .run import Run
@@ -42,9 +43,12 @@ def start_cells(
         *(run.starts[seed] for seed in run.sorted_seeds),
     )
     fixed = {name: np.asarray(value, run.dtype) for name, value in numbers.items()}
+    keys = ()
+    if run.problem.batch_loss is not None:
+        keys = np.stack([noise_key(seed) for seed in run.sorted_seeds])[drawn]
     fixed = jax.device_put(fixed, NamedSharding(run.mesh, kernel.SHARED))
-    hyper, params = jax.device_put((hyper, params), NamedSharding(run.mesh, kernel.CELLS))
-    return fixed, hyper, kernel.start(run.mesh, run.programs[0], fixed, hyper, params)
+    hyper, params, keys = on_devices(run, (hyper, params, keys))
+    return fixed, hyper, kernel.start(run.mesh, run.programs[0], fixed, hyper, params, keys)
 
 
 def gather(
@@ -58,5 +62,9 @@ def gather(
     others = np.ones(run.batch, bool)
     others[kept] = False
     order[order < 0] = np.flatnonzero(others)
-    sharding = NamedSharding(run.mesh, kernel.CELLS)
-    return order, jax.tree.map(lambda x: jax.device_put(np.asarray(x)[order], sharding), arrays)
+    return order, on_devices(run, jax.tree.map(lambda x: np.asarray(x)[order], arrays))
+
+
+def on_devices(run: "Run", arrays: PyTree) -> PyTree:
+    """Put arrays `[batch, ...]` where their places are."""
+    return jax.device_put(arrays, NamedSharding(run.mesh, kernel.CELLS))

@@ -4,9 +4,10 @@ import datetime
 import importlib.metadata
 import math
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -30,13 +31,42 @@ FLOW_GROUPS = 8
 that cells get dearer."""
 FLOW_GRADIENTS = 5e4
 FLOW_BUSY, FLOW_FOOTPRINT = 512, 16
+REFINED_SHARE = 0.1
 """Gradients of a cell of a flow, some ten thousand steps, which nobody knows before; how many steps
-almost every cell takes; and the numbers of a step, in parameters."""
+almost every cell takes; the numbers of a step, in parameters; and the share of its cells that a
+refinement computes."""
+
+
+FORMAT = 2
+"""Of the store: what else is in it than the configuration says."""
+
+
+class Layout(NamedTuple):
+    """How cells lie on a process's devices.
+
+    - `lanes`: cells that a device advances at once, and `source`: "given", "measured", "guessed".
+    - `devices`, `platform`, `kind`: how many devices of what kind there are.
+    """
+
+    lanes: int
+    source: str
+    devices: int
+    platform: str
+    kind: str
+
+    @property
+    def device(self) -> str:
+        """Number and kind of the devices."""
+        return f"{self.devices} x {self.platform} {self.kind}"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A sweep's arguments, checked, and what follows from them."""
+    """A sweep's arguments, checked, and what follows from them.
+
+    - `grid`: all cells of the results. `start`: values that a refined axis starts with, by name.
+    - `given_layout`: that of the workers who run it; by default this process's own.
+    """
 
     problem: Problem
     dynamics: Discrete | Flow
@@ -45,18 +75,23 @@ class Run:
     windows: int
     dtype: str
     given_lanes: int | None
+    start: Mapping[str, int] = field(default_factory=dict)
+    given_layout: Layout | None = None
 
     def check(self) -> None:
         """Refuse whatever would fail later."""
         if not isinstance(self.problem, Problem):
             raise TypeError(f"problem = {self.problem!r} must be a phasejax.Problem")
-        if not isinstance(self.grid, Grid):
-            raise TypeError(f"grid = {self.grid!r} must be a phasejax.Grid")
         choice("dtype", self.dtype, DTYPES)
         whole("windows", self.windows, least=8)
         if isinstance(self.dynamics, Flow):
             positive("time", self.extent)
             self.dynamics.check(self.dtype)
+            if self.problem.batch_loss is not None:
+                raise ValueError(
+                    f"problem = '{self.problem.name}' draws mini-batches, which a flow can't "
+                    "follow: leave batch_size, or batch_loss, out"
+                )
         else:
             whole("steps", self.extent)
             if self.extent < self.windows:
@@ -74,8 +109,21 @@ class Run:
                     f"loss of problem '{self.problem.name}' is {loss} at the start of seed {seed}; "
                     "it must not be negative (log10 of it is kept): subtract its minimum"
                 )
-        if self.dtype == "float64" and self.mesh.devices.flat[0].platform == "tpu":
+
+    def check_devices(self) -> None:
+        """Refuse what the devices can't do."""
+        if self.dtype == "float64" and self.layout.platform == "tpu":
             raise bad("dtype", self.dtype, "'float32' on a TPU, which has no float64")
+
+    def check_worker(self) -> None:
+        """Refuse to run on other devices than the rest of the sweep: the bits would differ."""
+        device = self.mesh.devices.flat[0]
+        here = self.mesh.size, device.platform, device.device_kind
+        if here != self.layout[2:]:
+            raise RuntimeError(
+                f"this worker has {here[0]} x {here[1]} {here[2]}, and the sweep was laid out for "
+                f"{self.layout.device}: give all workers the same devices"
+            )
 
     @cached_property
     def dynamics_split(self) -> tuple[Discrete | Flow, dict[str, float]]:
@@ -100,9 +148,9 @@ class Run:
 
     @property
     def work(self) -> float:
-        """Gradients × cells × parameters; a guess of what a flow will take."""
+        """Gradients × cells × parameters; a guess of what a flow, or a refinement, will take."""
         gradients = FLOW_GRADIENTS if isinstance(self.dynamics, Flow) else self.extent
-        return self.grid.size * gradients * self.size
+        return self.grid.size * gradients * self.size * (REFINED_SHARE if self.start else 1)
 
     @property
     def most_alike(self) -> float:
@@ -151,35 +199,35 @@ class Run:
         return self.size * (FLOW_FOOTPRINT if isinstance(self.dynamics, Flow) else 1)
 
     @cached_property
-    def lanes_and_source(self) -> tuple[int, str]:
-        """Cells that a device advances at once: "given", "measured" or "guessed"."""
+    def layout(self) -> Layout:
+        """How cells lie on the devices that run them."""
+        return self.given_layout or self.layout_here()
+
+    def layout_here(self) -> Layout:
+        """How cells would lie on this process's devices."""
+        device = self.mesh.devices.flat[0]
         lanes, source = (self.given_lanes, "given") if self.given_lanes else choose(self)
         # Cells of a flow end one by one: small groups are full for longer.
         cells = math.ceil(self.grid.size / self.mesh.size)
         if isinstance(self.dynamics, Flow) and source != "given":
             lanes = min(lanes, max(math.ceil(cells / FLOW_GROUPS), lanes // FLOW_GROUPS))
-        return min(lanes, cells), source
+        kind = device.platform, device.device_kind
+        return Layout(min(lanes, cells), source, self.mesh.size, *kind)
 
     @property
     def lanes(self) -> int:
         """Cells that a device advances at once."""
-        return self.lanes_and_source[0]
-
-    @property
-    def device(self) -> str:
-        """Number and kind of the devices."""
-        device = self.mesh.devices.flat[0]
-        return f"{self.mesh.size} x {device.platform} {device.device_kind}"
+        return self.layout.lanes
 
     @cached_property
     def tile_shape(self) -> tuple[int, ...]:
         """Cells of a tile along each axis."""
-        return tile_shape(self.grid.shape, self.mesh.size * self.lanes * GROUPS)
+        return tile_shape(self.grid.shape, self.layout.devices * self.lanes * GROUPS)
 
     @cached_property
     def batch(self) -> int:
         """Places for cells of a tile on all devices, whole groups of `lanes` on each."""
-        per_round = self.mesh.size * self.lanes
+        per_round = self.layout.devices * self.lanes
         return per_round * math.ceil(math.prod(self.tile_shape) / per_round)
 
     @property
@@ -206,10 +254,12 @@ class Run:
             **self._budget(),
             "windows": self.windows,
             "dtype": self.dtype,
-            "device": self.device,
+            "device": self.layout.device,
             "batch": self.batch,
             "lanes": self.lanes,
             "tile_shape": list(self.tile_shape),
+            "refined_from": dict(self.start),
+            "format": FORMAT,
         }
 
     def _budget(self) -> dict[str, Any]:
@@ -262,7 +312,7 @@ class Run:
                 "title": f"{self.dynamics.name} on {self.problem.name}",
                 "Conventions": "CF-1.11",
                 **self.config,
-                "lanes_source": self.lanes_and_source[1],
+                "lanes_source": self.layout.source,
                 **_versions(),
                 "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "failures": [],

@@ -1,4 +1,4 @@
-"""One tile of a flow, run to the end: every cell tries steps until it is there, or gives up.
+"""A batch of a flow's cells, run to the end: every cell tries steps until it is there, or gives up.
 
 A call tries a number of steps in every lane. Then cells that are done make room, and the others
 close up, those with the most steps to go first: a group holds cells of like stiffness, and the
@@ -6,17 +6,19 @@ groups become fewer. Cells that have turned stiff wait for the implicit method, 
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int, PyTree
 
 from . import kernel
+from .checkpoint import Checkpoint
 from .dynamics.integrator import RUNNING, TURNED_STIFF, Integrator, Lane, live
 from .dynamics.steppers import IMPLICIT
 from .envelope import Envelope, Solved
-from .grid import Tile, cells_in
-from .places import gather, groups_for, spread, start_cells
+from .grid import Cells
+from .places import gather, groups_for, on_devices, spread, start_cells
 
 if TYPE_CHECKING:
     from .run import Run
@@ -27,36 +29,49 @@ interrupt is heard, and lanes of cells that are done do not idle for long."""
 GRADIENTS = 6
 
 
-def solve_tile(
-    run: "Run", tile: Tile, progress: Callable[[float], object] = lambda time: None
+def solve_cells(
+    run: "Run",
+    cells: Cells,
+    progress: Callable[[float], object] = lambda time: None,
+    folder: Path | None = None,
 ) -> tuple[Envelope, Solved]:
-    """Run the cells of a tile; NumPy arrays of the tile's shape, envelopes and `[window]`.
+    """Run a batch of a flow's cells; NumPy arrays `[cells, window]` and `[cells]`.
 
-    Windows that an unresolved cell did not reach are nan.
+    Windows that an unresolved cell did not reach are nan. `folder` is where a checkpoint is kept
+    and looked for.
     """
-    cells, count = run.grid.cells(tile), cells_in(tile)
+    values, count = run.grid.cells(cells), len(cells)
     whole = Envelope(*(np.full((count, run.windows), np.nan, run.dtype) for _ in Envelope._fields))
     solved = Solved(*(np.full(count, np.nan) for _ in Solved._fields))
-    place = spread(np.arange(count), run)
-    fixed, hyper, state = start_cells(run, cells, np.maximum(place, 0))
+    place, method = spread(np.arange(count), run), np.array(-1)
+    fixed, hyper, state = start_cells(run, values, np.maximum(place, 0))
+    checkpoint = Checkpoint(folder, cells)
+    kept = checkpoint.load((method, whole, solved, place, hyper, state))
+    if kept is not None:
+        method, whole, solved, place, hyper, state = kept
+        hyper, state = on_devices(run, (hyper, state))
+        progress(float(np.asarray(state.time)[place >= 0].sum()))
 
     def keep(place: np.ndarray, state: Lane, at: np.ndarray) -> None:
         _write(whole, solved, place, state, at)
 
-    for program in run.programs:
-        if program.method in IMPLICIT:
+    for number, program in enumerate(run.programs):
+        if number < method:
+            continue
+        if program.method in IMPLICIT and number > method:
             turned = np.asarray(state.halted) == TURNED_STIFF
             state = state._replace(halted=np.where(turned, RUNNING, state.halted))
             begin = _going(run, place, state)
             solved.implicit_from[place[begin]] = np.asarray(state.time)[begin]
-        place, hyper, state = _follow(run, program, place, fixed, hyper, state, keep, progress)
+
+        def save(place: np.ndarray, hyper: PyTree, state: Lane, number: int = number) -> None:
+            checkpoint.save((np.array(number), whole, solved, place, hyper, state))
+
+        after = keep, save, progress
+        place, hyper, state = _follow(run, program, place, fixed, hyper, state, *after)
     keep(place, state, place >= 0)
     progress(float(run.extent * count - solved.end_time.sum()))
-    shape = tuple(side.stop - side.start for side in tile)
-    return (
-        Envelope(*(field.reshape(*shape, run.windows) for field in whole)),
-        Solved(*(field.reshape(shape) for field in solved)),
-    )
+    return whole, solved
 
 
 def _follow(
@@ -67,9 +82,13 @@ def _follow(
     hyper: PyTree,
     state: Lane,
     keep: Callable[[np.ndarray, Lane, np.ndarray], None],
+    save: Callable[[np.ndarray, PyTree, Lane], None],
     progress: Callable[[float], object],
 ) -> tuple[np.ndarray, PyTree, Lane]:
-    """Let cells go as far as one method brings them; `keep` is told of those that make room."""
+    """Let cells go as far as one method brings them; `keep` is told of those that make room.
+
+    `save` is told of all after each call.
+    """
     groups, calls = 0, 0
     while (going := _going(run, place, state)).any():
         # The second call is the first that knows how long steps are.
@@ -79,11 +98,12 @@ def _follow(
             order, (hyper, state) = gather(run, _longest_first(run, going, state), (hyper, state))
             place = place[order]
         before = np.asarray(state.time)
-        problem = run.mesh, program, run.problem.loss, fixed, hyper
+        problem = run.mesh, program, run.problem.objective, fixed, hyper
         portion = run.portion(_attempts(run, groups))
         state, _ = kernel.advance(*problem, state, portion, run.lanes, np.asarray(groups, np.int32))
         calls += 1
         progress(float((np.asarray(state.time) - before)[place >= 0].sum()))
+        save(place, hyper, state)
     return place, hyper, state
 
 

@@ -1,4 +1,4 @@
-"""One tile of an optimizer's cells, run to the end: started, advanced, the finished ones retired.
+"""A batch of an optimizer's cells, run to the end: started, advanced, the finished ones retired.
 
 A device takes turns with the groups of its lanes. A cell that can change no more gives up its
 place to one that can, and the groups become fewer; shapes stay, so that nothing recompiles.
@@ -7,47 +7,61 @@ place to one that can, and the groups become fewer; shapes stay, so that nothing
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int, PyTree
 
 from . import kernel
+from .checkpoint import Checkpoint
 from .envelope import Envelope
-from .grid import Tile, cells_in
-from .places import gather, groups_for, spread, start_cells
+from .grid import Cells
+from .places import gather, groups_for, on_devices, spread, start_cells
 
 if TYPE_CHECKING:
     from .run import Run
 
 PART_WORK, MOST_PARTS = 4e7, 32
-"""A tile is run in calls of about so many steps × cells × parameters, and in about so many at most,
+"""A batch is run in calls of about so many steps × cells × parameters, and in about so many at most,
 so that progress moves, an interrupt is heard, and finished cells are found."""
 LAST = {"lost": (np.inf, np.inf, np.inf, np.inf), "zero": (0.0, 0.0, 0.0, -np.inf)}
 """Envelope of a window of losses that are not finite, and of losses that are zero."""
 
 
-def envelope_of_tile(
-    run: "Run", tile: Tile, progress: Callable[[float], object] = lambda cell_steps: None
+def run_cells(
+    run: "Run",
+    cells: Cells,
+    progress: Callable[[float], object] = lambda cell_steps: None,
+    folder: Path | None = None,
 ) -> Envelope:
-    """Run the cells of a tile; NumPy arrays of the tile's shape and `[window]`."""
-    cells, count = run.grid.cells(tile), cells_in(tile)
+    """Run a batch of an optimizer's cells; NumPy arrays `[cells, window]`.
+
+    `folder` is where a checkpoint is kept and looked for.
+    """
+    values, count = run.grid.cells(cells), len(cells)
     whole = Envelope(*(np.empty((count, run.windows), run.dtype) for _ in Envelope._fields))
-    place = spread(np.arange(count), run)
-    fixed, hyper, state = start_cells(run, cells, np.maximum(place, 0))
-    problem = run.mesh, run.programs[0], run.problem.loss
+    place, done = spread(np.arange(count), run), np.array(0)
+    fixed, hyper, state = start_cells(run, values, np.maximum(place, 0))
+    checkpoint = Checkpoint(folder, cells)
+    kept = checkpoint.load((done, whole, place, hyper, state))
+    if kept is not None:
+        done, whole, place, hyper, state = kept
+        hyper, state = on_devices(run, (hyper, state))
+    problem = run.mesh, run.programs[0], run.problem.objective
     for first, last, lengths in _parts(run):
-        groups = groups_for(np.count_nonzero(place >= 0), run)
-        if groups:
-            state, envelope = kernel.advance(
-                *problem, fixed, hyper, state, lengths, run.lanes, np.asarray(groups, np.int32)
-            )
-            _write(whole, envelope, place, first, last)
-            if last < run.windows:
-                place, hyper, state = _retire(run, whole, place, hyper, state, last)
+        if first >= done:
+            groups = groups_for(np.count_nonzero(place >= 0), run)
+            if groups:
+                state, envelope = kernel.advance(
+                    *problem, fixed, hyper, state, lengths, run.lanes, np.asarray(groups, np.int32)
+                )
+                _write(whole, envelope, place, first, last)
+                if last < run.windows:
+                    place, hyper, state = _retire(run, whole, place, hyper, state, last)
+            checkpoint.save((np.array(last), whole, place, hyper, state))
         progress(float(count * lengths.sum()))
-    shape = tuple(side.stop - side.start for side in tile)
-    return Envelope(*(field.reshape(*shape, run.windows) for field in whole))
+    return whole
 
 
 def _parts(run: "Run") -> Iterator[tuple[int, int, Int[np.ndarray, " windows"]]]:
@@ -96,7 +110,7 @@ def _retire(
     groups = groups_for(live.sum(), run)
     if groups_for(live.sum() - candidates.sum(), run) == groups:
         return place, hyper, state
-    candidates &= np.asarray(kernel.ended(run.mesh, run.programs[0], run.problem.loss, state))
+    candidates &= np.asarray(kernel.ended(run.mesh, run.programs[0], run.problem.objective, state))
     if groups_for(live.sum() - candidates.sum(), run) == groups:
         return place, hyper, state
     for kind, ended in (("lost", candidates & (high != 0)), ("zero", candidates & (high == 0))):

@@ -13,7 +13,7 @@ from ._check import bad
 from .dynamics import Discrete, Flow
 from .dynamics.integrator import RUNNING, TURNED_STIFF
 from .problems import Problem
-from .problems.problem import initial_params
+from .problems.problem import initial_params, noise_key
 
 
 def trajectory(
@@ -57,7 +57,7 @@ def trajectory(
             given.check("float64")
             path = list(_flow(given, problem, numbers, params, at))
         else:
-            path = list(_optimizer(given, problem, numbers, params, at))
+            path = list(_optimizer(given, problem, numbers, params, at, seed))
     return jax.tree.map(lambda *x: np.concatenate([np.asarray(v) for v in x]), *path)
 
 
@@ -67,8 +67,8 @@ def _traced(numbers: dict[str, float]) -> dict[str, np.ndarray]:
 
 
 @kernel.jit
-def _start(program: Any, fixed: dict, params: PyTree) -> PyTree:
-    return jax.vmap(lambda params: program.start(fixed, params))(params)
+def _start(program: Any, fixed: dict, params: PyTree, keys: PyTree = ()) -> PyTree:
+    return jax.vmap(lambda *cell: program.start(fixed, *cell))(params, keys)
 
 
 @kernel.jit
@@ -77,13 +77,14 @@ def _advance(program: Any, loss: Any, fixed: dict, state: PyTree, portion: PyTre
 
 
 def _optimizer(
-    dynamics: Discrete, problem: Problem, numbers: dict, params: PyTree, at: np.ndarray
+    dynamics: Discrete, problem: Problem, numbers: dict, params: PyTree, at: np.ndarray, seed: int
 ) -> Iterator[PyTree]:
-    fixed = _traced(numbers)
-    state = _start(dynamics, fixed, params)
+    fixed, objective = _traced(numbers), problem.objective
+    keys = () if problem.batch_loss is None else noise_key(seed)[None]
+    state = _start(dynamics, fixed, params, keys)
     for length in np.diff(at, prepend=0):
         if length:
-            state = _advance(dynamics, problem.loss, fixed, state, np.array([length], np.int32))
+            state = _advance(dynamics, objective, fixed, state, np.array([length], np.int32))
         yield state[0]
 
 

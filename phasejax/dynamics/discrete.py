@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ..envelope import Envelope, add, empty, finish
+from ..problems.problem import Sampled, draw
 from .factory import Factory, Hyperparameters
 
 TINY, UNROLL = 64, 4
@@ -41,9 +43,9 @@ class Discrete(Factory):
                 "it must return an optax.GradientTransformation (a flow also needs its time)"
             )
 
-    def start(self, hyper: Hyperparameters, params: PyTree) -> PyTree:
-        """Return the state of one cell before its first step."""
-        return params, self.build(hyper).init(params)
+    def start(self, hyper: Hyperparameters, params: PyTree, key: PyTree = ()) -> PyTree:
+        """Return the state of one cell before its first step; `key` draws its mini-batches."""
+        return params, self.build(hyper).init(params), key
 
     def advance(
         self,
@@ -70,21 +72,28 @@ class Discrete(Factory):
         length: Int[Array, ""],
     ) -> tuple[PyTree, Envelope]:
         """Advance cells by `length` steps, with the loss before each step's update."""
-        params, _ = state
+        params, *_ = state
         dtype = jnp.result_type(*jax.tree.leaves(params))
         weight = 1 / length.astype(dtype)
         tiny = sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(params)) <= TINY
         unroll = UNROLL if tiny else 1
 
         def step(hyper, carry):
-            (params, optimizer_state), running = carry
+            (params, optimizer_state, key), running = carry
             optimizer = optax.with_extra_args_support(self.build(fixed | hyper))
-            value, grad = jax.value_and_grad(loss)(params)
+            seen = loss
+            if isinstance(loss, Sampled):
+                running = add(running, loss(params).astype(dtype), weight)
+                key, now = draw(key)
+                seen = partial(loss.batch_loss, key=now)
+            value, grad = jax.value_and_grad(seen)(params)
+            if not isinstance(loss, Sampled):
+                running = add(running, value.astype(dtype), weight)
             updates, optimizer_state = optimizer.update(
-                grad, optimizer_state, params, value=value, grad=grad, value_fn=loss
+                grad, optimizer_state, params, value=value, grad=grad, value_fn=seen
             )
             params = optax.apply_updates(params, updates)
-            return (params, optimizer_state), add(running, value.astype(dtype), weight)
+            return (params, optimizer_state, key), running
 
         def steps(count):
             def several(_, carry):
@@ -109,7 +118,7 @@ class Discrete(Factory):
         It is where a parameter is nan, which no update mends; and where the gradient is zero and
         the optimizer's state says by `resting` that it then stays.
         """
-        params, optimizer_state = state
+        params, optimizer_state, _ = state
         broken = [jnp.isnan(x).any() for x in jax.tree.leaves(params)]
         pulled = [jnp.any(x != 0) for x in jax.tree.leaves(jax.grad(loss)(params))]
         resting = getattr(optimizer_state, "resting", False)

@@ -93,8 +93,8 @@ class Integrator(Factory):
     leave_stiff: bool = False
     windows: int = 1
 
-    def start(self, hyper: Hyperparameters, params: PyTree) -> Lane:
-        """Return one cell at t = 0."""
+    def start(self, hyper: Hyperparameters, params: PyTree, key: PyTree = ()) -> Lane:
+        """Return one cell at t = 0; a flow draws nothing by `key`."""
         dtype = jnp.result_type(*jax.tree.leaves(params))
         zero, count = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
         empty = Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in Envelope._fields))

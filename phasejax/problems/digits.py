@@ -18,8 +18,9 @@ def digits(
     hidden: Sequence[int] = (16, 16),
     activation: str = "relu",
     loss: str = "mse",
+    batch_size: int | None = None,
 ) -> Problem:
-    """Tell two handwritten digits apart with a fully connected network, full batch.
+    """Tell two handwritten digits apart with a fully connected network.
 
     The data are the first `samples` scans of the two digits in scikit-learn's `load_digits`
     (8 × 8 pixels, scaled to [0, 1]), with targets −1 for the first digit and +1 for the second.
@@ -28,8 +29,8 @@ def digits(
 
     - `digits`: the two digits, each 0 to 9.
     - `samples`: how many scans; at most as many as the data set has (about 360).
-    - `hidden`, `activation`, `loss`: the network 64-`hidden`-1 and what it minimizes, as in
-        `phasejax.problems.network`.
+    - `hidden`, `activation`, `loss`, `batch_size`: the network 64-`hidden`-1, what it minimizes,
+        and the noise of its gradient, as in `phasejax.problems.network`.
     """
     digits = tuple(digits)
     if len(digits) != 2 or len(set(digits)) != 2 or not set(digits) <= set(range(10)):
@@ -38,7 +39,8 @@ def digits(
     images, targets = _scans(digits)
     if samples > len(targets):
         raise bad("samples", samples, f"at most {len(targets)}, all there are of digits {digits}")
-    problem = network(images[:samples], targets[:samples], hidden, activation, loss, "digits")
+    data = images[:samples], targets[:samples]
+    problem = network(*data, hidden, activation, loss, "digits", batch_size)
     config = {"digits": list(digits), "samples": samples, **problem.config}
     return dataclasses.replace(problem, config=config)
 

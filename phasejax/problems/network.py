@@ -53,8 +53,9 @@ def network(
     activation: str = "relu",
     loss: str = "mse",
     name: str = "network",
+    batch_size: int | None = None,
 ) -> Problem:
-    """Fit data with a fully connected network of one output, full batch.
+    """Fit data with a fully connected network of one output.
 
     **Arguments:**
 
@@ -64,6 +65,8 @@ def network(
     - `activation`: one of relu, tanh, gelu, softplus, linear.
     - `loss`: `"mse"` or `"logistic"`.
     - `name`: how results name the problem.
+    - `batch_size`: samples that each step's gradient is taken from, drawn with replacement; by
+        default all of them, without noise. The loss that is recorded is that on all data.
 
     Weights start normal with variance 2 / inputs (relu, gelu; He et al. 2015) or 1 / inputs,
     biases at zero. The minimum is not known in closed form; both losses are bounded below by 0.
@@ -81,15 +84,23 @@ def network(
         whole("hidden", width)
     choice("activation", activation, ACTIVATIONS)
     choice("loss", loss, LOSSES)
+    if batch_size is not None:
+        whole("batch_size", batch_size)
     if loss == "logistic" and not np.isin(targets, (-1, 1)).all():
         raise bad("targets", sorted(set(targets))[:4], "-1 or 1 for the logistic loss")
+    data = np.ascontiguousarray(inputs.T), targets
+    noisy = batch_size and jax.tree_util.Partial(_batch_loss(activation, loss, batch_size), *data)
     return Problem(
-        loss=jax.tree_util.Partial(
-            _network_loss(activation, loss), np.ascontiguousarray(inputs.T), targets
-        ),
+        loss=jax.tree_util.Partial(_network_loss(activation, loss), *data),
+        batch_loss=noisy,
         init=partial(network_init, widths=(inputs.shape[1], *hidden, 1), activation=activation),
         name=name,
-        config={"hidden": list(hidden), "activation": activation, "loss": loss},
+        config={
+            "hidden": list(hidden),
+            "activation": activation,
+            "loss": loss,
+            **({"batch_size": batch_size} if batch_size else {}),
+        },
     )
 
 
@@ -105,6 +116,23 @@ def _network_loss(activation: str, loss: str) -> Callable:
         return LOSSES[loss](forward(layers, activation, inputs), targets)
 
     return network_loss
+
+
+@lru_cache
+def _batch_loss(activation: str, loss: str, batch_size: int) -> Callable:
+    """The same of samples drawn with replacement."""
+    of_samples = _network_loss(activation, loss)
+
+    def batch_loss(
+        inputs: Float[AnyArray, "inputs samples"],
+        targets: Float[AnyArray, " samples"],
+        layers: Layers,
+        key: PRNGKeyArray,
+    ) -> Float[Array, ""]:
+        drawn = jax.random.randint(key, (batch_size,), 0, len(targets))
+        return of_samples(jnp.take(inputs, drawn, axis=1), jnp.take(targets, drawn), layers)
+
+    return batch_loss
 
 
 def network_init(key: PRNGKeyArray, widths: Sequence[int], activation: str) -> Layers:

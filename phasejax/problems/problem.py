@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt32
 
 Params = PyTree[Float[Array, "..."]]
+NOISE = "threefry2x32"
+"""JAX's generator of random numbers for mini-batches, whatever the process's default is."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class Problem:
     - `pl_constant`: the largest known μ with |∇f|² ≥ μ (f − minimum) everywhere, the
         Polyak–Łojasiewicz condition as in Ma, Wu and E (2021), where known.
     - `hessian`: the Hessian at the minimum, `[size, size]`, where known.
+    - `batch_loss`: `batch_loss(params, key) -> scalar`, an unbiased estimate of the loss from data
+        drawn with `key`, where the gradient shall have the noise of mini-batches. Every step of
+        an optimizer draws anew, from the sweep's `seed`, so cells of one seed see the same
+        batches. What is recorded, and judged, is `loss`, on all data.
     """
 
     loss: Callable[[Any], Float[Array, ""]]
@@ -42,6 +49,7 @@ class Problem:
     minimum: float | None = None
     pl_constant: float | None = None
     hessian: np.ndarray | None = None
+    batch_loss: Callable[[Any, PRNGKeyArray], Float[Array, ""]] | None = None
 
     def __post_init__(self) -> None:
         for argument in ("loss", "init"):
@@ -50,8 +58,38 @@ class Problem:
                     f"{argument} = {getattr(self, argument)!r} must be a function; "
                     "a problem is loss(params) -> scalar and init(key) -> params"
                 )
+        if self.batch_loss is not None and not callable(self.batch_loss):
+            raise TypeError(f"batch_loss = {self.batch_loss!r} must be a function, or left out")
         if not self.name:
             object.__setattr__(self, "name", getattr(self.loss, "__qualname__", "custom"))
+
+    @property
+    def objective(self) -> Any:
+        """What is handed to a compiled program: the loss, with its noise if it has some."""
+        return self.loss if self.batch_loss is None else Sampled(self.loss, self.batch_loss)
+
+
+class Sampled(eqx.Module):
+    """A loss, and an estimate of it from data drawn at random."""
+
+    loss: Any
+    batch_loss: Any
+
+    def __call__(self, params: Params) -> Float[Array, ""]:
+        """Return the loss, on all data."""
+        return self.loss(params)
+
+
+def noise_key(seed: int) -> UInt32[np.ndarray, "2"]:
+    """Return the key that a seed's mini-batches are drawn from, as numbers."""
+    key = jax.random.fold_in(jax.random.key(seed, impl=NOISE), 1)
+    return np.asarray(jax.random.key_data(key))
+
+
+def draw(key: UInt32[Array, "2"]) -> tuple[UInt32[Array, "2"], PRNGKeyArray]:
+    """Return the key of the next step's draw, and one to draw from now."""
+    following, now = jax.random.split(jax.random.wrap_key_data(key, impl=NOISE))
+    return jax.random.key_data(following), now
 
 
 def initial_params(problem: Problem, seed: int) -> PyTree[np.ndarray]:
@@ -88,7 +126,7 @@ def checked_initial_loss(problem: Problem, params: PyTree) -> float:
 def fingerprint(problem: Problem, params: PyTree) -> str:
     """Hash the problem's data and a starting point, to tell two runs' problems apart."""
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves((problem.loss, params)):
+    for leaf in jax.tree.leaves((problem.objective, params)):
         if isinstance(leaf, np.ndarray | jax.Array | float | int):
             digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()[:16]
