@@ -29,7 +29,8 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
     import phasejax as pj
     from phasejax.lanes import fastest
     from phasejax.run import Run
-    from phasejax.tile import envelope_of_tile
+    from phasejax.batch import batches
+    from phasejax.tile import run_cells
 
     def run(lanes):
         return Run(
@@ -47,8 +48,8 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
 
     def compute():
         with jax.enable_x64(dtype == "float64"):
-            for tile in grid.tiles(chosen.tile_shape):
-                yield tile, envelope_of_tile(chosen, tile)
+            for cells in batches(chosen, np.arange(grid.size)):
+                yield cells, run_cells(chosen, cells)
 
     return chosen, compute
 
@@ -58,11 +59,11 @@ def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Resu
     _, compute = computing(grid=grid, windows=windows, dtype=dtype, **arguments)
 
     def work() -> Result:
-        results = [np.empty((*grid.shape, windows), dtype) for _ in range(4)]
-        for tile, envelope in compute():
+        results = tuple(np.empty((grid.size, windows), dtype) for _ in range(4))
+        for cells, envelope in compute():
             for result, values in zip(results, envelope, strict=True):
-                result[tile] = values
-        return tuple(result.reshape(-1, windows) for result in results)
+                result[cells] = values
+        return results
 
     return work
 

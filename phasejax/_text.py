@@ -59,6 +59,16 @@ def point(text: str) -> dict[str, float]:
         raise bad("at", text, "NAME=NUMBER,... such as a=1,b=100") from error
 
 
+def counts(text: str) -> int | dict[str, int]:
+    """Read COUNT, or NAME=COUNT,..."""
+    try:
+        if "=" not in text:
+            return int(text)
+        return {name: int(count) for name, count in (pair("refine", t) for t in text.split(","))}
+    except ValueError as error:
+        raise bad("refine", text, "COUNT, or NAME=COUNT,... such as a=257,b=129") from error
+
+
 def problem(name: str, arguments: dict[str, Any]) -> "pj.Problem":
     """Find a built-in problem or call a user's own function."""
     own = from_file("problem", name)

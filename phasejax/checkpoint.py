@@ -42,7 +42,7 @@ class Checkpoint:
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 kept = [file[str(i)] for i in range(len(file.files))]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             return None
         if [(x.shape, x.dtype) for x in kept] != [(np.shape(x), np.result_type(x)) for x in leaves]:
             return None

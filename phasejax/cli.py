@@ -60,7 +60,7 @@ def _fail(message: str, code: int) -> int:
 def _name_flags(message: str) -> str:
     """Turn an argument's name at the start of an error into the flag's name."""
     flags = "a b learning_rate eps eps_root seed steps windows dtype store problem optimizer"
-    flags += " overwrite resume lanes at x y minimum time solver rtol atol max_steps"
+    flags += " overwrite resume lanes at x y minimum time solver rtol atol max_steps refine scheduler over"
     match = re.match(rf"({'|'.join(flags.split())})\b", message)
     return "--" + match[1].replace("_", "-") + message[match.end() :] if match else message
 
@@ -129,6 +129,18 @@ def sweep(
     lanes: Annotated[
         int | None, typer.Option(help="Cells that a device advances at once; by default measured.")
     ] = None,
+    refine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COUNT",
+            help="Start with the ranges as they are and compute along borders alone, to so many "
+            "values: 257, or a=257,b=129",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://HOST:PORT", help="Let the workers of a Dask scheduler run it."),
+    ] = None,
 ) -> int:
     """Run every cell of a grid of hyper-parameters and label its regime.
 
@@ -149,6 +161,7 @@ def sweep(
     arguments = dict(_text.pair("problem-arg", text) for text in problem_arg or [])
     solving = {"solver": solver, "rtol": rtol, "atol": atol, "max_steps": max_steps}
     dynamics = _text.dynamics(optimizer, time is not None, solving)
+    counts = None if refine is None else _text.counts(refine)
     pj.use_all_cores()
     pj.use_compilation_cache()
     dataset = pj.sweep(
@@ -163,6 +176,8 @@ def sweep(
         overwrite=overwrite,
         resume=resume,
         lanes=lanes,
+        refine=counts,
+        executor=None if scheduler is None else _connect(scheduler),
     )
     print(pj.summary(dataset))
     print(f"wrote {store}; next: phasejax plot {store}")
@@ -265,6 +280,15 @@ def info(
     else:
         print(pj.summary(dataset))
     return 0
+
+
+def _connect(scheduler: str):
+    try:
+        from .cluster import connect
+    except ImportError as error:
+        allowed = "left out, or Dask installed: pip install 'phasejax[cluster]'"
+        raise bad("scheduler", scheduler, allowed) from error
+    return connect(scheduler)
 
 
 def _plain(regime: "pj.Regime") -> dict:

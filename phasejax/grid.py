@@ -13,7 +13,7 @@ from ._check import bad, whole
 
 Tile = tuple[slice, ...]
 """A block of cells: one chunk of every stored variable."""
-Cells = Int[np.ndarray, " cells"]
+Cells = Int[np.ndarray, "_"]
 """Numbers of cells in the flattened grid, last axis fastest."""
 
 
@@ -124,7 +124,7 @@ class Grid:
         for corner in itertools.product(*ends):
             yield dict(zip(axes, corner, strict=True))
 
-    def cells(self, cells: Cells) -> dict[str, Float[np.ndarray, " cells"]]:
+    def cells(self, cells: Cells) -> dict[str, Float[np.ndarray, "_"]]:
         """Values of the axes in some cells."""
         index = np.unravel_index(cells, self.shape)
         axes = zip(self.axes.items(), index, strict=True)
@@ -148,6 +148,8 @@ def by_tile(
 
     Yields the tile, and where its cells stand in `cells`, in their order.
     """
+    if not len(cells):
+        return
     pieces = tuple(-(-size // side) for size, side in zip(shape, tile_shape, strict=True))
     index = np.stack(np.unravel_index(cells, shape)) // np.array(tile_shape)[:, None]
     number = np.ravel_multi_index(tuple(index), pieces)

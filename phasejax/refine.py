@@ -7,11 +7,11 @@ regimes have been computed, and only islands that lie between cells of a coarser
 missed. A small margin, which says that a border is near, has the cells around it computed as well.
 """
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.ndimage import distance_transform_edt
 
 MISSING, COMPUTED, INFERRED = 0, 1, 2
 NEAR = 0.07
@@ -104,6 +104,16 @@ class Refinement:
         known = self.labels[mesh]
         agreed = np.where(low == high, low, UNKNOWN)
         self.labels[mesh] = np.where(known == UNKNOWN, agreed, known)
+
+
+def nearest(labels: Labels, computed: Bool[np.ndarray, "*grid"], axes: Sequence[int]) -> Labels:
+    """Give every cell the label of the nearest computed one, along some axes alone.
+
+    As both sides of every border were computed, that is the label that was inferred.
+    """
+    far = [1 if axis in axes else sum(labels.shape) for axis in range(labels.ndim)]
+    where = distance_transform_edt(~computed, far, return_distances=False, return_indices=True)
+    return labels[tuple(np.asarray(where))]
 
 
 def _lattices(shape: tuple[int, ...], start: Mapping[int, int]) -> Iterator[list[np.ndarray]]:

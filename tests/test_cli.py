@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax import _sweep, cli
+from phasejax import batch, cli
 
 
 def phasejax(*arguments, cwd):
@@ -229,7 +229,7 @@ def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys):
     def failing(*_):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(_sweep, "_run_tile", failing)
+    monkeypatch.setattr(batch, "run_batch", failing)
     monkeypatch.chdir(tmp_path)
     assert (
         cli.main(["sweep", "--problem", "quadratic", "--a", "1:2:2", "--b", "1", "--steps", "256"])

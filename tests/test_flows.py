@@ -16,7 +16,7 @@ from phasejax.dynamics import integrator as integrator_module
 from phasejax.dynamics import steppers
 from phasejax.regimes import NAMES, UNRESOLVED
 from phasejax.run import Run
-from phasejax.solve import solve_tile
+from phasejax.solve import solve_cells
 
 TIMES = np.array([0.1, 0.5, 1.0, 2.0])
 
@@ -285,7 +285,7 @@ def test_progress_counts_the_time_of_every_cell_to_the_end():
     )
     told = []
     with jax.enable_x64(True):
-        _, solved = solve_tile(run, (slice(0, 2), slice(0, 3)), told.append)
+        _, solved = solve_cells(run, np.arange(6), told.append)
     assert (solved.end_time < 10).any()
     assert len(told) > 3
     assert min(told) >= 0

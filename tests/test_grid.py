@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import phasejax as pj
-from phasejax.grid import tile_shape
+from phasejax.grid import by_tile, tile_shape
 
 
 def test_axes_are_spaced_as_they_say():
@@ -22,9 +23,9 @@ def test_tiles_cover_every_cell_once_and_fit(shape, cells):
     block = tile_shape(shape, cells)
     assert np.prod(block) <= cells
     covered = np.zeros(shape, int)
-    grid = pj.Grid(**{f"x{i}": list(range(n)) for i, n in enumerate(shape)})
-    for tile in grid.tiles(block):
+    for tile, where in by_tile(np.arange(np.prod(shape)), shape, block):
         covered[tile] += 1
+        assert covered[tile].size == len(where)
     assert (covered == 1).all()
 
 
@@ -36,11 +37,27 @@ def test_common_grids_waste_nothing(shape, cells, tiles):
     assert np.prod([-(-n // side) for n, side in zip(shape, block, strict=True)]) == tiles
 
 
-def test_cells_of_a_tile_are_the_product_of_its_sides():
+def test_cells_are_numbered_with_the_last_axis_fastest():
     grid = pj.Grid(a=[1.0, 2.0, 3.0], b=[5.0, 6.0])
-    cells = grid.cells((slice(1, 3), slice(0, 2)))
+    cells = grid.cells(np.array([2, 3, 4, 5]))
     np.testing.assert_array_equal(cells["a"], [2, 2, 3, 3])
     np.testing.assert_array_equal(cells["b"], [5, 6, 5, 6])
+
+
+@given(hnp.array_shapes(max_dims=3, max_side=9), st.data())
+def test_every_cell_is_in_one_tile(shape, data):
+    block = tuple(data.draw(st.integers(1, side)) for side in shape)
+    cells = np.flatnonzero(data.draw(hnp.arrays(bool, shape)))
+    seen = []
+    for tile, where in by_tile(cells, shape, block):
+        index = np.unravel_index(cells[where], shape)
+        for i, side, size in zip(index, tile, block, strict=True):
+            assert (side.start <= i).all()
+            assert (i < side.stop).all()
+            assert side.start % size == 0
+        assert (np.diff(cells[where]) > 0).all()
+        seen.extend(where)
+    assert sorted(seen) == list(range(len(cells)))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax import _sweep, kernel
+from phasejax import batch, kernel
 from phasejax import run as run_module
 from phasejax import store as store_module
 from phasejax import tile as tile_module
@@ -157,81 +157,93 @@ def test_results_carry_their_configuration(small, tmp_path):
 def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "GROUPS", 1)
     whole = pj.sweep(**small, lanes=1)
-    run_tile, calls = _sweep._run_tile, []
+    run_batch, calls = batch.run_batch, []
 
     def interrupted(*arguments):
         if len(calls) == 3:
             raise KeyboardInterrupt
         calls.append(arguments)
-        run_tile(*arguments)
+        run_batch(*arguments)
 
-    monkeypatch.setattr(_sweep, "_run_tile", interrupted)
+    monkeypatch.setattr(batch, "run_batch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pj.sweep(**small, store=tmp_path / "s", lanes=1)
     partial = pj.open_dataset(tmp_path / "s")
     assert 0 < int((partial.regime >= 0).sum()) < small["grid"].size
     counted = []
     monkeypatch.setattr(
-        _sweep, "_run_tile", lambda *arguments: (counted.append(1), run_tile(*arguments))
+        batch, "run_batch", lambda *arguments: (counted.append(1), run_batch(*arguments))
     )
     resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, lanes=1)
     assert len(counted) == 3  # of six tiles
     assert_same(resumed, whole)
 
 
-def test_a_tile_cut_off_between_its_variables_is_not_finished(small, tmp_path, monkeypatch):
-    """A kill can come after any write: none may leave a tile that looks done and lacks values."""
+def test_cells_cut_off_between_their_variables_are_not_there(small, tmp_path, monkeypatch):
+    """A kill can come after any write: none may leave cells that look done and lack values.
+
+    The first half of a tile is there already, and stays, whatever happens to the second.
+    """
     small["store"] = tmp_path / "run.zarr"
     dataset = pj.sweep(**small).load()
-    tile = small["grid"].tiles(tuple(dataset.attrs["tile_shape"]))[0]
-    labels = {name: dataset[name].values[tile] for name in label_attributes()}
-    envelope = Envelope(*(dataset[name].values[tile] for name in Envelope._fields))
-    variables = len(labels) + len(Envelope._fields)
-    array = store_module._array
-    for allowed in range(variables + 1):
-        writes = iter(range(allowed))
+    labels = {name: dataset[name].values.ravel() for name in label_attributes()}
+    envelope = [dataset[name].values.reshape(12, -1) for name in Envelope._fields]
 
-        def cut_off(group, name, writes=writes):
-            if next(writes, None) is None:
-                raise KeyboardInterrupt
-            return array(group, name)
-
-        store = store_module.Store(tmp_path / f"cut_{allowed}.zarr")
-        coords = dataset.drop_vars([*Envelope._fields, *labels])
-        store.create(
-            coords,
-            tuple(small["grid"].axes),
-            tuple(dataset.attrs["tile_shape"]),
-            "float64",
-            label_attributes(),
+    def part(first, last):
+        chosen = slice(first, last)
+        return (
+            np.arange(first, last),
+            Envelope(*(field[chosen] for field in envelope)),
+            {name: values[chosen] for name, values in labels.items()},
         )
+
+    put, writes = store_module._put, len(labels) + len(envelope) + 1
+    coords = dataset.drop_vars([*Envelope._fields, *labels, "status"])
+    for allowed in range(writes + 1):
+        store = store_module.Store(tmp_path / f"cut_{allowed}.zarr")
+        store.create(coords, ("a", "b"), (3, 4), "float64", label_attributes())
+        store.write(*part(0, 6))
+        left = iter(range(allowed))
+
+        def cut_off(*arguments, left=left):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            put(*arguments)
+
         with monkeypatch.context() as patch:
-            patch.setattr(store_module, "_array", cut_off)
+            patch.setattr(store_module, "_put", cut_off)
             with contextlib.suppress(KeyboardInterrupt):
-                store.write(tile, envelope, labels)
-        assert store.finished(tile) == (allowed == variables)
+                store.write(*part(6, 12))
+        done = store.computed()
+        assert done[:6].all()
+        assert (done[6:] == (allowed == writes)).all()
+        for name in (*labels, *Envelope._fields):
+            found = store.open()[name].values.reshape(12, -1)
+            np.testing.assert_array_equal(found[:6], dataset[name].values.reshape(12, -1)[:6])
+        regime = store.open().regime.values.ravel()
+        assert (regime[6:] == -1).all() or allowed >= writes - 1  # seen when all else is there
 
 
 def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "GROUPS", 1)
     whole = pj.sweep(**small, lanes=1)
-    run_tile, calls = _sweep._run_tile, []
+    run_batch, calls = batch.run_batch, []
 
     def failing(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
             raise RuntimeError("out of memory")
-        run_tile(*arguments)
+        run_batch(*arguments)
 
-    monkeypatch.setattr(_sweep, "_run_tile", failing)
-    with pytest.warns(RuntimeWarning, match="1 of 6 tiles failed .* out of memory"):
+    monkeypatch.setattr(batch, "run_batch", failing)
+    with pytest.warns(RuntimeWarning, match="1 batches of cells failed .* out of memory"):
         dataset = pj.sweep(**small, store=tmp_path / "s", lanes=1)
     lost = dataset.regime == -1
     assert int(lost.sum()) == 2
     np.testing.assert_array_equal(dataset.regime.where(~lost), whole.regime.where(~lost))
     assert pj.regime_counts(dataset)["unlabelled"] == 2
     assert "out of memory" in dataset.attrs["failures"][0]
-    monkeypatch.setattr(_sweep, "_run_tile", run_tile)
+    monkeypatch.setattr(batch, "run_batch", run_batch)
     assert_same(pj.sweep(**small, store=tmp_path / "s", resume=True, lanes=1), whole)
 
 

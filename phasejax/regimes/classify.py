@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._check import bad
 from ..envelope import SOLVED, Envelope, Solved, of_curve
+from ..refine import COMPUTED, nearest
 from .describe import UNITS, describe
 from .features import DESCRIPTIONS, features, in_decades
 from .rule import NAMES, NO_REGIME, UNRESOLVED, classify_features
@@ -125,7 +126,8 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
     - `floor`: losses, one a cell, below which nothing counts, beside a flow's own `loss_floor`:
         that of a flow, to label an optimizer by what both can show.
 
-    Cells that never ran keep −1, as do cells whose loss was negative.
+    Cells that never ran keep −1, as do cells whose loss was negative. Cells that a refined sweep
+    inferred have the regime of the nearest cell that it computed.
     """
     window_last = [dataset[name].transpose(..., "window") for name in Envelope._fields]
     cells = window_last[0].dims[:-1]
@@ -141,6 +143,10 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
         floor=lowest,
         solved=solved,
     )
+    if dataset.attrs.get("refined_from"):
+        computed = (dataset["status"] == COMPUTED).transpose(*cells).values
+        refined = [cells.index(name) for name in dataset.attrs["refined_from"] if name in cells]
+        labels["regime"] = nearest(labels["regime"], computed, refined)
     attributes = label_attributes(flow)
     return dataset.assign({n: (cells, v, attributes[n]) for n, v in labels.items()})
 

@@ -1,0 +1,194 @@
+"""Sweeps that are killed, run out of disk, or lose a worker: nothing finished is ever lost."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import phasejax as pj
+from phasejax import checkpoint, kernel
+from phasejax import solve as solve_module
+from phasejax import tile as tile_module
+from phasejax.store import Store
+
+SWEEP = (
+    "sweep --problem quadratic --problem-arg spectrum=1.0,0.1 --a 0.3:300:48 --b 0.3:300:48 "
+    "--steps 2000 --windows 64 --lanes 4"
+).split()
+
+
+def command(store):
+    return [sys.executable, "-m", "phasejax", *SWEEP, "--store", str(store), "--resume"]
+
+
+def assert_same_store(one, other):
+    """Every value bit by bit, and all of the configuration but the time of creation."""
+    one, other = (xr.open_zarr(path).load() for path in (one, other))
+    assert set(one.variables) == set(other.variables)
+    for name in one.variables:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=str(name))
+    for attributes in (one.attrs, other.attrs):
+        del attributes["created"]
+    assert one.attrs == other.attrs
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The uninterrupted sweep: 18 tiles."""
+    path = tmp_path_factory.mktemp("whole") / "s.zarr"
+    subprocess.run(command(path), check=True, capture_output=True)
+    assert len(list((path / "loss_max" / "c").rglob("*"))) > 18
+    return path
+
+
+def files(store):
+    return sum(len(names) for _, _, names in os.walk(store))
+
+
+def killed_in_the_middle(store, rng):
+    """Start or resume the sweep, and kill it while it writes; says whether it was in time.
+
+    A tile writes some forty files. The kill comes after a random number of them.
+    """
+    process = subprocess.Popen(command(store), stdout=subprocess.DEVNULL)
+    last = files(store) + rng.randrange(66)
+    while files(store) <= last and process.poll() is None:
+        time.sleep(0.004 * rng.random())
+    process.send_signal(signal.SIGKILL)
+    return process.wait() != 0
+
+
+def test_twenty_kills_change_nothing(whole, tmp_path):
+    """SIGKILL at random moments; whatever a reader finds in between is complete and right."""
+    rng, store = random.Random(0), tmp_path / "s.zarr"
+    reference = xr.open_zarr(whole).load()
+    finished = []
+    while len(finished) < 20:
+        if not killed_in_the_middle(store, rng):
+            shutil.rmtree(store)  # it came to its end
+            continue
+        found = Store(store).open().load() if store.exists() else reference.isel(a=slice(0))
+        there = found.status.values == 1
+        for name in reference.data_vars:
+            if found[name].dims[:2] == ("a", "b"):
+                values, expected = found[name].values, reference[name].values
+                np.testing.assert_array_equal(values[there], expected[: len(values)][there])
+        assert (found.regime.values >= 0).sum() <= there.sum() + 128  # a tile not yet signed for
+        finished.append(there.sum())
+    assert len(set(finished)) > 5  # the kills came at different moments
+    subprocess.run(command(store), check=True, capture_output=True)
+    assert_same_store(store, whole)
+    assert not list(store.rglob("*.partial"))
+    assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
+
+
+def test_a_checkpoint_saves_what_a_killed_tile_had_done(tmp_path, monkeypatch):
+    """A single tile in parts, cut off after each of them: no step is taken twice."""
+    monkeypatch.setattr(checkpoint, "SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "SHARE", np.inf)
+    monkeypatch.setattr(tile_module, "PART_WORK", 1e3)
+    arguments = {
+        "problem": pj.problems.digits(samples=16, hidden=(4,), batch_size=4),
+        "dynamics": pj.adam,
+        "grid": pj.Grid(a=pj.log_axis(1, 900, 6), b=[1.0, 100.0], seed=[3, 4]),
+        "steps": 640,
+        "windows": 64,
+    }
+    check_parts(arguments, tmp_path, monkeypatch)
+
+
+def test_a_checkpoint_keeps_a_flow_where_it_is(tmp_path, monkeypatch):
+    """The explicit method, the implicit one after it, and cells that are done meanwhile."""
+    monkeypatch.setattr(checkpoint, "SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "SHARE", np.inf)
+    monkeypatch.setattr(solve_module, "MOST", 150)
+    arguments = {
+        "problem": pj.problems.quadratic((1.0, 0.1), (1.0, 1.0)),
+        "dynamics": pj.adam_flow,
+        "grid": pj.Grid(a=pj.log_axis(1, 300, 4), b=pj.log_axis(1, 300, 3), eps_root=1e-2),
+        "time": 20.0,
+        "windows": 64,
+    }
+    expected = check_parts(arguments, tmp_path, monkeypatch)
+    assert np.isfinite(expected.implicit_from).any()
+
+
+def check_parts(arguments, tmp_path, monkeypatch):
+    """Cut a sweep off after each call of its program, resume it, and compare."""
+    expected = pj.sweep(**arguments)
+    advance, calls = kernel.advance, []
+
+    def once(*given):
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        calls.append(given)
+        return advance(*given)
+
+    store, cuts = tmp_path / "s.zarr", 0
+    for _ in range(200):
+        calls.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(kernel, "advance", once)
+            try:
+                pj.sweep(**arguments, store=store, resume=store.exists())
+                break
+            except KeyboardInterrupt:
+                cuts += 1
+                assert len(list((tmp_path / "s.zarr.checkpoints").iterdir())) == 1
+    assert cuts > 5
+    resumed = pj.open_dataset(store)
+    for name in expected.data_vars:
+        np.testing.assert_array_equal(resumed[name], expected[name], err_msg=str(name))
+    assert not (tmp_path / "s.zarr.checkpoints").exists()
+    return expected
+
+
+def test_a_spoilt_checkpoint_is_not_trusted(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SECONDS", 0)
+    cells, tree = np.arange(5), {"x": np.arange(3.0), "n": np.array(2)}
+    kept = checkpoint.Checkpoint(tmp_path, cells)
+    kept.save(tree)
+    found = kept.load({"x": np.zeros(3), "n": np.array(0)})
+    np.testing.assert_array_equal(found["x"], tree["x"])
+    assert found["n"] == 2
+    assert kept.load({"x": np.zeros(4), "n": np.array(0)}) is None
+    assert checkpoint.Checkpoint(tmp_path, cells + 1).load(tree) is None
+    whole = kept.path.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        kept.path.write_bytes(whole[:size])
+        assert kept.load(tree) is None
+
+
+def test_a_full_disk_is_one_error_and_no_loss(whole, tmp_path):
+    """On a file system of 3 MB; then on one with room."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs privileges")
+    try:
+        done = subprocess.run(command(small / "s.zarr"), capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1
+        assert "No space left on device" in done.stderr
+        assert "finished tiles are kept" in done.stderr
+        found = Store(small / "s.zarr").open().load()
+        there = found.status.values == 1
+        assert 0 < there.sum() < there.size
+        reference = xr.open_zarr(whole).load()
+        for name in ("loss_mean", "margin", "regime"):
+            np.testing.assert_array_equal(found[name].values[there], reference[name].values[there])
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
+        subprocess.run(command(small / "s.zarr"), check=True, capture_output=True)
+        assert_same_store(small / "s.zarr", whole)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
