@@ -11,12 +11,13 @@ from .devices import use_all_cores, use_compilation_cache
 
 BATCH = "phasejax_batch"
 """The resource of which every worker has one and every batch takes one."""
+TIMEOUT = "10s"
 
 
 def connect(scheduler: str) -> Client:
     """Connect to a running scheduler, `tcp://HOST:PORT`; raises a `ValueError` if none answers."""
     try:
-        return Client(scheduler, timeout="10s", set_as_default=False)
+        return Client(scheduler, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise bad("scheduler", scheduler, f"the address of a Dask scheduler: {error}") from error
 
