@@ -27,9 +27,9 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
     import jax
 
     import phasejax as pj
+    from phasejax.batch import batches
     from phasejax.lanes import fastest
     from phasejax.run import Run
-    from phasejax.batch import batches
     from phasejax.tile import run_cells
 
     def run(lanes):

@@ -3,6 +3,8 @@ from . import problems as problems
 from . import regimes as regimes
 from . import theory as theory
 from ._sweep import sweep as sweep
+from .border import BorderDimension as BorderDimension
+from .border import border_dimension as border_dimension
 from .devices import use_all_cores as use_all_cores
 from .devices import use_compilation_cache as use_compilation_cache
 from .dynamics import Discrete as Discrete
@@ -22,10 +24,14 @@ from .info import summary as summary
 from .page import write_page as write_page
 from .plot import comparison as comparison
 from .plot import phase_diagram as phase_diagram
+from .plot import probability_diagram as probability_diagram
+from .plot import small_multiples as small_multiples
 from .problems import Problem as Problem
 from .regimes import Regime as Regime
 from .regimes import classify as classify
 from .regimes import classify_curve as classify_curve
 from .regimes import regime_counts as regime_counts
+from .rerun import zoom as zoom
+from .seeds import regime_probabilities as regime_probabilities
 from .store import open_dataset as open_dataset
 from .trajectory import trajectory as trajectory

@@ -69,6 +69,18 @@ def counts(text: str) -> int | dict[str, int]:
         raise bad("refine", text, "COUNT, or NAME=COUNT,... such as a=257,b=129") from error
 
 
+def windows(text: str) -> dict[str, tuple[float, float]]:
+    """Read NAME=LOW:HIGH,..."""
+    found = {}
+    try:
+        for name, bounds in (pair("to", part) for part in text.split(",")):
+            low, high = bounds.split(":")
+            found[name] = float(low), float(high)
+    except ValueError as error:
+        raise bad("--to", text, "NAME=LOW:HIGH,... such as a=1:3,b=10:30") from error
+    return found
+
+
 def problem(name: str, arguments: dict[str, Any]) -> "pj.Problem":
     """Find a built-in problem or call a user's own function."""
     own = from_file("problem", name)

@@ -96,8 +96,8 @@ def run_on(
             batch, error = futures[future], future.exception()
             if isinstance(error, StoreError | concurrent.futures.BrokenExecutor):
                 raise error
-            if error is None and store.path is None:
-                store.write(batch, *future.result())
+            if error is None and (computed := future.result()) is not None:
+                store.write(batch, *computed)
             progress(len(batch) * run.extent)
             yield batch, error
     finally:

@@ -57,8 +57,8 @@ class Checkpoint:
         partial = self.path.with_suffix(f".{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
-                leaves = jax.tree.leaves(tree)
-                np.savez(file, **{str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)})
+                leaves = {str(i): np.asarray(x) for i, x in enumerate(jax.tree.leaves(tree))}
+                np.savez(file, allow_pickle=False, **leaves)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path)

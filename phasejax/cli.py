@@ -1,4 +1,4 @@
-"""The command line: `phasejax sweep | classify | plot | view | info`.
+"""The command line: `phasejax sweep | zoom | classify | plot | view | border | info`.
 
 Every command does what a line of Python does; files, exit codes and one-line errors are here.
 Exit codes: 0, 1 (the run failed), 2 (bad usage).
@@ -60,7 +60,8 @@ def _fail(message: str, code: int) -> int:
 def _name_flags(message: str) -> str:
     """Turn an argument's name at the start of an error into the flag's name."""
     flags = "a b learning_rate eps eps_root seed steps windows dtype store problem optimizer"
-    flags += " overwrite resume lanes at x y minimum time solver rtol atol max_steps refine scheduler over"
+    flags += " overwrite resume lanes at x y minimum time solver rtol atol max_steps refine"
+    flags += " scheduler over"
     match = re.match(rf"({'|'.join(flags.split())})\b", message)
     return "--" + match[1].replace("_", "-") + message[match.end() :] if match else message
 
@@ -70,7 +71,8 @@ def sweep(
     problem: Annotated[
         str,
         typer.Option(
-            help="digits, quadratic, power, rosenbrock, deep_linear, or FILE.py:FUNCTION."
+            help="digits, quadratic, power, rosenbrock, deep_linear, cifar10 (with "
+            "--problem-arg folder=PATH), or FILE.py:FUNCTION."
         ),
     ] = "digits",
     problem_arg: Annotated[
@@ -185,6 +187,61 @@ def sweep(
 
 
 @app.command()
+def zoom(
+    source: Annotated[Path, typer.Argument(metavar="STORE", help="The sweep to look into.")],
+    to: Annotated[str, typer.Option(metavar="NAME=LOW:HIGH,...", help="The window: a=1:3,b=10:30")],
+    store: Annotated[Path, typer.Option(help="Folder for the new results.")] = Path("zoom.zarr"),
+    refine: Annotated[
+        str | None, typer.Option(metavar="COUNT", help="As of `phasejax sweep`.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Run what the store lacks.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the store.")] = False,
+) -> int:
+    """Run a stored sweep anew on a window of its plane.
+
+    Example: phasejax zoom out/a-b.zarr --to a=1:10,b=30:300 --refine 257 --store out/zoom.zarr
+    """
+    from .rerun import arguments_of
+
+    dataset = pj.open_dataset(source)
+    windows = _text.windows(to)
+    counts = None if refine is None else _text.counts(refine)
+    pj.use_all_cores()
+    pj.use_compilation_cache()
+    dataset = pj.sweep(
+        **arguments_of(dataset),
+        grid=pj.zoom(dataset, **windows),
+        store=store,
+        refine=counts,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    print(pj.summary(dataset))
+    print(f"wrote {store}; next: phasejax plot {store}")
+    return 1 if dataset.attrs["failures"] else 0
+
+
+@app.command()
+def border(
+    store: StorePath,
+    regime: Annotated[str | None, typer.Option(help="Around this regime alone.")] = None,
+    at: FurtherAxes = None,
+    as_json: JSON = False,
+) -> int:
+    """Measure the box-counting dimension of a border between regimes."""
+    found = pj.border_dimension(_select(store, at), regime)
+    if as_json:
+        fields = {"dimension": found.dimension, "error": found.error}
+        fields |= {"sizes": found.sizes.tolist(), "counts": found.counts.tolist()}
+        print(json.dumps(fields, indent=2))
+        return 0
+    print(f"dimension {found.dimension:.3f} ± {found.error:.3f} (95 %), boxes of side: number")
+    for size, count in zip(found.sizes, found.counts, strict=True):
+        print(f"  {size:4}: {count:.1f}")
+    return 0
+
+
+@app.command()
 def classify(
     path: Annotated[
         Path,
@@ -227,13 +284,25 @@ def plot(
     x: Annotated[str | None, typer.Option(help="Horizontal axis; by default the first.")] = None,
     y: Annotated[str | None, typer.Option(help="Vertical axis; by default the second.")] = None,
     late_loss: Annotated[bool, typer.Option("--late-loss", help="Add the late loss.")] = False,
+    over: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A panel for each value of a third axis.")
+    ] = None,
+    probability: Annotated[
+        bool, typer.Option("--probability", help="How probable each regime is over the seeds.")
+    ] = False,
     at: FurtherAxes = None,
 ) -> int:
     """Draw the phase diagram of a sweep."""
     output = output or store.parent / "phase_diagram.png"
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise bad("--output", str(output), "a name ending in .png, .svg or .pdf")
-    figure = pj.phase_diagram(_select(store, at), x=x, y=y, late_loss=late_loss)
+    dataset = _select(store, at)
+    if probability:
+        figure = pj.probability_diagram(dataset, over or "seed", x=x, y=y)
+    elif over is not None:
+        figure = pj.small_multiples(dataset, over, x=x, y=y)
+    else:
+        figure = pj.phase_diagram(dataset, x=x, y=y, late_loss=late_loss)
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=150)
     print(f"wrote {output}")

@@ -152,13 +152,13 @@ def by_tile(
         return
     pieces = tuple(-(-size // side) for size, side in zip(shape, tile_shape, strict=True))
     index = np.stack(np.unravel_index(cells, shape)) // np.array(tile_shape)[:, None]
-    number = np.ravel_multi_index(tuple(index), pieces)
+    number = np.asarray(np.ravel_multi_index(tuple(index), pieces))
     order = np.argsort(number, kind="stable")
     for where in np.split(order, np.flatnonzero(np.diff(number[order])) + 1):
-        corner = np.unravel_index(number[where[0]], pieces)
+        corner = index[:, where[0]].tolist()
         sides = zip(corner, tile_shape, shape, strict=True)
         yield (
-            tuple(slice(int(i) * side, min((int(i) + 1) * side, size)) for i, side, size in sides),
+            tuple(slice(i * side, min((i + 1) * side, size)) for i, side, size in sides),
             where,
         )
 

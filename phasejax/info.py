@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ._check import choice
+from .refine import COMPUTED
 from .regimes import NAMES, NO_REGIME, label_attributes, regime_counts
 
 
@@ -32,7 +33,9 @@ def summary(dataset: xr.Dataset) -> str:
         )
     counts = regime_counts(dataset)
     total = sum(counts.values())
-    lines.append(f"{total} cells:")
+    computed = int((dataset["status"] == COMPUTED).sum()) if "status" in dataset else total
+    refined = f", {computed} of them computed, the others inferred" if computed < total else ""
+    lines.append(f"{total} cells{refined if attrs.get('refined_from') else ''}:")
     lines += [f"  {name:<12} {n:>7}  {n / total:6.1%}" for name, n in counts.items()]
     lines += [f"failed: {failure}" for failure in attrs["failures"]]
     return "\n".join(lines)

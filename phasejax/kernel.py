@@ -44,9 +44,7 @@ def start(
         return jax.vmap(lambda hyper, *cell: dynamics.start(fixed | hyper, *cell))(*cells)
 
     specs = (SHARED, CELLS, CELLS, CELLS)
-    return shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)(
-        fixed, hyper, params, keys
-    )
+    return shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)(fixed, hyper, params, keys)
 
 
 @jit

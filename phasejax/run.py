@@ -246,7 +246,7 @@ class Run:
             "optimizer": dynamics.name,
             "optimizer_module": getattr(dynamics.factory, "__module__", ""),
             "axes": {
-                name: {"values": list(axis.values), "scale": axis.scale}
+                name: {"values": list(axis.values), "scale": axis.scale, "even": axis.even}
                 for name, axis in self.grid.axes.items()
             },
             "fixed": self._fixed(),

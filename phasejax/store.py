@@ -101,7 +101,8 @@ class Store:
     def write(self, cells: Cells, envelope: Envelope, labels: Mapping[str, np.ndarray]) -> None:
         """Write cells that have been computed, `[cells, window]` and `[cells]`, tile by tile.
 
-        `cells` are in ascending order. Nobody else may write to the same tiles at the same time. Raises a `StoreError`.
+        `cells` are in ascending order. Nobody else may write to the same tiles at the same time.
+        Raises a `StoreError`.
         """
         values = {**envelope._asdict(), **{n: v for n, v in labels.items() if n != "regime"}}
         values["regime"] = labels["regime"]
@@ -120,9 +121,7 @@ class Store:
         """Say of every cell, in the flattened grid, whether it has been computed and is there."""
         return self._read(STATUS).ravel() == COMPUTED
 
-    def labels(
-        self, cells: Cells
-    ) -> tuple[Int[np.ndarray, " cells"], Float[np.ndarray, " cells"]]:
+    def labels(self, cells: Cells) -> tuple[Int[np.ndarray, " cells"], Float[np.ndarray, " cells"]]:
         """Return regimes and margins of cells; −1 and nan if they are not there."""
         return self._read("regime").ravel()[cells], self._read("margin").ravel()[cells]
 
@@ -159,7 +158,7 @@ class Store:
         return np.asarray(_array(zarr.open_group(self._storage, mode="r"), name)[...])
 
     def _sync(self, group: zarr.Group, names: Iterable[str], tile: Tile) -> None:
-        """See to it that chunks are on the disk, with their names: a power cut leaves them whole."""
+        """See to it that chunks and their names are on the disk, and survive a power cut."""
         if self.path is None:
             return
         for name in names:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .run import Run
 
 PART_WORK, MOST_PARTS = 4e7, 32
-"""A batch is run in calls of about so many steps × cells × parameters, and in about so many at most,
-so that progress moves, an interrupt is heard, and finished cells are found."""
+"""A batch is run in calls of about so many steps × cells × parameters, and in about so many at
+most, so that progress moves, an interrupt is heard, and finished cells are found."""
 LAST = {"lost": (np.inf, np.inf, np.inf, np.inf), "zero": (0.0, 0.0, 0.0, -np.inf)}
 """Envelope of a window of losses that are not finite, and of losses that are zero."""
 

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 import phasejax as pj
-from phasejax.plot import COLOURS, HATCH, _edges
+from phasejax.plot.panel import cell_edges
+from phasejax.plot.style import COLOURS, HATCH
 from phasejax.regimes import NAMES, UNRESOLVED
 
 
@@ -94,7 +95,7 @@ def test_late_loss_is_a_second_panel(dataset):
 
 
 def test_cells_touch_halfway_between_their_values(dataset):
-    edges = _edges(dataset, "a")
+    edges = cell_edges(dataset, "a")
     np.testing.assert_allclose(edges[1:-1] ** 2, dataset.a.values[1:] * dataset.a.values[:-1])
     assert len(edges) == 8
 

@@ -1,5 +1,9 @@
-"""Losses to sweep over: functions that return a `Problem`. Those in `BUILT_IN` need no data."""
+"""Losses to sweep over: functions that return a `Problem`.
 
+Those in `BUILT_IN` are known by name; `cifar10` needs a folder of data.
+"""
+
+from .cifar10 import cifar10 as cifar10
 from .deep_linear import deep_linear as deep_linear
 from .digits import digits as digits
 from .network import network as network
@@ -14,4 +18,5 @@ BUILT_IN = {
     "power": power,
     "rosenbrock": rosenbrock,
     "deep_linear": deep_linear,
+    "cifar10": cifar10,
 }

@@ -89,7 +89,9 @@ def network(
     if loss == "logistic" and not np.isin(targets, (-1, 1)).all():
         raise bad("targets", sorted(set(targets))[:4], "-1 or 1 for the logistic loss")
     data = np.ascontiguousarray(inputs.T), targets
-    noisy = batch_size and jax.tree_util.Partial(_batch_loss(activation, loss, batch_size), *data)
+    noisy = None
+    if batch_size is not None:
+        noisy = jax.tree_util.Partial(_batch_loss(activation, loss, batch_size), *data)
     return Problem(
         loss=jax.tree_util.Partial(_network_loss(activation, loss), *data),
         batch_loss=noisy,

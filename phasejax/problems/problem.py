@@ -80,13 +80,13 @@ class Sampled(eqx.Module):
         return self.loss(params)
 
 
-def noise_key(seed: int) -> UInt32[np.ndarray, "2"]:
+def noise_key(seed: int) -> UInt32[np.ndarray, " key"]:
     """Return the key that a seed's mini-batches are drawn from, as numbers."""
     key = jax.random.fold_in(jax.random.key(seed, impl=NOISE), 1)
     return np.asarray(jax.random.key_data(key))
 
 
-def draw(key: UInt32[Array, "2"]) -> tuple[UInt32[Array, "2"], PRNGKeyArray]:
+def draw(key: UInt32[Array, " key"]) -> tuple[UInt32[Array, " key"], PRNGKeyArray]:
     """Return the key of the next step's draw, and one to draw from now."""
     following, now = jax.random.split(jax.random.wrap_key_data(key, impl=NOISE))
     return jax.random.key_data(following), now

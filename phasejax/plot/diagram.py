@@ -1,0 +1,122 @@
+"""The phase diagram of one sweep, and of two side by side."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from .._check import bad, choice
+from ..regimes import classify
+from .panel import PAPER_CELLS, cell_edges, decorate, draw_legend, draw_regimes, title
+
+
+def phase_diagram(
+    dataset: xr.Dataset,
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    late_loss: bool = False,
+    marks: Sequence[Mapping[str, float]] = PAPER_CELLS,
+) -> Figure:
+    """Draw the regime of every cell of a sweep over two axes.
+
+    **Arguments:**
+
+    - `dataset`: what `phasejax.sweep` returned, or `phasejax.open_dataset` opened. Of more than
+        two axes, select one value each first: `dataset.sel(seed=0)`.
+    - `x`, `y`: which axis is horizontal and which vertical; by default the first and the second.
+    - `late_loss`: draw the late mean of log10 of the loss beside it.
+    - `marks`: cells to mark, where both axes have them in range; by default the paper's three.
+
+    Returns a `matplotlib.figure.Figure`; `figure.savefig("name.pdf")` writes PNG, SVG or PDF.
+    """
+    x, y = plane(dataset, x, y)
+    figure = Figure(figsize=(11.5 if late_loss else 6.4, 5.6), layout="constrained")
+    panels = figure.subplots(1, 2 if late_loss else 1, squeeze=False)[0]
+    draw_regimes(panels[0], dataset, x, y)
+    draw_legend(panels[0], dataset)
+    if late_loss:
+        _draw_late_loss(figure, panels[1], dataset, x, y)
+    for panel in panels:
+        decorate(panel, dataset, x, y, marks)
+    figure.suptitle(title(dataset), fontsize=10)
+    return figure
+
+
+def comparison(
+    one: xr.Dataset, other: xr.Dataset, *, x: str | None = None, y: str | None = None
+) -> Figure:
+    """Draw two sweeps over the same cells side by side, and where their regimes differ.
+
+    **Arguments:**
+
+    - `one`, `other`: sweeps with the same axes, such as a flow and its optimizer, which is then
+        labelled without what lies below the flow's `loss_floor`.
+    - `x`, `y`: as in `phase_diagram`.
+
+    Returns a `matplotlib.figure.Figure` of three panels; in the third, cells of one regime are grey
+    and others have the colour of `other`. Raises a `ValueError` if the cells are not the same.
+    """
+    x, y = plane(one, x, y)
+    for name in (x, y):
+        if name not in other.dims or not np.allclose(one[name], other[name], rtol=1e-9):
+            raise bad("other", name, f"an axis with the same values as of {one.attrs['title']}")
+    if "loss_floor" in one and "loss_floor" not in other:
+        other = classify(other, one["loss_floor"].assign_coords({n: other[n] for n in (x, y)}))
+    figure = Figure(figsize=(16.5, 5.8), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    for panel, dataset in ((left, one), (middle, other)):
+        draw_regimes(panel, dataset, x, y)
+        panel.settitle("\n".join(title(dataset).split(": ", 1)), fontsize=10)
+    regimes = [dataset["regime"].transpose(y, x).values for dataset in (one, other)]
+    differ = regimes[0] != regimes[1]
+    edges = cell_edges(other, x), cell_edges(other, y)
+    right.pcolormesh(*edges, np.zeros(differ.shape), cmap=ListedColormap(["#e4e4e4"]))
+    differing = other.where(xr.DataArray(differ, dims=(y, x)))
+    draw_regimes(right, differing, x, y)
+    draw_legend(right, differing)
+    right.settitle(
+        f"where they differ: {differ.sum()} of {differ.size} cells,\n"
+        f"in the colours of {other.attrs['title']}",
+        fontsize=10,
+    )
+    for panel, dataset in ((left, one), (middle, other), (right, other)):
+        decorate(panel, dataset, x, y, PAPER_CELLS)
+    return figure
+
+
+def plane(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]:
+    """Choose the two axes, or say why they can't be."""
+    axes = [str(name) for name in dataset["regime"].dims]
+    if len(axes) != 2:
+        hint = "select one value of the others, as in dataset.sel(seed=0)" if axes[2:] else ""
+        raise bad("dataset axes", axes, f"two; {hint}".rstrip("; "))
+    for name, value in (("x", x), ("y", y)):
+        if value is not None:
+            choice(name, value, axes)
+    x = x or next(axis for axis in axes if axis != y)
+    y = y or next(axis for axis in axes if axis != x)
+    if x == y:
+        raise bad("y", y, f"another axis than x = {x!r}")
+    return x, y
+
+
+def _draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
+    level = dataset["late_level"].transpose(y, x).values
+    top = float(np.log10(dataset["initial_loss"].max())) + 1
+    known = level[np.isfinite(level)]
+    panel.set_facecolor("0.85")  # cells without a curve
+    bottom = max(float(np.quantile(known, 0.02)), top - 40) if known.size else top - 1
+    mesh = panel.pcolormesh(
+        cell_edges(dataset, x),
+        cell_edges(dataset, y),
+        level,
+        cmap="viridis",
+        vmin=min(bottom, top - 1),
+        vmax=top,
+        rasterized=level.size > 10_000,
+    )
+    figure.colorbar(mesh, ax=panel, extend="both", label=r"late mean of $\log_{10}$ loss (decades)")

@@ -1,0 +1,96 @@
+"""Several diagrams of one plane: slices along a third axis, and probabilities over seeds."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .._check import bad, choice
+from ..regimes import NAMES
+from ..seeds import regime_probabilities
+from .diagram import plane
+from .panel import PAPER_CELLS, cell_edges, decorate, draw_regimes, legend_of, title
+from .style import NAMES_OF
+
+MOST, COLUMNS = 24, 4
+"""Panels that a reader can still tell apart, and how many stand in a row."""
+
+
+def small_multiples(
+    dataset: xr.Dataset, over: str, *, x: str | None = None, y: str | None = None
+) -> Figure:
+    """Draw the regimes of a plane once for every value of a third axis.
+
+    **Arguments:**
+
+    - `dataset`: a sweep over three axes, such as a, b and the learning rate.
+    - `over`: the axis that has a panel for each of its values, at most 24.
+    - `x`, `y`: as in `phasejax.phase_diagram`.
+
+    Returns a `matplotlib.figure.Figure`. The legend counts the cells of all panels.
+    """
+    choice("over", over, [str(name) for name in dataset["regime"].dims])
+    if dataset.sizes[over] > MOST:
+        raise bad("over", over, f"an axis of at most {MOST} values; it has {dataset.sizes[over]}")
+    slices = [dataset.isel({over: i}) for i in range(dataset.sizes[over])]
+    x, y = plane(slices[0], x, y)
+    figure, panels = _panels(len(slices))
+    for panel, one in zip(panels, slices, strict=True):
+        draw_regimes(panel, one, x, y)
+        decorate(panel, one, x, y, PAPER_CELLS)
+        panel.set_title(f"{NAMES_OF.get(over, over.replace('_', ' '))} = {float(one[over]):.4g}")
+        panel.label_outer()
+    figure.legend(handles=legend_of(dataset), loc="outside lower center", ncols=6, frameon=False)
+    figure.suptitle(title(dataset), fontsize=10)
+    return figure
+
+
+def probability_diagram(
+    dataset: xr.Dataset, over: str = "seed", *, x: str | None = None, y: str | None = None
+) -> Figure:
+    """Draw how probable each regime is, and the entropy of the regime, over a plane.
+
+    **Arguments:**
+
+    - `dataset`: a sweep over a plane and seeds; `phasejax.regime_probabilities` has the formulas.
+    - `over`: the axis whose values are the runs of a cell, by default `seed`.
+    - `x`, `y`: as in `phasejax.phase_diagram`.
+
+    Returns a `matplotlib.figure.Figure`: a panel for every regime that occurs, then the entropy.
+    """
+    chances = regime_probabilities(dataset, over)
+    x, y = plane(dataset.isel({over: 0}), x, y)
+    shown = [name for name in NAMES if (chances["probability"].sel(label=name) > 0).any()]
+    figure, panels = _panels(len(shown) + 1)
+    *of_regimes, last = panels
+    edges = cell_edges(dataset, x), cell_edges(dataset, y)
+    mesh = None
+    for panel, name in zip(of_regimes, shown, strict=True):
+        values = chances["probability"].sel(label=name).transpose(y, x).values
+        mesh = panel.pcolormesh(*edges, values, cmap="cividis", vmin=0, vmax=1)
+        panel.set_title(f"{name}: {np.nanmean(values):.0%} of all runs")
+    if mesh is not None:
+        figure.colorbar(mesh, ax=of_regimes, label=f"share of {dataset.sizes[over]} runs")
+    values = chances["entropy"].transpose(y, x).values
+    mesh = last.pcolormesh(*edges, values, cmap="magma", vmin=0, vmax=max(np.nanmax(values), 1e-9))
+    last.set_title("entropy of the regime")
+    figure.colorbar(mesh, ax=last, label="bits")
+    for panel in panels:
+        decorate(panel, dataset, x, y)
+        panel.label_outer()
+    figure.suptitle(f"{title(dataset)}, {dataset.sizes[over]} values of {over}", fontsize=10)
+    return figure
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, and nothing in the places that are left over."""
+    columns = min(count, COLUMNS if count > 2 * COLUMNS or count % 3 else 3)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(3.9 * columns + 0.8, 3.6 * rows + 0.8), layout="constrained")
+    places: Iterator[Axes] = iter(figure.subplots(rows, columns, squeeze=False).flat)
+    panels = [next(places) for _ in range(count)]
+    for place in places:
+        place.remove()
+    return figure, panels

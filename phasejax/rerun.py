@@ -1,0 +1,67 @@
+"""A stored sweep, made anew from its configuration, on another window of its plane."""
+
+from typing import Any
+
+import xarray as xr
+
+from . import problems
+from ._check import bad, choice
+from .dynamics import Discrete, Flow, by_name
+from .grid import Axis, Grid
+from .problems.problem import fingerprint, initial_params
+
+
+def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
+    """Return the grid of a sweep on a window of its plane, with as many values as it started with.
+
+    ```python
+    pj.sweep(problem, pj.adam, pj.zoom(dataset, a=(1, 3), b=(10, 30)), refine=257)
+    ```
+
+    **Arguments:**
+
+    - `dataset`: a sweep.
+    - `windows`: for some of its axes, the lowest and the highest value. Axes that are not named,
+        and all that is fixed, stay as they were.
+    """
+    attrs = dataset.attrs
+    axes: dict[str, Any] = {}
+    for name, axis in attrs["axes"].items():
+        start = Axis(tuple(axis["values"]), axis["scale"], axis["even"])
+        count = attrs["refined_from"].get(name, len(start))
+        low, high = min(start.values), max(start.values)
+        axes[name] = start.between(low, high, count) if count < len(start) else start
+    for name, (low, high) in windows.items():
+        choice("zoom", name, [axis for axis in axes if axis != "seed"])
+        axes[name] = axes[name].between(low, high, max(len(axes[name]), 2))
+    seed = {} if "seed" in axes else {"seed": attrs["seeds"][0]}
+    fixed = {name: value for name, value in attrs["fixed"].items() if value is not None}
+    return Grid(**axes, **fixed, **seed)
+
+
+def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
+    """Arguments of `phasejax.sweep` that made a dataset, but for the grid and the store.
+
+    Raises a `ValueError` if its problem or its optimizer is no built-in one, or not the same now.
+    """
+    attrs = dataset.attrs
+    choice("problem", attrs["problem"], problems.BUILT_IN)
+    problem = problems.BUILT_IN[attrs["problem"]](**attrs["problem_arguments"])
+    starts = [initial_params(problem, seed) for seed in dict.fromkeys(attrs["seeds"])]
+    if fingerprint(problem, starts) != attrs["problem_fingerprint"]:
+        raise bad("problem", attrs["problem"], "the one of the store: its data differ now")
+    prefix = "optax." if attrs["optimizer_module"].startswith("optax") else ""
+    dynamics: Discrete | Flow = by_name(prefix + attrs["optimizer"])
+    if dynamics.factory.__module__ != attrs["optimizer_module"]:
+        raise bad("optimizer", attrs["optimizer"], "one of phasejax or optax, not of a file")
+    budget: dict[str, Any] = {"steps": attrs.get("steps"), "time": attrs.get("time")}
+    if isinstance(dynamics, Flow):
+        solving = {name: attrs[name] for name in dynamics.solver_config}
+        dynamics = Flow(dynamics.factory, **solving)
+    return {
+        "problem": problem,
+        "dynamics": dynamics,
+        **budget,
+        "windows": attrs["windows"],
+        "dtype": attrs["dtype"],
+    }
