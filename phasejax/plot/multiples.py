@@ -1,8 +1,5 @@
 """Several diagrams of one plane: slices along a third axis, and probabilities over seeds."""
 
-from collections.abc import Iterator
-
-import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -41,7 +38,7 @@ def small_multiples(
         draw_regimes(panel, one, x, y)
         decorate(panel, one, x, y, PAPER_CELLS)
         panel.set_title(f"{NAMES_OF.get(over, over.replace('_', ' '))} = {float(one[over]):.4g}")
-        panel.label_outer()
+    _label_outside(panels)
     figure.legend(handles=legend_of(dataset), loc="outside lower center", ncols=6, frameon=False)
     figure.suptitle(title(dataset), fontsize=10)
     return figure
@@ -64,33 +61,50 @@ def probability_diagram(
     x, y = plane(dataset.isel({over: 0}), x, y)
     shown = [name for name in NAMES if (chances["probability"].sel(label=name) > 0).any()]
     figure, panels = _panels(len(shown) + 1)
-    *of_regimes, last = panels
     edges = cell_edges(dataset, x), cell_edges(dataset, y)
-    mesh = None
-    for panel, name in zip(of_regimes, shown, strict=True):
-        values = chances["probability"].sel(label=name).transpose(y, x).values
-        mesh = panel.pcolormesh(*edges, values, cmap="cividis", vmin=0, vmax=1)
-        panel.set_title(f"{name}: {np.nanmean(values):.0%} of all runs")
-    if mesh is not None:
-        figure.colorbar(mesh, ax=of_regimes, label=f"share of {dataset.sizes[over]} runs")
-    values = chances["entropy"].transpose(y, x).values
-    mesh = last.pcolormesh(*edges, values, cmap="magma", vmin=0, vmax=max(np.nanmax(values), 1e-9))
-    last.set_title("entropy of the regime")
-    figure.colorbar(mesh, ax=last, label="bits")
-    for panel in panels:
+
+    def draw(panel: Axes, values: xr.DataArray, most: float, colours: str, label: str) -> None:
+        array = values.transpose(y, x).values
+        mesh = panel.pcolormesh(*edges, array, cmap=colours, vmin=0, vmax=most)
+        figure.colorbar(mesh, ax=panel, label=label, fraction=0.05)
         decorate(panel, dataset, x, y)
-        panel.label_outer()
+
+    *of_regimes, last = panels
+    for panel, name in zip(of_regimes, shown, strict=True):
+        share = chances["probability"].sel(label=name)
+        draw(panel, share, 1, "cividis", f"share of {dataset.sizes[over]} runs")
+        panel.set_title(f"{name}: {float(share.mean()):.0%} of all runs")
+    most = max(float(chances["entropy"].max()), 1e-9)
+    draw(last, chances["entropy"], most, "magma", "bits")
+    last.set_title("entropy of the regime")
+    _label_outside(panels)
     figure.suptitle(f"{title(dataset)}, {dataset.sizes[over]} values of {over}", fontsize=10)
     return figure
 
 
+def _columns(count: int) -> int:
+    """Panels in a row: three where four would leave a row nearly empty."""
+    return 3 if count in (3, 5, 6, 9) else min(count, COLUMNS)
+
+
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels, and nothing in the places that are left over."""
-    columns = min(count, COLUMNS if count > 2 * COLUMNS or count % 3 else 3)
+    """Make a figure with so many panels, and nothing in the places that are left over."""
+    columns = _columns(count)
     rows = -(-count // columns)
     figure = Figure(figsize=(3.9 * columns + 0.8, 3.6 * rows + 0.8), layout="constrained")
-    places: Iterator[Axes] = iter(figure.subplots(rows, columns, squeeze=False).flat)
-    panels = [next(places) for _ in range(count)]
-    for place in places:
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for place in places[count:]:
         place.remove()
-    return figure, panels
+    return figure, places[:count]
+
+
+def _label_outside(panels: list[Axes]) -> None:
+    """Label an axis only where no other panel stands left or below."""
+    columns = _columns(len(panels))
+    for i, panel in enumerate(panels):
+        if i % columns:
+            panel.set_ylabel("")
+            panel.tick_params(labelleft=False)
+        if i + columns < len(panels):
+            panel.set_xlabel("")
+            panel.tick_params(labelbottom=False)

@@ -62,7 +62,7 @@ def inferred_cells(dataset: xr.Dataset, x: str, y: str) -> Bool[np.ndarray, "y x
 def legend_of(dataset: xr.Dataset) -> list[Patch]:
     """Legend entries: the regimes that occur, with the number of their cells."""
     counts = {name: count for name, count in regime_counts(dataset).items() if count}
-    entries = [
+    return [
         Patch(
             facecolor=COLOURS[name],
             edgecolor="0.3",
@@ -72,11 +72,6 @@ def legend_of(dataset: xr.Dataset) -> list[Patch]:
         )
         for name, count in counts.items()
     ]
-    if "status" in dataset and (dataset["status"] == INFERRED).any():
-        computed = int((dataset["status"] == COMPUTED).sum())
-        text = f"{computed} cells computed (full colour)"
-        entries.append(Patch(facecolor="none", edgecolor="none", label=text))
-    return entries
 
 
 def draw_legend(panel: Axes, dataset: xr.Dataset) -> None:
@@ -151,7 +146,7 @@ def cell_edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " edges"]:
 
 
 def title(dataset: xr.Dataset) -> str:
-    """What was run, in a line."""
+    """What was run, in a line, and in another how much of it was computed, if not all was."""
     attrs = dataset.attrs
     fixed = [
         TITLE[name].format(value)
@@ -159,4 +154,9 @@ def title(dataset: xr.Dataset) -> str:
         if name in TITLE and value is not None and not (name.startswith("eps") and value == 0)
     ]
     settings = ", ".join([*fixed, length(attrs), attrs["dtype"]])
-    return f"{attrs['optimizer']} on {attrs['problem']}: {settings}"
+    line = f"{attrs['optimizer']} on {attrs['problem']}: {settings}"
+    if "status" in dataset and (dataset["status"] == INFERRED).any():
+        computed = int((dataset["status"] == COMPUTED).sum())
+        cells = f"{computed:,} of {dataset['status'].size:,} cells computed"
+        line += f"\n{cells}, the pale ones inferred"
+    return line
