@@ -92,6 +92,33 @@ def flows() -> dict:
     return result
 
 
+def cluster() -> dict:
+    """A tile in this process, and by Dask's workers on this machine."""
+    result = in_own_process("benchmarks.cluster")
+    for name, row in result.items():
+        print(
+            f"  {name:10} {row['tile'] * 1e3:6.0f} ms a tile, {row['thousand_cells'] * 1e3:6.1f} ms "
+            f"a thousand cells, {row['start']:.1f} s before"
+        )
+    result["overhead_ms"] = 1e3 * (result["one worker"]["tile"] - result["here"]["tile"])
+    cells = "thousand_cells"
+    result["speedup"] = result["one core"][cells] / result["two cores"][cells]
+    print(f"  {result['overhead_ms']:.0f} ms a tile more than here on the same cores")
+    print(f"  two workers {result['speedup']:.2f} x as fast as one, a core each")
+    return result
+
+
+def refinement() -> dict:
+    """257 x 257 cells refined, against the dense diagram: labels that agree, cells computed."""
+    result = in_own_process("benchmarks.refinement")
+    for name, row in result.items():
+        print(
+            f"  {name:34} {row['equal']:.2%} equal, {row['computed']:.1%} computed, "
+            f"{row['rounds']} rounds"
+        )
+    return result
+
+
 KEYS: dict[str, Callable[[], dict]] = {
     **{f"toy_{key}": lambda dtype=dtype: toy_table(dtype) for key, dtype in DTYPES.items()},
     **{
@@ -102,6 +129,8 @@ KEYS: dict[str, Callable[[], dict]] = {
     "scale": scale,
     "retirement": retirement,
     "flows": flows,
+    "cluster": cluster,
+    "refinement": refinement,
 }
 
 

@@ -225,6 +225,43 @@ def test_other_optimizers_and_own_files_are_reachable(tmp_path, capsys, monkeypa
     capsys.readouterr()
 
 
+def test_planes_seeds_and_borders_are_reachable(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = "sweep --problem quadratic --a 1:100:5 --b 1:100:5 --learning-rate 1e-3,3e-3 "
+    command += "--seed 0,1 --steps 128 --windows 32 --refine a=9,b=9"
+    assert cli.main(command.split()) == 0
+    assert "of them computed" in capsys.readouterr().out
+    for flags in (
+        "--over learning_rate --at seed=1",
+        "--probability --at learning_rate=1e-3",
+        "--probability --over learning_rate --at seed=0 --x b",
+    ):
+        assert cli.main(["plot", "sweep.zarr", *flags.split(), "--output", "f.svg"]) == 0
+    capsys.readouterr()
+    assert cli.main(["plot", "sweep.zarr", "--over", "seed"]) == 2
+    assert "dataset axes" in capsys.readouterr().err
+    assert cli.main(["border", "sweep.zarr", "--at", "seed=0,learning_rate=1e-3"]) == 2
+    assert "at least 129 values" in capsys.readouterr().err
+    for value in ("nine", "a=b"):
+        assert cli.main([*command.split()[:-1], value, "--overwrite"]) == 2
+        assert f"--refine = '{value}': must be COUNT" in capsys.readouterr().err
+
+
+def test_border_prints_a_dimension_and_its_error(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = "sweep --problem quadratic --problem-arg spectrum=1.0,1.0 --optimizer sgd "
+    command += "--learning-rate 1:4.5:9:linear --axis momentum=0:0.9:9:linear --steps 1000 "
+    command += "--windows 32 --refine 129"
+    assert cli.main(command.split()) == 0
+    capsys.readouterr()
+    assert cli.main("border sweep.zarr --regime divergence --json".split()) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["dimension"] == pytest.approx(1.0, abs=0.05)
+    assert cli.main("border sweep.zarr --regime divergence".split()) == 0
+    text = capsys.readouterr().out
+    assert f"dimension {found['dimension']:.3f} ± {found['error']:.3f}" in text
+
+
 def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys):
     def failing(*_):
         raise RuntimeError("no memory")
@@ -238,7 +275,7 @@ def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys):
     assert "no memory" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["sweep", "classify", "plot", "view", "info"])
+@pytest.mark.parametrize("command", ["sweep", "zoom", "classify", "plot", "view", "border", "info"])
 def test_help_tells_a_newcomer(command, capsys):
     assert cli.main([command, "--help"]) == 0
     assert "Usage: phasejax" in capsys.readouterr().out

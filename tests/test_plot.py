@@ -120,3 +120,70 @@ def linear_luminance(colour):
 def test_regimes_differ_without_any_colour_vision():
     lightness = sorted(np.cbrt(linear_luminance(COLOURS[name])) for name in NAMES)
     assert np.min(np.diff(lightness)) > 0.1
+
+
+@pytest.fixture(scope="module")
+def slices():
+    """A plane at three learning rates and two seeds."""
+    values = pj.log_axis(0.3, 300, 5)
+    return pj.sweep(
+        pj.problems.quadratic((1.0, 0.1)),
+        pj.adam,
+        pj.Grid(learning_rate=[1e-4, 1e-3, 3e-3], a=values, b=values, seed=[0, 1]),
+        steps=640,
+        windows=64,
+    )
+
+
+def test_small_multiples_are_the_slices_in_order(slices):
+    figure = pj.small_multiples(slices.sel(seed=1), "learning_rate", x="b")
+    assert [panel.get_title() for panel in figure.axes] == ["η = 0.0001", "η = 0.001", "η = 0.003"]
+    for i, panel in enumerate(figure.axes):
+        mesh = panel.collections[0]
+        colours = mesh.to_rgba(mesh.get_array()).reshape(5, 5, 4)  # [a, b]
+        for (j, k), code in np.ndenumerate(slices.regime.sel(seed=1).values[i]):
+            assert matplotlib.colors.same_color(colours[j, k], COLOURS[NAMES[code]])
+    assert figure.axes[0].get_ylabel().startswith("$a$")
+    assert figure.axes[1].get_ylabel() == ""
+    assert figure.axes[1].get_xlabel().startswith("$b$")
+    counts = pj.regime_counts(slices.sel(seed=1))
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == [f"{name}  {n}" for name, n in counts.items() if n]
+    with pytest.raises(ValueError, match="over = 'eps': unknown"):
+        pj.small_multiples(slices, "eps")
+    with pytest.raises(ValueError, match=r"dataset axes = .*'a', 'b', 'seed'.*: must be two"):
+        pj.small_multiples(slices, "learning_rate")
+
+
+def test_probabilities_are_drawn_as_they_are(slices):
+    dataset = slices.sel(learning_rate=1e-3)
+    figure = pj.probability_diagram(dataset)
+    chances = pj.regime_probabilities(dataset)
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    for panel in panels[:-1]:
+        name = panel.get_title().split(":")[0]
+        expected = chances.probability.sel(label=name).transpose("b", "a").values
+        drawn = panel.collections[0].get_array().reshape(5, 5)
+        np.testing.assert_array_equal(drawn, expected)
+        assert f"{expected.mean():.0%}" in panel.get_title()
+    assert panels[-1].get_title() == "entropy of the regime"
+    drawn = panels[-1].collections[0].get_array().reshape(5, 5)
+    np.testing.assert_array_equal(drawn, chances.entropy.transpose("b", "a").values)
+    assert "2 values of seed" in figure.get_suptitle()
+
+
+def test_inferred_cells_are_pale_and_told():
+    """White lies over them, and over no other."""
+    axis = pj.log_axis(0.3, 300, 5)
+    dataset = pj.sweep(
+        pj.problems.quadratic(), pj.adam, pj.Grid(a=axis, b=axis), steps=640, windows=64, refine=33
+    )
+    figure = pj.phase_diagram(dataset, late_loss=True)
+    pale = next(c for c in figure.axes[0].collections if c.get_alpha())
+    shown = ~np.ma.getmaskarray(pale.get_array()).reshape(33, 33)
+    inferred = dataset.status.transpose("b", "a").values == 2
+    assert 0 < inferred.sum() < inferred.size
+    np.testing.assert_array_equal(shown, inferred)
+    computed = inferred.size - inferred.sum()
+    told = f"{computed:,} of 1,089 cells computed, the pale ones inferred"
+    assert figure.get_suptitle().endswith(told)

@@ -390,3 +390,33 @@ def test_one_two_and_eight_devices_give_the_same_bits(arguments, devices, tmp_pa
     assert eight.attrs["device"].startswith("8 x")
     for count in devices[:-1]:
         assert_same(pj.open_dataset(tmp_path / str(count)), eight)
+
+
+def peak_gb(script):
+    """Most memory that a process of its own ever held."""
+    script += "\nprint([line for line in open('/proc/self/status') if 'VmHWM' in line][0])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return float(done.stdout.split()[-2]) / 1e6
+
+
+def test_a_million_cells_need_little_memory_to_write_and_less_to_open(tmp_path):
+    """The values of 1,048,576 cells, 0.9 GB, are never together in memory."""
+    path = str(tmp_path / "s.zarr")
+    written = peak_gb(
+        "import phasejax as pj\n"
+        "pj.use_all_cores()\n"
+        "axis = pj.log_axis(0.3, 300, 1024)\n"
+        "pj.sweep(pj.problems.quadratic((1., .1), (1., 1.)), pj.adam, pj.Grid(a=axis, b=axis),\n"
+        f"    steps=64, windows=16, store={path!r})\n"
+    )
+    assert written < 2  # 0.5 on two cores
+    opened = peak_gb(
+        "import xarray as xr\n"
+        f"dataset = xr.open_zarr({path!r}, chunks=None)\n"
+        "assert dataset.regime.size == 1_048_576\n"
+        "assert float(dataset.loss_max.isel(a=3, b=5, window=2)) > 0\n"
+        "print(sum(v.nbytes for v in dataset.values()) / 1e9)\n"
+    )
+    assert opened < 0.3
