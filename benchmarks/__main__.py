@@ -97,8 +97,8 @@ def cluster() -> dict:
     result = in_own_process("benchmarks.cluster")
     for name, row in result.items():
         print(
-            f"  {name:10} {row['tile'] * 1e3:6.0f} ms a tile, {row['thousand_cells'] * 1e3:6.1f} ms "
-            f"a thousand cells, {row['start']:.1f} s before"
+            f"  {name:10} {row['tile'] * 1e3:6.0f} ms a tile, {row['start']:.1f} s before, "
+            f"{row['thousand_cells'] * 1e3:6.1f} ms a thousand cells"
         )
     result["overhead_ms"] = 1e3 * (result["one worker"]["tile"] - result["here"]["tile"])
     cells = "thousand_cells"
