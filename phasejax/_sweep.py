@@ -14,10 +14,12 @@ from tqdm.auto import tqdm
 
 from ._check import bad, choice, whole
 from .batch import layout_of, run_here, run_on
+from .config import check_same, coordinates
 from .dynamics import Discrete, Flow
 from .grid import Cells, Grid
 from .problems import Problem
 from .refine import Refinement
+from .regimes import label_attributes
 from .run import Run
 from .store import Store
 
@@ -106,11 +108,12 @@ def sweep(
         run = dataclasses.replace(run, given_layout=layout_of(executor, run))
     run.check_devices()
     if stored is not None:
-        run.check_same(stored)
+        check_same(run, stored)
         results.resume()
     else:
         shapes = tuple(run.grid.axes), run.tile_shape
-        results.create(run.coordinates(), *shapes, dtype, run.label_attributes)
+        labels = label_attributes(isinstance(family, Flow))
+        results.create(coordinates(run), *shapes, dtype, labels)
     if dtype == "float32":
         warnings.warn(
             "dtype = 'float32': losses below about 1e-14 of the initial loss are rounding, and "

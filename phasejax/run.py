@@ -1,9 +1,6 @@
 """A sweep's arguments, checked, and what follows from them."""
 
-import datetime
-import importlib.metadata
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import xarray as xr
 from jax.sharding import Mesh
 from jaxtyping import Float, PyTree
 
@@ -20,8 +16,7 @@ from .dynamics import Discrete, Flow
 from .envelope import edges
 from .grid import Grid, tile_shape
 from .lanes import choose
-from .problems.problem import Problem, checked_initial_loss, fingerprint, initial_params
-from .regimes import label_attributes
+from .problems.problem import Problem, checked_initial_loss, initial_params
 
 DTYPES = ("float64", "float32")
 GROUPS = 16
@@ -35,10 +30,6 @@ REFINED_SHARE = 0.1
 """Gradients of a cell of a flow, some ten thousand steps, which nobody knows before; how many steps
 almost every cell takes; the numbers of a step, in parameters; and the share of its cells that a
 refinement computes."""
-
-
-FORMAT = 2
-"""Of the store: what else is in it than the configuration says."""
 
 
 class Layout(NamedTuple):
@@ -229,98 +220,3 @@ class Run:
         """Places for cells of a tile on all devices, whole groups of `lanes` on each."""
         per_round = self.layout.devices * self.lanes
         return per_round * math.ceil(math.prod(self.tile_shape) / per_round)
-
-    @property
-    def label_attributes(self) -> dict[str, dict]:
-        """Attributes of the variables of labels and features."""
-        return label_attributes(isinstance(self.dynamics, Flow))
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """All that decides the bits of the result on a given machine."""
-        dynamics, _ = self.dynamics_split
-        return {
-            "problem": self.problem.name,
-            "problem_arguments": dict(self.problem.config),
-            "problem_fingerprint": fingerprint(self.problem, list(self.starts.values())),
-            "optimizer": dynamics.name,
-            "optimizer_module": getattr(dynamics.factory, "__module__", ""),
-            "axes": {
-                name: {"values": list(axis.values), "scale": axis.scale, "even": axis.even}
-                for name, axis in self.grid.axes.items()
-            },
-            "fixed": self._fixed(),
-            "seeds": self.seeds,
-            **self._budget(),
-            "windows": self.windows,
-            "dtype": self.dtype,
-            "device": self.layout.device,
-            "batch": self.batch,
-            "lanes": self.lanes,
-            "tile_shape": list(self.tile_shape),
-            "refined_from": dict(self.start),
-            "format": FORMAT,
-        }
-
-    def _budget(self) -> dict[str, Any]:
-        """How far the cells go, and by which means."""
-        if isinstance(self.dynamics, Flow):
-            return {"time": self.extent, **self.dynamics.solver_config}
-        return {"steps": self.extent}
-
-    def _fixed(self) -> dict[str, Any]:
-        """Hyper-parameters that are no axis, the optimizer's defaults included."""
-        dynamics, numbers = self.dynamics_split
-        fixed = dynamics.defaults() | numbers | dict(dynamics.settings)
-        return {
-            name: value if isinstance(value, bool | int | float | None) else repr(value)
-            for name, value in fixed.items()
-            if name not in self.grid.axes
-        }
-
-    def check_same(self, attributes: dict[str, Any]) -> None:
-        """Refuse to resume a store that another configuration wrote."""
-        for name, value in self.config.items():
-            if attributes.get(name) != value:
-                raise ValueError(
-                    f"resume = True: {name} differs, {attributes.get(name)!r} in the store and "
-                    f"{value!r} now; resume with the same configuration, or overwrite"
-                )
-
-    def coordinates(self) -> xr.Dataset:
-        """Coordinates, initial loss and attributes of the results."""
-        axes = {}
-        for name, axis in self.grid.axes.items():
-            values = np.asarray(axis.values, int if name == "seed" else float)
-            axes[name] = (name, values, {"scale": axis.scale})
-        seeded = "seed" in axes
-        unit = "time" if isinstance(self.dynamics, Flow) else "step"
-        return xr.Dataset(
-            {
-                "initial_loss": (
-                    ("seed",) if seeded else (),
-                    self.initial_loss if seeded else self.initial_loss[0],
-                    {"long_name": "loss at the starting point"},
-                )
-            },
-            coords=axes
-            | {
-                "window": np.arange(self.windows),
-                unit: ("window", self.edges[:-1], {"long_name": f"{unit} where the window begins"}),
-            },
-            attrs={
-                "title": f"{self.dynamics.name} on {self.problem.name}",
-                "Conventions": "CF-1.11",
-                **self.config,
-                "lanes_source": self.layout.source,
-                **_versions(),
-                "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "failures": [],
-            },
-        )
-
-
-def _versions() -> dict[str, str]:
-    packages = ("phasejax", "jax", "jaxlib", "optax", "diffrax", "numpy", "xarray", "zarr")
-    versions = {f"{name}_version": importlib.metadata.version(name) for name in packages}
-    return versions | {"python_version": platform.python_version(), "host": platform.platform()}
