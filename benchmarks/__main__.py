@@ -99,6 +99,7 @@ def cluster() -> dict:
         print(
             f"  {name:10} {row['tile'] * 1e3:6.0f} ms a tile, {row['start']:.1f} s before, "
             f"{row['thousand_cells'] * 1e3:6.1f} ms a thousand cells"
+            + (f", {row['peak_gb']:.2f} GB a worker" if "peak_gb" in row else "")
         )
     result["overhead_ms"] = 1e3 * (result["one worker"]["tile"] - result["here"]["tile"])
     cells = "thousand_cells"

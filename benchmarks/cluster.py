@@ -1,17 +1,19 @@
 """What an executor costs: the time of a tile here, and by Dask's workers on this machine.
 
 `python -m benchmarks.cluster` prints JSON. Every way sweeps the same toy problem on grids of two
-sizes; the difference of their times, over that of their tiles, is what a tile takes, without the
-start of processes and without compilation.
+sizes; the difference of their median times, over that of their tiles, is what a tile takes, without
+the start of processes and without compilation.
 """
 
+import contextlib
 import json
+import statistics
 import tempfile
 import time
 from typing import Any
 
 LANES, STEPS, WINDOWS = 32, 20_000, 64
-SIDES = 128, 256
+SIDES, REPEATS = (128, 256), 3
 WAYS = {"here": None, "one worker": (1, 2), "one core": (1, 1), "two cores": (2, 1)}
 """Workers, and cores of each; `here` is this process with two cores."""
 
@@ -38,31 +40,47 @@ def seconds(executor: Any, side: int) -> tuple[float, int]:
         return took, -(-side // rows) * -(-side // columns)
 
 
-def per_tile(executor: Any) -> dict[str, float]:
+def per_tile(runs: list[list[tuple[float, int]]]) -> dict[str, float]:
     """Seconds of a tile, seconds of a thousand cells, and seconds of all that comes before."""
-    seconds(executor, SIDES[0])  # compiles
-    (small, few), (large, many) = (seconds(executor, side) for side in SIDES)
+    (_, few), (_, many) = runs[0]
+    small, large = (statistics.median([run[i][0] for run in runs]) for i in (0, 1))
     tile = (large - small) / (many - few)
     thousand = (large - small) / (SIDES[1] ** 2 - SIDES[0] ** 2) * 1000
     return {"tile": tile, "thousand_cells": thousand, "start": small - few * tile}
 
 
+def peak_gb() -> float:
+    """Most memory that a worker ever held."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if "VmHWM" in line) / 1e6
+
+
 def measure() -> dict[str, dict[str, float]]:
-    """All ways, one after the other."""
+    """All ways in turn, so that a machine whose speed drifts is fair to them."""
     from distributed import Client, LocalCluster
 
     import phasejax as pj
 
     pj.use_all_cores()
-    result = {}
-    for name, shape in WAYS.items():
-        if shape is None:
-            result[name] = per_tile(None)
-            continue
-        workers, cores = shape
-        options = {"n_workers": workers, "threads_per_worker": cores, "dashboard_address": None}
-        with LocalCluster(processes=True, **options) as cluster, Client(cluster) as client:
-            result[name] = per_tile(client)
+    with contextlib.ExitStack() as stack:
+        clients: dict[str, Any] = {}
+        for name, shape in WAYS.items():
+            clients[name] = None
+            if shape is not None:
+                workers, cores = shape
+                options: dict[str, Any] = {"n_workers": workers, "threads_per_worker": cores}
+                options["dashboard_address"] = ":0"
+                cluster = LocalCluster(processes=True, **options)
+                clients[name] = stack.enter_context(Client(stack.enter_context(cluster)))
+            seconds(clients[name], SIDES[0])  # compiles
+        turns = [
+            {name: [seconds(client, side) for side in SIDES] for name, client in clients.items()}
+            for _ in range(REPEATS)
+        ]
+        result = {name: per_tile([turn[name] for turn in turns]) for name in WAYS}
+        for name, client in clients.items():
+            if client is not None:
+                result[name]["peak_gb"] = max(client.run(peak_gb).values())
     return result
 
 
