@@ -1,5 +1,6 @@
 """Sweeps run by executors: threads, processes, and Dask's workers on a cluster of this machine."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 
 import phasejax as pj
 from phasejax import batch, cli
+from phasejax._sweep import _dynamics_and_extent
+from phasejax.run import Run
 
 distributed = pytest.importorskip("distributed")
 
@@ -155,20 +158,14 @@ def test_a_scheduler_that_does_not_answer_is_one_line(address, tmp_path, monkeyp
 def test_workers_with_other_devices_are_refused(arguments):
     """A worker whose devices differ would round differently: its batches fail, and say why."""
     script = (
-        "import sys, cloudpickle, pickle; run = cloudpickle.loads(sys.stdin.buffer.read())\n"
-        "run.check_worker()\n"
+        "import sys, numpy as np; from phasejax.batch import _run_there\n"
+        "_run_there(sys.stdin.buffer.read(), None, np.arange(4))\n"
     )
-    from phasejax._sweep import _dynamics_and_extent
-    from phasejax.run import Run
-
     dynamics, extent = _dynamics_and_extent(pj.adam, 640, None)
     run = Run(arguments["problem"], dynamics, arguments["grid"], extent, 64, "float64", 4)
-    import cloudpickle
-
-    run = batch.dataclasses.replace(run, given_layout=run.layout_here())
     done = subprocess.run(
         [sys.executable, "-c", script],
-        input=cloudpickle.dumps(run),
+        input=batch._packed(dataclasses.replace(run, given_layout=run.layout_here())),
         capture_output=True,
         env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
     )
