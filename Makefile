@@ -17,7 +17,7 @@ sweep: install  ## the phase diagram of Adam on real data, into out/digits
 	$(BIN)/python sweeps/digits.py
 
 test: install lint  ## everything the project claims
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

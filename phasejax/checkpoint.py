@@ -44,7 +44,7 @@ class Checkpoint:
                 kept = [file[str(i)] for i in range(len(file.files))]
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             return None
-        if [(x.shape, x.dtype) for x in kept] != [(np.shape(x), np.result_type(x)) for x in leaves]:
+        if [(x.shape, x.dtype) for x in kept] != [(x.shape, x.dtype) for x in leaves]:
             return None
         return jax.tree.unflatten(structure, kept)
 

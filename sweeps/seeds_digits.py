@@ -1,7 +1,7 @@
 """How sure a regime is: Adam on the digits from six starting points, with and without mini-batches.
 
 Writes out/seeds/full.zarr and batches.zarr, and a diagram of probabilities and entropy beside each;
-four minutes on two cores.
+seven minutes on two cores.
 """
 
 import phasejax as pj

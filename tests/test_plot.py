@@ -187,3 +187,10 @@ def test_inferred_cells_are_pale_and_told():
     computed = inferred.size - inferred.sum()
     told = f"{computed:,} of 1,089 cells computed, the pale ones inferred"
     assert figure.get_suptitle().endswith(told)
+
+
+def test_mini_batches_are_in_the_title():
+    problem = pj.problems.digits(samples=16, hidden=(4,), batch_size=4)
+    grid = pj.Grid(a=[1.0, 10.0], b=[1.0, 10.0])
+    dataset = pj.sweep(problem, pj.adam, grid, steps=64, windows=8)
+    assert "batches of 4, 64 steps" in pj.phase_diagram(dataset).get_suptitle()

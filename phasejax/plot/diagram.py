@@ -70,7 +70,7 @@ def comparison(
     left, middle, right = figure.subplots(1, 3)
     for panel, dataset in ((left, one), (middle, other)):
         draw_regimes(panel, dataset, x, y)
-        panel.settitle("\n".join(title(dataset).split(": ", 1)), fontsize=10)
+        panel.set_title("\n".join(title(dataset).split(": ", 1)), fontsize=10)
     regimes = [dataset["regime"].transpose(y, x).values for dataset in (one, other)]
     differ = regimes[0] != regimes[1]
     edges = cell_edges(other, x), cell_edges(other, y)
@@ -78,7 +78,7 @@ def comparison(
     differing = other.where(xr.DataArray(differ, dims=(y, x)))
     draw_regimes(right, differing, x, y)
     draw_legend(right, differing)
-    right.settitle(
+    right.set_title(
         f"where they differ: {differ.sum()} of {differ.size} cells,\n"
         f"in the colours of {other.attrs['title']}",
         fontsize=10,

@@ -153,7 +153,9 @@ def title(dataset: xr.Dataset) -> str:
         for name, value in attrs["fixed"].items()
         if name in TITLE and value is not None and not (name.startswith("eps") and value == 0)
     ]
-    settings = ", ".join([*fixed, length(attrs), attrs["dtype"]])
+    drawn = attrs["problem_arguments"].get("batch_size")
+    batches = [f"batches of {drawn}"] if drawn else []
+    settings = ", ".join([*fixed, *batches, length(attrs), attrs["dtype"]])
     line = f"{attrs['optimizer']} on {attrs['problem']}: {settings}"
     if "status" in dataset and (dataset["status"] == INFERRED).any():
         computed = int((dataset["status"] == COMPUTED).sum())
