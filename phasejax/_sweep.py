@@ -63,7 +63,6 @@ def sweep(
     - `lanes`: cells that a device advances at once; by default measured where a sweep is
         long enough, and remembered. The same lanes give the same bits; others may round
         differently, and chaotic cells amplify rounding.
-
     - `refine`: values that the grid's even axes (`log_axis`, `linear_axis`) shall have in the end,
         one number for all, or one an axis by name. The grid is where to start; only cells near
         borders between regimes are computed (`status` 1), the others have the regime around them

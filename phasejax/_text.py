@@ -53,32 +53,33 @@ def pair(flag: str, text: str) -> tuple[str, str]:
 
 def point(text: str) -> dict[str, float]:
     """Read NAME=NUMBER,..."""
-    try:
-        return {name: float(value) for name, value in (pair("at", t) for t in text.split(","))}
-    except ValueError as error:
-        raise bad("at", text, "NAME=NUMBER,... such as a=1,b=100") from error
+    return _named("at", text, float, "NAME=NUMBER,... such as a=1,b=100")
 
 
 def counts(text: str) -> int | dict[str, int]:
     """Read COUNT, or NAME=COUNT,..."""
     try:
-        if "=" not in text:
-            return int(text)
-        return {name: int(count) for name, count in (pair("refine", t) for t in text.split(","))}
-    except ValueError as error:
-        raise bad("refine", text, "COUNT, or NAME=COUNT,... such as a=257,b=129") from error
+        return int(text)
+    except ValueError:
+        return _named("refine", text, int, "COUNT, or NAME=COUNT,... such as a=257,b=129")
 
 
 def windows(text: str) -> dict[str, tuple[float, float]]:
     """Read NAME=LOW:HIGH,..."""
-    found = {}
+
+    def bounds(value: str) -> tuple[float, float]:
+        low, high = value.split(":")
+        return float(low), float(high)
+
+    return _named("--to", text, bounds, "NAME=LOW:HIGH,... such as a=1:3,b=10:30")
+
+
+def _named(flag: str, text: str, read: Callable[[str], Any], allowed: str) -> dict[str, Any]:
+    """Read NAME=VALUE,... with values that `read` reads."""
     try:
-        for name, bounds in (pair("to", part) for part in text.split(",")):
-            low, high = bounds.split(":")
-            found[name] = float(low), float(high)
+        return {name: read(value) for name, value in (pair(flag, t) for t in text.split(","))}
     except ValueError as error:
-        raise bad("--to", text, "NAME=LOW:HIGH,... such as a=1:3,b=10:30") from error
-    return found
+        raise bad(flag, text, allowed) from error
 
 
 def problem(name: str, arguments: dict[str, Any]) -> "pj.Problem":

@@ -181,9 +181,7 @@ def sweep(
         refine=counts,
         executor=None if scheduler is None else _connect(scheduler),
     )
-    print(pj.summary(dataset))
-    print(f"wrote {store}; next: phasejax plot {store}")
-    return 1 if dataset.attrs["failures"] else 0
+    return _told(dataset, store)
 
 
 @app.command()
@@ -216,9 +214,7 @@ def zoom(
         resume=resume,
         overwrite=overwrite,
     )
-    print(pj.summary(dataset))
-    print(f"wrote {store}; next: phasejax plot {store}")
-    return 1 if dataset.attrs["failures"] else 0
+    return _told(dataset, store)
 
 
 @app.command()
@@ -349,6 +345,13 @@ def info(
     else:
         print(pj.summary(dataset))
     return 0
+
+
+def _told(dataset, store: Path) -> int:
+    """Say what a sweep found and where it is; returns the exit code."""
+    print(pj.summary(dataset))
+    print(f"wrote {store}; next: phasejax plot {store}")
+    return 1 if dataset.attrs["failures"] else 0
 
 
 def _connect(scheduler: str):

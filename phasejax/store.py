@@ -127,9 +127,9 @@ class Store:
 
     def infer(self, labels: Labels, computed: np.ndarray) -> None:
         """Give the cells that were not computed their inferred labels."""
-        regime, status = self._read("regime"), self._read(STATUS)
+        status = self._read(STATUS)
         with self._writing() as group:
-            _array(group, "regime")[...] = np.where(computed, regime, labels)
+            _array(group, "regime")[...] = labels
             _array(group, STATUS)[...] = np.where(computed, status, INFERRED).astype(np.int8)
 
     def relabel(self, dataset: xr.Dataset) -> None:

@@ -83,12 +83,11 @@ class Discrete(Factory):
             optimizer = optax.with_extra_args_support(self.build(fixed | hyper))
             seen = loss
             if isinstance(loss, Sampled):
-                running = add(running, loss(params).astype(dtype), weight)
                 key, now = draw(key)
                 seen = partial(loss.batch_loss, key=now)
             value, grad = jax.value_and_grad(seen)(params)
-            if not isinstance(loss, Sampled):
-                running = add(running, value.astype(dtype), weight)
+            recorded = value if seen is loss else loss(params)
+            running = add(running, recorded.astype(dtype), weight)
             updates, optimizer_state = optimizer.update(
                 grad, optimizer_state, params, value=value, grad=grad, value_fn=seen
             )
