@@ -31,6 +31,8 @@ RANGE = "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one
 FurtherAxes = Annotated[
     str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
 ]
+Across = Annotated[str | None, typer.Option(help="Horizontal axis; by default the first.")]
+Up = Annotated[str | None, typer.Option(help="Vertical axis; by default the second.")]
 JSON = Annotated[bool, typer.Option("--json", help="For machines.")]
 StorePath = Annotated[Path, typer.Argument(help="Folder that `phasejax sweep` wrote.")]
 
@@ -277,8 +279,8 @@ def plot(
     output: Annotated[
         Path | None, typer.Option(help="PNG, SVG or PDF; by default phase_diagram.png beside it.")
     ] = None,
-    x: Annotated[str | None, typer.Option(help="Horizontal axis; by default the first.")] = None,
-    y: Annotated[str | None, typer.Option(help="Vertical axis; by default the second.")] = None,
+    x: Across = None,
+    y: Up = None,
     late_loss: Annotated[bool, typer.Option("--late-loss", help="Add the late loss.")] = False,
     over: Annotated[
         str | None, typer.Option(metavar="NAME", help="A panel for each value of a third axis.")
@@ -311,11 +313,15 @@ def view(
     output: Annotated[
         Path | None, typer.Option(help="By default phase_diagram.html beside the store.")
     ] = None,
+    x: Across = None,
+    y: Up = None,
     at: FurtherAxes = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> int:
-    """Write a page about a sweep and open it."""
-    page = pj.write_page(_select(store, at), output or store.parent / "phase_diagram.html")
+    """Write a page to look around in a sweep, finished or not, and open it."""
+    page = pj.write_page(
+        _select(store, at), output or store.parent / "phase_diagram.html", x=x, y=y
+    )
     print(f"wrote {page}")
     if browser:
         webbrowser.open(page.resolve().as_uri())

@@ -29,13 +29,6 @@ adam = pj.sweep(
     overwrite=True,
 )
 figure = pj.comparison(flow, adam)
-border = float(pj.theory.adam_border(curvature=1.0, learning_rate=1 / 300, eps_root=1e-8))
-for panel in figure.axes[1:]:
-    panel.axhline(border, color="white", linewidth=2.6)
-    panel.axhline(border, color="black", linewidth=1.2)
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-    panel.text(0.31, border, f"theory: $b$ = {border:.0f}", va="center", fontsize=9, bbox=box)
 figure.savefig("out/flow_quadratic/comparison.png", dpi=100)
-print(f"Adam's step follows the flow up to b = {border:.1f}")
 print(pj.summary(flow))
 print(pj.summary(adam))

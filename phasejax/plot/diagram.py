@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from .._check import bad, choice
 from ..regimes import classify
+from .lines import Lines
 from .panel import PAPER_CELLS, cell_edges, decorate, draw_legend, draw_regimes, title
 
 
@@ -20,6 +21,7 @@ def phase_diagram(
     y: str | None = None,
     late_loss: bool = False,
     marks: Sequence[Mapping[str, float]] = PAPER_CELLS,
+    lines: Lines | None = None,
 ) -> Figure:
     """Draw the regime of every cell of a sweep over two axes.
 
@@ -30,6 +32,9 @@ def phase_diagram(
     - `x`, `y`: which axis is horizontal and which vertical; by default the first and the second.
     - `late_loss`: draw the late mean of log10 of the loss beside it.
     - `marks`: cells to mark, where both axes have them in range; by default the paper's three.
+    - `lines`: functions of the horizontal axis's values to draw, by name:
+        `{"b = 12 a": lambda a: 12 * a}`. a = b is drawn anyway, and the border that
+        `phasejax.theory` knows for the sweep's problem.
 
     Returns a `matplotlib.figure.Figure`; `figure.savefig("name.pdf")` writes PNG, SVG or PDF.
     """
@@ -41,7 +46,7 @@ def phase_diagram(
     if late_loss:
         _draw_late_loss(figure, panels[1], dataset, x, y)
     for panel in panels:
-        decorate(panel, dataset, x, y, marks)
+        decorate(panel, dataset, x, y, marks, lines)
     figure.suptitle(title(dataset), fontsize=10)
     return figure
 

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from ..info import length
 from ..refine import COMPUTED, INFERRED
 from ..regimes import NAMES, UNLABELLED, UNRESOLVED, regime_counts
+from .lines import Line, Lines, lines_over
 from .style import COLOURS, FLOW_SYMBOLS, HATCH, SYMBOLS, TITLE
 
 PAPER_CELLS = ({"a": 1.0, "b": 100.0}, {"a": 10.0, "b": 10.0}, {"a": 100.0, "b": 1.0})
@@ -86,16 +87,21 @@ def draw_legend(panel: Axes, dataset: xr.Dataset) -> None:
 
 
 def decorate(
-    panel: Axes, dataset: xr.Dataset, x: str, y: str, marks: Sequence[Mapping[str, float]] = ()
+    panel: Axes,
+    dataset: xr.Dataset,
+    x: str,
+    y: str,
+    marks: Sequence[Mapping[str, float]] = (),
+    lines: Lines | None = None,
 ) -> None:
-    """Scale and label the axes; draw a = b, and marks that are inside."""
-    symbols = SYMBOLS | (FLOW_SYMBOLS if "time" in dataset.attrs else {})
-    _scale(panel, panel.xaxis, dataset[x], symbols)
-    _scale(panel, panel.yaxis, dataset[y], symbols)
+    """Scale and label the axes; draw the lines that are known or given, and marks inside."""
+    for axis, name in ((panel.xaxis, x), (panel.yaxis, y)):
+        axis.set_label_text(axis_name(dataset, name))
+        _scale(panel, axis, dataset[name])
     panel.set_xlim(*cell_edges(dataset, x)[[0, -1]])
     panel.set_ylim(*cell_edges(dataset, y)[[0, -1]])
-    if {x, y} == {"a", "b"}:
-        _draw_diagonal(panel)
+    for line in lines_over(dataset, x, y, lines):
+        draw_line(panel, line)
     (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
     for mark in marks:
         if mark.keys() == {x, y} and left <= mark[x] <= right and bottom <= mark[y] <= top:
@@ -104,12 +110,14 @@ def decorate(
             _label(panel, text, (mark[x], mark[y]), offset=(0, 7), ha="center", fontsize=9)
 
 
-def _scale(
-    panel: Axes, axis: XAxis | YAxis, values: xr.DataArray, symbols: Mapping[str, str]
-) -> None:
-    """Label one axis; a logarithmic one gets ticks at 1, 3, 10, 30, ... in plain numbers."""
-    name = str(values.name)
-    axis.set_label_text(symbols.get(name, name.replace("_", " ")))
+def axis_name(dataset: xr.Dataset, name: str) -> str:
+    """Name an axis as the field does, with what it stands for."""
+    symbols = SYMBOLS | (FLOW_SYMBOLS if "time" in dataset.attrs else {})
+    return symbols.get(name, name.replace("_", " "))
+
+
+def _scale(panel: Axes, axis: XAxis | YAxis, values: xr.DataArray) -> None:
+    """Space one axis; a logarithmic one gets ticks at 1, 3, 10, 30, ... in plain numbers."""
     if values.attrs.get("scale") != "log":
         return
     (panel.set_xscale if isinstance(axis, XAxis) else panel.set_yscale)("log")
@@ -119,12 +127,12 @@ def _scale(
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _draw_diagonal(panel: Axes) -> None:
-    low = max(panel.get_xlim()[0], panel.get_ylim()[0])
-    high = min(panel.get_xlim()[1], panel.get_ylim()[1])
-    panel.plot([low, high], [low, high], color="white", linewidth=2.4)
-    panel.plot([low, high], [low, high], color="black", linewidth=1, linestyle="--")
-    _label(panel, "$a = b$", (high, high), offset=(-8, -14), ha="right", va="top")
+def draw_line(panel: Axes, line: Line) -> None:
+    """Draw a line in black on white, named at its upper end."""
+    panel.plot(line.x, line.y, color="white", linewidth=2.4)
+    panel.plot(line.x, line.y, color="black", linewidth=1, linestyle="--", label=line.name)
+    end = float(line.x[-1]), float(line.y[-1])
+    _label(panel, line.name, end, offset=(-8, -14), ha="right", va="top", fontsize=9)
 
 
 def _label(panel: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **how) -> None:

@@ -14,18 +14,18 @@ COLOURS = {
 HATCH = "////"
 """Over cells whose solver gave up."""
 SYMBOLS = {
-    "a": r"$a$   (v-decay $\alpha = 1 - a\eta$)",
-    "b": r"$b$   (m-decay $\beta = 1 - b\eta$)",
-    "learning_rate": r"learning rate $\eta$",
-    "eps": r"$\epsilon$ outside the root",
-    "eps_root": r"$\epsilon$ inside the root",
-    "b1": r"m-decay $\beta_1$",
-    "b2": r"v-decay $\beta_2$",
+    "a": "a   (v-decay α = 1 − aη)",
+    "b": "b   (m-decay β = 1 − bη)",
+    "learning_rate": "learning rate η",
+    "eps": "ε outside the root",
+    "eps_root": "ε inside the root",
+    "b1": "m-decay β₁",
+    "b2": "v-decay β₂",
     "weight_decay": "weight decay",
 }
 FLOW_SYMBOLS = {
-    "a": r"$a$   (rate of $v$)",
-    "b": r"$b$   (rate of $m$)",
+    "a": "a   (rate of v)",
+    "b": "b   (rate of m)",
 }
 """Of a flow, which has rates and no decays."""
 TITLE = {

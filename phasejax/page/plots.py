@@ -1,0 +1,186 @@
+"""The plots of a page: the plane, and panels for loss curves. The page's script fills them."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from bokeh.document import Document
+from bokeh.events import DocumentReady
+from bokeh.models import (
+    BasicTickFormatter,
+    ColorBar,
+    ColumnDataSource,
+    CustomJS,
+    FixedTicker,
+    GlyphRenderer,
+    HoverTool,
+    LinearColorMapper,
+    LogTicker,
+    PlainText,
+    Range1d,
+    TapTool,
+)
+from bokeh.palettes import Viridis256
+from bokeh.plotting import figure
+from bokeh.transform import linear_cmap
+
+from ..plot.lines import Line
+from ..plot.panel import axis_name, cell_edges
+from ..plot.style import COLOURS
+from ..regimes import NAMES, UNLABELLED, UNRESOLVED
+
+PANELS = 4
+"""Cells whose curves stand side by side."""
+NOT_THERE = -2
+CODES = {
+    NOT_THERE: "not computed yet",
+    UNLABELLED: "unlabelled",
+    **dict(enumerate(NAMES)),
+    UNRESOLVED: "unresolved",
+}
+"""Of cells on the page: a sweep that still runs has some that are not there."""
+MISSING_COLOUR = "#ececec"
+PAGE_COLOURS = {**COLOURS, "not computed yet": MISSING_COLOUR}
+SIDES = ("left", "right", "bottom", "top")
+HOVERED = ("margin", "late_level", "late_peak", "onset", "spike_count", "spike_period", "amplitude")
+"""Features in the box at the pointer; the table has them all."""
+TICKS = [m * 10.0**e for e in range(-12, 13) for m in (1, 3)]
+TOOLS = "pan,box_zoom,wheel_zoom,reset,save"
+
+
+def document(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> Document:
+    """Lay out the plane and the panels, in a document that hands them to the page's script."""
+    plane = _empty_plane(dataset, x, y)
+    panels = [_panel(dataset) for _ in range(PANELS)]
+    parts: dict[str, Any] = {
+        "cells": _cells(plane),
+        "bar": _colour_bar(plane),
+        "lines": [drawn for line in lines for drawn in _draw(plane, line)],
+        "pins": _pins(plane),
+        "cursor": _cursor(plane),
+        "panels": panels,
+    }
+    plane.add_tools(TapTool(renderers=[parts["cells"]]), _hover(dataset, x, y, parts["cells"]))
+    clicked = CustomJS(code="phasejax.click(cb_obj.indices)")
+    parts["cells"].data_source.selected.js_on_change("indices", clicked)
+    made = Document()
+    for root in (plane, *panels):
+        made.add_root(root)
+    start = f"phasejax.start({{{', '.join(parts)}}})"
+    made.js_on_event(DocumentReady, CustomJS(args=parts, code=start))
+    return made
+
+
+def _empty_plane(dataset: xr.Dataset, x: str, y: str) -> figure:
+    edges = cell_edges(dataset, x), cell_edges(dataset, y)
+    logarithmic = [dataset[name].attrs.get("scale") == "log" for name in (x, y)]
+    plane = figure(
+        frame_width=540,
+        frame_height=520,
+        x_axis_type="log" if logarithmic[0] else "linear",
+        y_axis_type="log" if logarithmic[1] else "linear",
+        x_range=Range1d(*edges[0][[0, -1]]),
+        y_range=Range1d(*edges[1][[0, -1]]),
+        tools=TOOLS,
+        active_scroll=None,
+        toolbar_location="above",
+        name="plane",
+    )
+    sides: Any = (plane.xaxis, plane.yaxis)
+    for axis, name, spread in zip(sides, (x, y), logarithmic, strict=True):
+        axis.axis_label = PlainText(text=axis_name(dataset, name))
+        if spread:
+            axis.ticker = FixedTicker(ticks=TICKS, minor_ticks=[])
+            axis.formatter.min_exponent = 5
+    plane.grid.visible = False
+    return plane
+
+
+def _cells(plane: figure) -> GlyphRenderer:
+    """The cells, coloured by regime; lines of the same colour leave no seams between them."""
+    palette = [PAGE_COLOURS[name] for name in CODES.values()]
+    colour: Any = linear_cmap("regime", palette, min(CODES) - 0.5, max(CODES) + 0.5)
+    drawn = plane.quad(
+        *("left", "right", "top", "bottom"),
+        source=ColumnDataSource({name: [] for name in (*SIDES, "regime", "alpha")}),
+        fill_color=colour,
+        fill_alpha="alpha",
+        line_color=colour,
+        line_alpha="alpha",
+    )
+    drawn.nonselection_glyph = drawn.selection_glyph = None
+    return drawn
+
+
+def _colour_bar(plane: figure) -> ColorBar:
+    """The scale of a feature, hidden while regimes are shown."""
+    scale = LinearColorMapper(palette=Viridis256, low=0, high=1, nan_color=MISSING_COLOUR)
+    bar = ColorBar(color_mapper=scale, visible=False, height=12, title=" ")
+    plane.add_layout(bar, "below")
+    return bar
+
+
+def _draw(plane: figure, line: Line) -> list[GlyphRenderer]:
+    """A line in black on white, so that it is seen on every colour."""
+    drawn = [
+        plane.line(line.x, line.y, color=colour, line_width=width, line_dash=dash)
+        for colour, width, dash in (("white", 4, "solid"), ("black", 1.5, "dashed"))
+    ]
+    for stroke in drawn:
+        stroke.tags = [line.name]
+    return drawn
+
+
+def _pins(plane: figure) -> GlyphRenderer:
+    """Numbers on the cells whose curves are open."""
+    open_cells = ColumnDataSource({"x": [], "y": [], "text": []})
+    plane.scatter("x", "y", source=open_cells, size=18, fill_color="white", line_color="black")
+    how: Any = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
+    return plane.text("x", "y", "text", source=open_cells, **how)
+
+
+def _cursor(plane: figure) -> GlyphRenderer:
+    """A frame around the cell that keys have moved to."""
+    source = ColumnDataSource({name: [] for name in SIDES})
+    frame: Any = {"fill_color": None, "line_color": "black", "line_width": 3}
+    return plane.quad("left", "right", "top", "bottom", source=source, **frame)
+
+
+def _hover(dataset: xr.Dataset, x: str, y: str, cells: GlyphRenderer) -> HoverTool:
+    """Say what the cell under the pointer is, and what it did."""
+    numbers = ["x", "y", *(name for name in HOVERED if name in dataset)]
+    names = [x, y, *(name.replace("_", " ") for name in numbers[2:])]
+    rows = [(name, f"@{number}{{%.4g}}") for name, number in zip(names, numbers, strict=True)]
+    return HoverTool(
+        renderers=[cells],
+        tooltips=[*rows[:2], ("regime", "@label"), *rows[2:]],
+        formatters={f"@{number}": "printf" for number in numbers},
+    )
+
+
+def _panel(dataset: xr.Dataset) -> figure:
+    """An empty panel for a loss curve: a band from minimum to maximum, and the mean."""
+    flow = "time" in dataset.attrs
+    extent = float(dataset.attrs["time" if flow else "steps"])
+    panel = figure(
+        width=400,
+        height=280,
+        y_axis_type="log",
+        x_range=Range1d(start=0, end=extent),
+        y_range=Range1d(start=1e-3, end=1),
+        tools=TOOLS,
+        active_scroll=None,
+        toolbar_location=None,
+    )
+    across: Any = panel.xaxis
+    across.axis_label = "time" if flow else "step"
+    across.formatter = BasicTickFormatter(use_scientific=False)
+    up: Any = panel.yaxis
+    up.axis_label = "loss"
+    up.ticker = LogTicker(desired_num_ticks=5)
+    up.minor_tick_line_color = None
+    panel.xgrid.visible = False
+    source = ColumnDataSource({name: np.empty(0) for name in ("t", "low", "high", "mean")})
+    panel.varea("t", "low", "high", source=source, fill_alpha=0.6)
+    panel.line("t", "mean", source=source, line_width=1.2, color="black")
+    return panel

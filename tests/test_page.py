@@ -1,0 +1,355 @@
+"""The page of a sweep, in a real browser: what a reader clicks on is what the store has."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import matplotlib.colors
+import matplotlib.image
+import numpy as np
+import pytest
+import xarray as xr
+
+import phasejax as pj
+from phasejax import cli
+from phasejax.page.pack import pack_curves
+from phasejax.plot.style import COLOURS
+from phasejax.regimes import NAMES
+
+SCREENSHOT = Path(__file__).parents[1] / "out" / "page.png"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's Chromium, without a window. Where CI runs it must be there."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None and "CI_NEEDS_CHROMIUM" not in os.environ:
+        pytest.skip("needs a browser: apt-get install chromium")
+    assert found, "no chromium: apt-get install chromium"
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = driver.chromium.launch(executable_path=found, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Page:
+    """One page, and what a reader does on it."""
+
+    def __init__(self, browser, path):
+        self.said, self.asked = [], []
+        self.tab = browser.new_page(viewport={"width": 1500, "height": 1250})
+        self.tab.on("console", lambda m: m.type in ("error", "warning") and self.said.append(m))
+        self.tab.on("pageerror", lambda error: self.said.append(error))
+        self.tab.on("dialog", lambda dialog: self.said.append(dialog.message))
+        self.tab.on("request", lambda request: self.asked.append(request.url))
+        begun = time.perf_counter()
+        self.tab.goto(path.as_uri())
+        self.tab.wait_for_selector("body[data-ready]", timeout=20_000)
+        self.seconds = time.perf_counter() - begun
+        self.url = path.as_uri()
+
+    def place(self, x, y):
+        """Where a cell of the plane is on the screen."""
+        return self.tab.evaluate(
+            """([x, y]) => {
+                const view = Bokeh.index.get_by_id(Bokeh.documents[0].roots()[0].id);
+                const { left, top } = view.el.getBoundingClientRect();
+                const { x_scale, y_scale } = view.frame;
+                return [left + x_scale.compute(x), top + y_scale.compute(y)];
+            }""",
+            [x, y],
+        )
+
+    def click(self, x, y):
+        self.tab.mouse.click(*self.place(x, y))
+        self.tab.wait_for_timeout(400)  # a click is told from a double click
+
+    def titles(self):
+        return [t for t in self.tab.locator(".panels figcaption").all_inner_texts() if t]
+
+    def curve(self, number):
+        """What a panel draws: t, low, high, mean."""
+        columns = self.tab.evaluate(
+            """number => {
+                const { data } = Bokeh.documents[0].roots()[number].renderers[0].data_source;
+                return Object.fromEntries(
+                    Object.entries(data).map(([k, v]) => [k, Array.from(v, String)]));
+            }""",
+            number,
+        )
+        return {name: np.array(values, float) for name, values in columns.items()}
+
+    def colour(self, x, y):
+        """Colour of a pixel."""
+        path = SCREENSHOT.with_name("pixels.png")
+        self.tab.wait_for_timeout(200)
+        self.tab.screenshot(path=path)
+        left, top = self.place(x, y)
+        return matplotlib.image.imread(path)[int(top), int(left), :3]
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """The plane of the paper, on real data, with short runs."""
+    values = pj.log_axis(0.3, 300, 13)
+    problem = pj.problems.digits(samples=16, hidden=(4, 4))
+    grid = pj.Grid(a=values, b=values, learning_rate=1e-3)
+    return pj.sweep(problem, pj.adam, grid, steps=4_096, windows=128)
+
+
+@pytest.fixture
+def page(browser, dataset, tmp_path):
+    """Its page; a test that leaves an error, or a request to anywhere, has failed."""
+    page = Page(browser, pj.write_page(dataset, tmp_path / "page.html"))
+    yield page
+    assert page.said == []
+    assert page.asked == [page.url]
+    page.tab.close()
+
+
+def log10(values):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log10(values)
+
+
+def assert_is_the_stores(drawn, cell, resolution=0.001):
+    for name, variable in (("low", "loss_min"), ("high", "loss_max")):
+        expected = log10(cell[variable].values)
+        np.testing.assert_allclose(log10(drawn[name]), expected, atol=0.51 * resolution)
+    expected = cell["log10_loss_mean"].values
+    np.testing.assert_allclose(log10(drawn["mean"]), expected, atol=0.51 * resolution)
+
+
+def test_a_click_shows_the_curve_of_the_store(page, dataset):
+    for i, j in [(0, 12), (6, 6), (12, 1), (3, 9)]:
+        cell = dataset.isel(a=i, b=j)
+        page.tab.click("#clear")
+        assert page.tab.locator(".panels figure:visible").count() == 0
+        page.click(float(cell.a), float(cell.b))
+        regime = NAMES[int(cell.regime)]
+        assert page.titles()[0] == f"1 a = {float(cell.a):.4g}, b = {float(cell.b):.4g}: {regime}"
+        drawn = page.curve(1)
+        np.testing.assert_allclose(drawn["t"], dataset.step.values + 16)  # middles of 32 steps
+        assert_is_the_stores(drawn, cell)
+        assert regime in page.tab.locator("#told").inner_text()
+        assert f"{float(cell.late_level):.4g}" in page.tab.locator("table").inner_text()
+
+
+def test_the_papers_cells_are_open_at_first_and_four_stand_side_by_side(page, dataset):
+    SCREENSHOT.parent.mkdir(exist_ok=True)
+    page.tab.screenshot(path=SCREENSHOT)
+    assert [title[0] for title in page.titles()] == ["1", "2", "3"]
+    for number, (a, b) in enumerate([(1, 100), (10, 10), (100, 1)], start=1):
+        cell = dataset.sel(a=a, b=b, method="nearest")
+        assert_is_the_stores(page.curve(number), cell)
+    corners = [(0, 0), (12, 12)]
+    for i, j in corners:
+        page.click(float(dataset.a[i]), float(dataset.b[j]))
+    # The fifth took the place of the first.
+    assert page.tab.locator(".panels figure:visible").count() == 4
+    for number, (i, j) in zip((3, 4), corners, strict=True):
+        assert_is_the_stores(page.curve(number), dataset.isel(a=i, b=j))
+    page.click(float(dataset.a[12]), float(dataset.b[12]))  # again: it closes
+    assert page.tab.locator(".panels figure:visible").count() == 3
+    ranges = page.tab.evaluate(
+        "Bokeh.documents[0].roots().slice(1).map(p => [p.y_range.start, p.y_range.end])"
+    )
+    assert len({tuple(r) for r in ranges[:3]}) == 1  # to be compared
+
+
+def test_hover_says_what_the_cell_is(page, dataset):
+    cell = dataset.isel(a=3, b=11)
+    page.tab.mouse.move(*page.place(float(cell.a), float(cell.b)))
+    page.tab.wait_for_selector(".bk-tooltip-row-value")
+    labels = page.tab.locator(".bk-tooltip-row-label").all_inner_texts()
+    values = page.tab.locator(".bk-tooltip-row-value").all_inner_texts()
+    told = dict(zip((label.rstrip(":") for label in labels), values, strict=True))
+    assert told["a"] == f"{float(cell.a):.4g}"
+    assert told["b"] == f"{float(cell.b):.4g}"
+    assert told["regime"] == NAMES[int(cell.regime)]
+    assert float(told["margin"]) == pytest.approx(float(cell.margin), rel=1e-3)
+    assert float(told["late level"]) == pytest.approx(float(cell.late_level), rel=1e-3)
+
+
+def test_the_map_is_of_regimes_and_of_any_feature(page, dataset):
+    cell = dataset.isel(a=1, b=11)
+    at = float(cell.a), float(cell.b)
+    regime = matplotlib.colors.to_rgb(COLOURS[NAMES[int(cell.regime)]])
+    np.testing.assert_allclose(page.colour(*at), regime, atol=0.02)
+    options = page.tab.locator("#map option").evaluate_all("all => all.map(o => o.value)")
+    assert set(options) >= {"regime", "margin", "late_level", "onset", "spike_count", "amplitude"}
+    for name in ("late_level", "margin"):
+        page.tab.select_option("#map", name)
+        values = dataset[name].values
+        low, high = np.quantile(values[np.isfinite(values)], [0.02, 0.98])
+        share = np.clip((float(cell[name]) - low) / (high - low), 0, 1)
+        expected = matplotlib.colormaps["viridis"](share)[:3]
+        np.testing.assert_allclose(page.colour(*at), expected, atol=0.03)
+    page.tab.select_option("#map", "regime")
+    np.testing.assert_allclose(page.colour(*at), regime, atol=0.02)
+
+
+def test_lines_can_be_taken_away(page):
+    """On the diagonal between two cells there is a line, or there is none."""
+
+    def drawn():
+        return page.tab.evaluate(
+            """Bokeh.documents[0].roots()[0].renderers
+                .filter(r => r.tags.includes("a = b")).map(r => r.visible)"""
+        )
+
+    assert drawn() == [True, True]
+    page.tab.uncheck("input.line")
+    assert drawn() == [False, False]
+    page.tab.check("input.line")
+    assert drawn() == [True, True]
+
+
+def test_everything_can_be_done_without_a_mouse(page, dataset):
+    page.tab.click("#clear")
+    for _ in range(20):
+        page.tab.keyboard.press("Tab")
+        if page.tab.evaluate("document.activeElement.id") == "plane":
+            break
+    else:
+        pytest.fail("Tab never came to the plane")
+    for _ in range(13):
+        page.tab.keyboard.press("ArrowLeft")
+        page.tab.keyboard.press("ArrowDown")
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+        page.tab.keyboard.press(key)
+    cell = dataset.isel(a=2, b=1)
+    here = f"a = {float(cell.a):.4g}, b = {float(cell.b):.4g}"
+    assert page.tab.locator("#told").inner_text().startswith(here)
+    page.tab.keyboard.press("Enter")
+    assert here in page.titles()[0]
+    assert_is_the_stores(page.curve(1), cell)
+    page.tab.keyboard.press("Enter")
+    assert page.tab.locator(".panels figure:visible").count() == 0
+    for control in ("map", "clear"):
+        page.tab.focus(f"#{control}")
+        assert page.tab.evaluate("document.activeElement.id") == control
+
+
+def test_names_of_a_store_are_text(browser, dataset, tmp_path):
+    """Whatever stands in a store, the page shows it and runs none of it."""
+    evil = "</script><img src=x onerror=alert(1)><b>$$x$$"
+    named = dataset.rename(a=evil)
+    named.attrs = {**dataset.attrs, "title": evil, "failures": [evil], "optimizer": evil}
+    named.attrs["axes"] = {evil: dataset.attrs["axes"]["a"], "b": dataset.attrs["axes"]["b"]}
+    named["margin"] = named["margin"].assign_attrs(long_name=evil)
+    lines = {evil: lambda a: 3 * a}
+    page = Page(browser, pj.write_page(named, tmp_path / "evil.html", lines=lines))
+    page.tab.select_option("#map", "margin")
+    page.click(10.0, 30.0)
+    page.tab.mouse.move(*page.place(3.0, 30.0))
+    page.tab.wait_for_selector(".bk-tooltip-row-value")
+    assert evil in page.tab.locator(".bk-tooltip-row-label").first.inner_text()
+    assert page.tab.locator("h1").inner_text() == evil
+    assert page.tab.title() == evil
+    assert page.tab.locator("img").count() == 0
+    assert page.said == []
+    assert page.asked == [page.url]
+    page.tab.close()
+
+
+def test_a_large_sweep_opens_fast(browser, tmp_path):
+    """128 x 128 cells of 256 windows: under 15 MB, and under 3 s from the disk to a curve."""
+    axis = pj.log_axis(0.3, 300, 128)
+    grid = pj.Grid(a=axis, b=axis, learning_rate=1e-3)
+    problem = pj.problems.quadratic((1.0, 0.1))
+    large = pj.sweep(problem, pj.adam, grid, steps=5_120, windows=256)
+    path = pj.write_page(large, tmp_path / "large.html")
+    assert path.stat().st_size < 15e6
+    first, second = (Page(browser, path) for _ in range(2))
+    assert min(first.seconds, second.seconds) < 3  # the machine may do something else meanwhile
+    assert_is_the_stores(second.curve(2), large.sel(a=10, b=10, method="nearest"), 0.02)
+    assert second.said == []
+
+
+def test_view_shows_a_running_sweep_as_far_as_it_is(browser, small, tmp_path, monkeypatch):
+    store = tmp_path / "s.zarr"
+    pj.sweep(**small, store=store)
+    import zarr
+
+    status = zarr.open_group(store, mode="r+")["status"]
+    status[1, 2] = 0  # not there
+    assert cli.main(["view", str(store), "--no-browser"]) == 0
+    page = Page(browser, tmp_path / "phase_diagram.html")
+    assert (
+        page.tab.locator("p[role=status]").first.inner_text() == "11 of 12 cells are there so far"
+    )
+    assert "not computed yet 1" in page.tab.locator(".regimes").inner_text()
+    dataset = pj.open_dataset(store)
+    at = float(dataset.a[1]), float(dataset.b[2])
+    np.testing.assert_allclose(page.colour(*at), [0xEC / 255] * 3, atol=0.02)
+    page.tab.click("#clear")
+    page.click(*at)
+    assert page.titles()[0].endswith("not computed yet: no curve")
+    assert page.said == []
+    page.tab.close()
+
+
+def test_a_refined_sweep_says_which_cells_were_inferred(browser, tmp_path):
+    axis = pj.log_axis(0.3, 300, 5)
+    dataset = pj.sweep(
+        pj.problems.quadratic(), pj.adam, pj.Grid(a=axis, b=axis), steps=640, windows=64, refine=17
+    )
+    i, j = np.argwhere(dataset.status.values == 2)[0]
+    page = Page(browser, pj.write_page(dataset, tmp_path / "refined.html"))
+    page.tab.click("#clear")
+    page.click(float(dataset.a[i]), float(dataset.b[j]))
+    assert page.titles()[0].endswith("inferred: no curve")
+    computed = np.argwhere(dataset.status.values == 1)[40]
+    cell = dataset.isel(a=computed[0], b=computed[1])
+    page.click(float(cell.a), float(cell.b))
+    assert_is_the_stores(page.curve(2), cell)
+    assert page.said == []
+    page.tab.close()
+
+
+def test_axes_are_chosen_and_flows_have_a_time(browser, tmp_path):
+    grid = pj.Grid(a=[1.0, 2.0, 5.0], b=pj.log_axis(1, 100, 4), seed=[0, 1])
+    flow = pj.sweep(pj.problems.quadratic(), pj.adam_flow, grid, time=5.0, windows=32)
+    with pytest.raises(ValueError, match="select one value of the others"):
+        pj.write_page(flow, tmp_path / "page.html")
+    page = Page(browser, pj.write_page(flow.sel(seed=1), tmp_path / "page.html", x="b"))
+    page.tab.click("#clear")
+    cell = flow.sel(seed=1).isel(a=1, b=2)
+    page.click(float(cell.b), float(cell.a))  # b across
+    drawn = page.curve(1)
+    np.testing.assert_allclose(drawn["t"], (np.arange(32) + 0.5) * 5 / 32)
+    assert_is_the_stores(drawn, cell, 0.002)  # 33 decades
+    assert page.said == []
+    page.tab.close()
+
+
+def test_too_many_cells_are_refused(tmp_path):
+    values = np.arange(1.0, 401.0)
+    cells = xr.DataArray(np.zeros((400, 400), np.int8), {"a": values, "b": values}, ("a", "b"))
+    with pytest.raises(ValueError, match="dataset cells = 160000: must be at most 100000"):
+        pj.write_page(xr.Dataset({"regime": cells}), tmp_path / "page.html")
+
+
+def test_windows_are_merged_where_the_file_would_grow_too_large():
+    """By minimum, maximum and mean; an odd window stands alone."""
+    rng = np.random.default_rng(0)
+    loss = 10.0 ** rng.uniform(-20, 0, (50, 31))
+    envelope = {"loss_min": loss, "loss_max": 2 * loss, "log10_loss_mean": np.log10(loss)}
+    fine = pack_curves(envelope)
+    assert (fine.resolution, fine.merged) == (0.001, 1)
+    curves = pack_curves(envelope, budget=2_500)
+    assert curves.merged > 1
+    codes = curves.low.astype(np.int64) | (curves.high.astype(np.int64) << 8)
+    difference = (codes >> 1) ^ -(codes & 1)
+    windows = -(-31 // curves.merged)
+    values = np.cumsum(difference.reshape(3, 50, windows), axis=-1).astype(np.int16)
+    starts = np.arange(0, 31, curves.merged)
+    expected = np.log10(
+        [np.minimum.reduceat(loss, starts, 1), np.maximum.reduceat(2 * loss, starts, 1)]
+    )
+    np.testing.assert_allclose(values[:2] * curves.resolution, expected, atol=0.011)
