@@ -1,8 +1,8 @@
-# `make sweep` and `make test` each work alone, from a fresh clone.
+# Each of `make sweep`, `make figures`, `make docs` and `make test` works alone, from a fresh clone.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install sweep test lint bench clean
+.PHONY: install sweep figures docs test lint bench clean
 .DEFAULT_GOAL := sweep
 
 install: .venv/installed
@@ -15,6 +15,12 @@ install: .venv/installed
 
 sweep: install  ## the phase diagram of Adam on real data, into out/digits
 	$(BIN)/python sweeps/digits.py
+
+figures: install  ## every figure of the slides, into docs/figures: ten minutes on two cores
+	$(BIN)/python -m figures
+
+docs: install  ## the documentation, into out/site
+	$(BIN)/mkdocs build --strict
 
 test: install lint  ## everything the project claims
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 
@@ -128,7 +127,8 @@ def test_plot_writes_a_figure(folder, suffix):
     assert {"png": b"PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix] in start
 
 
-def test_view_writes_a_page_that_needs_nothing_else(folder):
+def test_view_writes_a_page(folder):
+    """tests/test_page.py opens it."""
     done = phasejax("view", "out/s.zarr", "--no-browser", cwd=folder)
     assert done.returncode == 0, done.stderr
     page = (folder / "out/phase_diagram.html").read_text()

@@ -44,7 +44,7 @@ def phase_diagram(
     draw_regimes(panels[0], dataset, x, y)
     draw_legend(panels[0], dataset)
     if late_loss:
-        _draw_late_loss(figure, panels[1], dataset, x, y)
+        draw_late_loss(figure, panels[1], dataset, x, y)
     for panel in panels:
         decorate(panel, dataset, x, y, marks, lines)
     figure.suptitle(title(dataset), fontsize=10)
@@ -109,7 +109,8 @@ def plane(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]:
     return x, y
 
 
-def _draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
+def draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
+    """Draw the late mean of log10 of the loss, with its scale; grey where there is no curve."""
     level = dataset["late_level"].transpose(y, x).values
     top = float(np.log10(dataset["initial_loss"].max())) + 1
     known = level[np.isfinite(level)]

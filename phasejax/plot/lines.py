@@ -55,7 +55,7 @@ def _border(dataset: xr.Dataset, a: np.ndarray) -> dict[str, np.ndarray]:
     if problem == "power" and attrs["problem_arguments"]["k"] > 2 and epsilon == [0, 0]:
         k = attrs["problem_arguments"]["k"]
         ratio = float(theory.power_border(1.0, k))
-        return {f"theory: b = {ratio:g} a": ratio * a}
+        return {f"theory: b = {ratio:g} a" if ratio != 1 else "theory: b = a": ratio * a}
     eta = fixed.get("learning_rate")
     if problem == "quadratic" and optimizer == "adam" and eta is not None and any(epsilon):
         steepest = max(attrs["problem_arguments"]["spectrum"])

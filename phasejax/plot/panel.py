@@ -75,13 +75,13 @@ def legend_of(dataset: xr.Dataset) -> list[Patch]:
     ]
 
 
-def draw_legend(panel: Axes, dataset: xr.Dataset) -> None:
+def draw_legend(panel: Axes, dataset: xr.Dataset, columns: int = 3) -> None:
     """Put the legend of one panel under it."""
     panel.legend(
         handles=legend_of(dataset),
         loc="upper center",
         bbox_to_anchor=(0.5, -0.14),
-        ncols=3,
+        ncols=columns,
         frameon=False,
     )
 
@@ -121,7 +121,11 @@ def _scale(panel: Axes, axis: XAxis | YAxis, values: xr.DataArray) -> None:
     if values.attrs.get("scale") != "log":
         return
     (panel.set_xscale if isinstance(axis, XAxis) else panel.set_yscale)("log")
-    decades = np.log10(float(values.max() / values.min()))
+    log_ticks(axis, np.log10(float(values.max() / values.min())))
+
+
+def log_ticks(axis: XAxis | YAxis, decades: float) -> None:
+    """Put ticks at 1, 3, 10, 30, ... in plain numbers, or at powers of ten alone."""
     axis.set_major_locator(LogLocator(subs=(1, 3) if decades < 5 else (1,)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

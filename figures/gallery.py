@@ -1,0 +1,26 @@
+"""The page of all figures with their captions."""
+
+from importlib import import_module
+from pathlib import Path
+
+from . import ORDER
+
+DOCS = Path(__file__).parents[1] / "docs"
+FOLDER = DOCS / "figures"
+GALLERY = DOCS / "gallery.md"
+HEAD = """# Gallery
+
+Every figure of Ma, Wu and E's slides (A Qualitative Study of the Dynamic Behavior of Adaptive
+Gradient Algorithms, MSML 2021), drawn anew from runs: `make figures` draws them all, as PNG and
+PDF, and `python -m figures NAME` one. The code of each is `figures/NAME.py`.
+"""
+
+
+def gallery() -> str:
+    """Return the page, from the titles and captions of the figures."""
+    parts = [HEAD]
+    for name in ORDER:
+        module = import_module(f"figures.{name}")
+        picture = f"![{module.TITLE}](figures/{name}.png)"
+        parts.append(f"## {module.TITLE}\n\n{picture}\n\n{module.CAPTION.strip()} (`{name}`)\n")
+    return "\n".join(parts)

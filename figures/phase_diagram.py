@@ -1,0 +1,85 @@
+"""The distribution of the regimes on the plane of a and b."""
+
+from typing import NamedTuple
+
+import jax
+import jax.flatten_util
+import numpy as np
+import xarray as xr
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+import phasejax as pj
+from phasejax.plot.diagram import draw_late_loss
+from phasejax.plot.panel import PAPER_CELLS, cell_edges, decorate, draw_legend, draw_regimes
+
+from .recipes import found
+
+TITLE = "The distribution of the regimes"
+CAPTION = """
+Ma, Wu and E (2021) show how the three regimes lie on the plane of a and b: spikes above the
+diagonal, divergence below it, oscillations between. Left, two handwritten digits with Adam, 65 ×
+65 cells of 20,000 steps, computed along the borders and inferred elsewhere (pale); circles are
+the paper's three cells. The border of spikes approaches b = 12a, where single runs burst once
+and then settle, for a from 10 on; at smaller a, spikes begin higher. Right, the late loss of 24
+× 24 cells, under the border from the left: it is smallest where spikes border on runs that still
+descend, and changes smoothly within the oscillation regime. Theory
+(`phasejax.theory.adam_border`, with the curvature that Adam reaches at a = b = 10) says that no
+cell of this plane can come to rest, and none did: nothing converged.
+"""
+LINES = {"b = 12 a": lambda a: 12 * a}
+
+
+class Sweeps(NamedTuple):
+    """What is drawn: regimes, the late loss, and the b above which no cell can rest."""
+
+    refined: xr.Dataset
+    dense: xr.Dataset
+    rest: float
+
+
+def compute() -> Sweeps:
+    """Find the refined and the main sweep, and measure the curvature at the end of a run."""
+    refined = found("refined_digits/65.zarr", "refined_digits.py", "65")
+    dense = found("digits/sweep.zarr", "digits.py")
+    return Sweeps(refined, dense, rest_border(pj.problems.digits(), 20_000))
+
+
+def rest_border(problem: pj.Problem, steps: int) -> float:
+    """The b up to which Adam could rest where it is after `steps` at a = b = 10."""
+    end = pj.trajectory(problem, pj.adam, steps=[steps], a=10.0, b=10.0, learning_rate=1e-3)
+    with jax.enable_x64(True):
+        params, unravel = jax.flatten_util.ravel_pytree(jax.tree.map(lambda x: x[-1], end))
+        hessian = jax.hessian(lambda flat: problem.loss(unravel(flat)))(params)
+    curvature = float(np.linalg.eigvalsh(np.asarray(hessian))[-1])
+    return float(pj.theory.adam_border(curvature, 1e-3, eps_root=0.0, eps=1e-8))
+
+
+def draw(sweeps: Sweeps) -> Figure:
+    """Regimes on the left, the late loss with the refined border on the right."""
+    refined, dense, rest = sweeps
+    figure = Figure(figsize=(11.5, 5.2))
+    left, right = figure.subplots(1, 2)
+    draw_regimes(left, refined, "a", "b")
+    draw_legend(left, refined)
+    decorate(left, refined, "a", "b", PAPER_CELLS, LINES)
+    counts = (refined["status"] == 1).sum().item(), refined["status"].size
+    left.set_title("regimes: {:,} of {:,} cells computed".format(*counts))
+    draw_late_loss(figure, right, dense, "a", "b")
+    right.add_collection(
+        LineCollection(list(border_segments(refined, "a", "b")), colors="white", linewidths=1.2)
+    )
+    decorate(right, dense, "a", "b", PAPER_CELLS)
+    right.set_title(f"late loss, and the border; theory: at rest only below b = {rest:.1g}")
+    return figure
+
+
+def border_segments(dataset: xr.Dataset, x: str, y: str) -> np.ndarray:
+    """Return the sides between neighbouring cells of other regimes, `[side, end, (x, y)]`."""
+    codes = dataset["regime"].transpose(x, y).values
+    across, up = cell_edges(dataset, x), cell_edges(dataset, y)
+    i, j = np.nonzero(codes[1:] != codes[:-1])
+    upright = np.stack([[across[i + 1], up[j]], [across[i + 1], up[j + 1]]])
+    k, m = np.nonzero(codes[:, 1:] != codes[:, :-1])
+    level = np.stack([[across[k], up[m + 1]], [across[k + 1], up[m + 1]]])
+    return np.concatenate([upright, level], axis=2).transpose(2, 0, 1)

@@ -1,0 +1,57 @@
+"""RMSprop along a."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from phasejax.plot.panel import decorate, draw_legend, draw_regimes, log_ticks
+from phasejax.plot.style import COLOURS
+from phasejax.regimes import NAMES
+
+from .recipes import found
+
+TITLE = "RMSprop along a"
+CAPTION = """
+Ma, Wu and E (2021) vary a and b of Adam; RMSprop (α = 1 − aη, no average of gradients) has a
+alone. Left, its regimes over a and the learning rate on the digits (ε = 1e-8 inside the root):
+no divergence, spikes where a is small, so that the averages remember long, and η is not. Right,
+along a: the level of the late loss, and up to its maximum, at two learning rates. At the smaller
+one, spikes stand two to three decades over a level that lies a decade below that of the other
+cells.
+"""
+RATES = (2.5e-4, 1e-3)
+
+
+def compute() -> xr.Dataset:
+    """Find the sweep over a and the learning rate."""
+    return found("rmsprop_digits/sweep.zarr", "rmsprop_digits.py")
+
+
+def draw(dataset: xr.Dataset) -> Figure:
+    """The plane on the left, cuts along a on the right."""
+    figure = Figure(figsize=(11, 4.8))
+    plane, cut = figure.subplots(1, 2)
+    draw_regimes(plane, dataset, "a", "learning_rate")
+    draw_legend(plane, dataset)
+    decorate(plane, dataset, "a", "learning_rate")
+    for rate, marker in zip(RATES, "os", strict=True):
+        _draw_cut(cut, dataset.sel(learning_rate=rate, method="nearest"), marker)
+    cut.set_xscale("log")
+    log_ticks(cut.xaxis, decades=3)
+    cut.set_xlabel("a   (v-decay α = 1 − aη)")
+    cut.set_ylabel("log10 of the late loss: level, up to the maximum")
+    cut.legend(title="colour: regime", loc="lower right")
+    return figure
+
+
+def _draw_cut(panel: Axes, row: xr.Dataset, marker: str) -> None:
+    """Level of the late loss and, upwards, its maximum, in the colour of the regime."""
+    a, level, peak = (row[name].values for name in ("a", "late_level", "late_peak"))
+    a = a * (1.03 if marker == "s" else 0.97)  # beside each other
+    colours = [COLOURS[NAMES[int(code)]] for code in row["regime"].values]
+    panel.vlines(a, level, peak, colors=colours, linewidth=2)
+    name = f"η = {float(row['learning_rate']):.2g}"
+    panel.scatter(a, level, c=colours, marker=marker, edgecolor="black", linewidth=0.5, zorder=3)
+    panel.scatter([], [], c="white", marker=marker, edgecolor="black", label=name)
+    assert np.all(peak >= level)

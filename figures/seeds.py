@@ -1,0 +1,25 @@
+"""How probable each regime is over starting points."""
+
+import xarray as xr
+from matplotlib.figure import Figure
+
+import phasejax as pj
+
+from .recipes import found
+
+TITLE = "Regimes over seeds"
+CAPTION = """
+Ma, Wu and E (2021) draw one diagram; how much of it is chance? Adam on the digits from six
+starting points: the share of runs in each regime, and the entropy of the regime. The regimes are
+sure away from their borders; the border of divergence is where the start decides.
+"""
+
+
+def compute() -> xr.Dataset:
+    """Find the sweep over seeds."""
+    return found("seeds/full.zarr", "seeds_digits.py")
+
+
+def draw(dataset: xr.Dataset) -> Figure:
+    """A panel for every regime, and the entropy."""
+    return pj.probability_diagram(dataset)
