@@ -1,0 +1,279 @@
+"""What the figures show: labels, legends, marked cells, curves and lines with their values."""
+
+import itertools
+from importlib import import_module
+
+import matplotlib.colors
+import numpy as np
+import pytest
+
+import figures
+import phasejax as pj
+from figures import (
+    __main__,
+    features,
+    flow_and_adam,
+    gallery,
+    linearization,
+    phase_diagram,
+    recipes,
+    rmsprop,
+    signgd,
+    steps_and_flows,
+    theory_lines,
+    three_regimes,
+    two_cycle,
+)
+from phasejax.plot.style import COLOURS
+from phasejax.regimes import NAMES
+
+
+def lines(panel):
+    return {line.get_label(): line for line in panel.lines if line.get_label()[0] != "_"}
+
+
+def legend(panel):
+    return [text.get_text() for text in panel.get_legend().get_texts()]
+
+
+def xy(line):
+    return np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+
+
+def slope(x, y):
+    return np.polyfit(x, y, 1)[0]
+
+
+def test_features_are_steps_of_real_runs():
+    problem = pj.problems.digits(samples=8, hidden=(4,))
+    runs = features.compute(problem)
+    figure = features.draw(runs)
+    panels = np.reshape(figure.axes, (2, 3))
+    for row, name, (calm, wild) in zip(panels, ("RMSprop", "Adam"), runs, strict=True):
+        titles = [panel.get_title().split("\n")[0] for panel in row]
+        assert titles == [f"{name}: {f}" for f in ("fast start", "small oscillations", "spikes")]
+        steps, loss = xy(row[0].lines[0])
+        np.testing.assert_array_equal(steps, np.arange(400))
+        assert loss[0] == pytest.approx(float(calm.initial_loss), rel=0.2)
+        np.testing.assert_array_equal(loss, calm.loss_max.values[:400])  # a step, not a mean
+        assert len(row[1].lines[0].get_xdata()) == 60
+        np.testing.assert_array_equal(row[2].lines[0].get_ydata(), wild.loss_mean)
+        assert all(panel.get_yscale() == "log" for panel in row)
+        assert {panel.get_xlabel() for panel in row} == {"step"}
+    assert panels[0, 2].get_title().endswith("a = 0.44, η = 0.00025")
+    assert panels[1, 2].get_title().endswith("a = 1, b = 100, η = 0.001")
+
+
+def test_signgd_flow_is_drawn_under_its_bound():
+    panel = signgd.draw(signgd.compute()).axes[0]
+    bound, flow, adam = (xy(line)[1] for line in panel.lines)
+    time = xy(panel.lines[0])[0]
+    start = 0.5 * (1.0 + 0.3 * 0.36)
+    closed = np.maximum(np.sqrt(start) - np.sqrt(0.6) * time / 2, 0) ** 2
+    np.testing.assert_allclose(bound, closed, atol=1e-12)
+    assert np.all(flow <= bound + 1e-12)
+    assert flow[time > 1.01].max() < 1e-12  # both coordinates have come to zero at t = 1
+    assert np.abs(adam - flow).max() < 0.01
+    assert legend(panel)[1:] == ["signGD flow", "Adam, α = 0.9, β = 0.5, η = 0.001"]
+    assert legend(panel)[0].endswith(f"zero at t = {2 * np.sqrt(start / 0.6):.2f}")
+
+
+def test_distances_to_both_limits_have_slope_one():
+    panel = steps_and_flows.draw(steps_and_flows.compute((4e-3, 1e-3))).axes[0]
+    points = [lines(panel)[name] for name in steps_and_flows.CASES]
+    for line in points:
+        eta, distance = np.log10(xy(line))
+        assert slope(eta, distance) == pytest.approx(1, abs=0.1)
+    dashed = [line for line in panel.lines if line.get_linestyle() == "--" and len(xy(line)[0])]
+    for line in dashed:
+        assert slope(*np.log10(xy(line))) == pytest.approx(1)
+    assert legend(panel) == [*steps_and_flows.CASES, "slope one"]
+
+
+def test_two_cycle_ends_on_half_the_learning_rate():
+    left, right = two_cycle.draw(two_cycle.compute()).axes
+    _, iterates = xy(left.lines[0])
+    np.testing.assert_allclose(np.abs(iterates[-10:]), 0.5, atol=0.02)
+    assert np.all(iterates[-10:-1] * iterates[-9:] < 0)  # from side to side
+    assert [line.get_ydata()[0] for line in left.lines[1:3]] == [-0.5, 0.5]
+    dotted = [line for line in right.lines if line.get_linestyle() == ":" and len(xy(line)[0])]
+    for line, alpha in zip(dotted, (0.5, 0.9, 0.98), strict=True):
+        k, expected = xy(line)
+        assert slope(k, np.log(expected)) == pytest.approx(np.log(alpha) / 2)
+    assert legend(right) == ["α = 0.5", "α = 0.9", "α = 0.98", "√α a step, by theory"]
+
+
+def test_the_flow_meets_its_linearization():
+    panel = linearization.draw(linearization.compute()).axes[0]
+    time, flow = xy(panel.lines[0])
+    linear = xy(panel.lines[1])[1]
+    assert slope(time, np.log(linear)) == pytest.approx(-3)
+    assert slope(time[time > 6], np.log(flow[time > 6])) == pytest.approx(-3, rel=0.01)
+    assert legend(panel) == ["RMSprop's flow, |x|", "linearized: rate λ/ε = 3"]
+
+
+@pytest.fixture(scope="module")
+def plane():
+    """A plane with the paper's cells among its values, dense and refined."""
+    problem = pj.problems.quadratic((1.0, 0.1))
+    axis = pj.log_axis(1, 100, 5)
+    grid = pj.Grid(a=axis, b=axis, learning_rate=1e-3)
+    how = {"steps": 1_280, "windows": 64}
+    return pj.sweep(problem, pj.adam, grid, **how), pj.sweep(
+        problem, pj.adam, grid, refine=17, **how
+    )
+
+
+def test_three_regimes_are_the_papers_cells(plane):
+    dataset, _ = plane
+    panels = three_regimes.draw(dataset).axes
+    for panel, (a, b) in zip(panels, [(1, 100), (10, 10), (100, 1)], strict=True):
+        cell = dataset.sel(a=a, b=b, method="nearest")
+        name = NAMES[int(cell.regime)]
+        assert panel.get_title() == f"a = {a}, b = {b}: {name}"
+        np.testing.assert_allclose(panel.lines[0].get_ydata(), 10**cell.log10_loss_mean)
+        band = panel.collections[0].get_paths()[0].vertices
+        assert band[:, 1].max() == pytest.approx(float(cell.loss_max.max()))
+        face = panel.collections[0].get_facecolor()[0][:3]
+        assert matplotlib.colors.same_color(face, COLOURS[name])
+        assert (panel.get_xlabel(), panel.get_ylabel()) == ("step", "loss")
+
+
+def test_phase_diagram_has_cells_border_and_lines(plane):
+    dense, refined = plane
+    figure = phase_diagram.draw(phase_diagram.Sweeps(refined, dense, 0.123))
+    left, right, bar = figure.axes
+    for panel in (left, right):
+        marked = {tuple(map(float, (line.get_xdata()[0], line.get_ydata()[0])))
+                  for line in panel.lines if line.get_marker() == "o"}  # fmt: skip
+        assert marked == {(1.0, 100.0), (10.0, 10.0), (100.0, 1.0)}
+        assert panel.get_xlabel().startswith("a ")
+        assert panel.get_ylabel().startswith("b ")
+    a, b = xy(lines(left)["b = 12 a"])
+    np.testing.assert_allclose(b, 12 * a)
+    a, b = xy(lines(left)["a = b"])
+    np.testing.assert_array_equal(a, b)
+    counts = pj.regime_counts(refined)
+    assert legend(left) == [f"{name}  {n}" for name, n in counts.items() if n]
+    assert "below b = 0.1" in right.get_title()
+    np.testing.assert_array_equal(
+        right.collections[0].get_array().reshape(5, 5), dense.late_level.transpose("b", "a")
+    )
+    assert "decades" in bar.get_ylabel()
+
+
+def test_the_border_lies_between_unequal_cells_and_nowhere_else(plane):
+    _, refined = plane
+    codes = refined.regime.values
+    segments = phase_diagram.border_segments(refined, "a", "b")
+    pairs = sum(
+        int(codes[i, j] != codes[i + di, j + dj])
+        for (i, j), (di, dj) in itertools.product(np.ndindex(17, 17), [(1, 0), (0, 1)])
+        if i + di < 17 and j + dj < 17
+    )
+    assert len(segments) == pairs > 0
+    axis = refined.a.values
+    for (x0, y0), (x1, y1) in segments:
+        x, y = np.sqrt(x0 * x1), np.sqrt(y0 * y1)
+        step = 1.01 * (axis[1] / axis[0]) ** 0.5
+        across = (step, 1) if x0 == x1 else (1, step)
+        sides = [
+            codes[np.abs(np.log(axis / (x * across[0] ** s))).argmin(),
+                  np.abs(np.log(axis / (y * across[1] ** s))).argmin()]
+            for s in (-1, 1)
+        ]  # fmt: skip
+        assert sides[0] != sides[1]
+
+
+def test_rest_border_is_that_of_the_steepest_direction():
+    problem = pj.problems.quadratic((2.0, 0.5))
+    border = phase_diagram.rest_border(problem, steps=10)
+    assert border == pytest.approx(4 / (1e-3 * (2 + 1e-3 * 2.0 / 1e-8)))
+
+
+def test_theory_lines_are_at_their_values():
+    figure = theory_lines.draw(theory_lines.compute(count=4))
+    rest, fourth, sixth = figure.axes
+    _, b = xy(lines(rest)["theory: b = 34"])
+    np.testing.assert_allclose(b, float(pj.theory.adam_border(1.0, 1 / 300, 1e-8)))
+    a, b = xy(lines(fourth)["theory: b = a"])
+    np.testing.assert_allclose(b, a)
+    a, b = xy(lines(sixth)["theory: b = 0.75 a"])
+    np.testing.assert_allclose(b, 0.75 * a)
+    assert sixth.get_title().startswith("Adam on |x|ᵏ/k, k = 6\nη = 0.001, 60,000 steps")
+
+
+def test_flow_and_adam_are_compared_cell_by_cell():
+    problem = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
+    axis = pj.log_axis(1, 100, 3)
+    epsilon = {"eps": 0.0, "eps_root": 1e-8}
+    flow = pj.sweep(problem, pj.adam_flow, pj.Grid(a=axis, b=axis, **epsilon), time=5.0)
+    grid = pj.Grid(a=axis, b=axis, learning_rate=1 / 300, **epsilon)
+    adam = pj.sweep(problem, pj.adam, grid, steps=1_500)
+    figure = flow_and_adam.draw((flow, adam))
+    assert [panel.get_title().split("\n")[0] for panel in figure.axes[:2]] == [
+        "adam_flow on quadratic",
+        "adam on quadratic",
+    ]
+    assert figure.axes[2].get_title().startswith("where they differ: ")
+    assert "theory: b = 34" in lines(figure.axes[1])
+    assert "theory: b = 34" not in lines(figure.axes[0])
+
+
+def test_rmsprop_is_cut_along_a():
+    grid = pj.Grid(a=pj.log_axis(0.5, 50, 4), learning_rate=[2.5e-4, 1e-3, 4e-3])
+    dataset = pj.sweep(pj.problems.quadratic(), pj.rmsprop, grid, steps=1_280, windows=64)
+    plane, cut = rmsprop.draw(dataset).axes
+    assert plane.get_ylabel() == "learning rate η"
+    scatters = [c for c in cut.collections if len(c.get_offsets()) == 4]
+    for scatter, rate in zip(scatters, (2.5e-4, 1e-3), strict=True):
+        row = dataset.sel(learning_rate=rate)
+        np.testing.assert_allclose(scatter.get_offsets()[:, 1], row.late_level)
+        for face, code in zip(scatter.get_facecolors(), row.regime.values, strict=True):
+            assert matplotlib.colors.same_color(face, COLOURS[NAMES[code]])
+    assert legend(cut) == ["η = 0.00025", "η = 0.001"]
+
+
+def test_gallery_is_that_of_the_figures_and_every_caption_has_the_papers_statement():
+    assert gallery.GALLERY.read_text() == gallery.gallery(), "run `make figures`"
+    for name in figures.ORDER:
+        assert (gallery.FOLDER / f"{name}.png").exists()
+        assert "Ma, Wu and E (2021)" in import_module(f"figures.{name}").CAPTION
+
+
+def test_a_figure_is_drawn_by_name_as_png_and_pdf(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(__main__, "FOLDER", tmp_path)
+    monkeypatch.setattr(__main__, "GALLERY", tmp_path / "gallery.md")
+    monkeypatch.setattr("sys.argv", ["figures", "linearization"])
+    __main__.main()
+    assert (tmp_path / "linearization.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "linearization.pdf").read_bytes().startswith(b"%PDF")
+    assert "linearization.png and .pdf" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["figures", "nothing"])
+    with pytest.raises(SystemExit):
+        __main__.main()
+    assert "NAME = ['nothing']: must be among features" in capsys.readouterr().err
+
+
+RECIPE = """
+import phasejax as pj
+grid = pj.Grid(a=[1.0, 2.0], b=[1.0, 2.0])
+pj.sweep(pj.problems.quadratic(), pj.adam, grid, steps=64, windows=8, store="out/s.zarr",
+         overwrite=True)
+open("runs", "a").write("x")
+"""
+
+
+def test_a_recipe_runs_where_its_store_is_not_complete(monkeypatch, tmp_path):
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "recipe.py").write_text(RECIPE)
+    assert recipes.found("s.zarr", "recipe.py").regime.size == 4
+    assert recipes.found("s.zarr", "recipe.py").regime.size == 4
+    assert (tmp_path / "runs").read_text() == "x"
+    import zarr
+
+    status = zarr.open_group(tmp_path / "out/s.zarr", mode="r+")["status"]
+    status[0, 0] = 0
+    recipes.found("s.zarr", "recipe.py")
+    assert (tmp_path / "runs").read_text() == "xx"
