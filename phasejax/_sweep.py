@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -208,7 +209,7 @@ def _run_all(run: Run, results: Store, executor: Executor | None) -> list[str]:
 def _progress(run: Run) -> tqdm:
     """Cell-steps (or time) done, their rate and the time left, on a terminal's standard error.
 
-    The total grows with what a refinement asks for.
+    A notebook shows it too. The total grows with what a refinement asks for.
     """
     flow = isinstance(run.dynamics, Flow)
     return tqdm(
@@ -216,8 +217,14 @@ def _progress(run: Run) -> tqdm:
         unit="cell-time" if flow else "cell-step",
         unit_scale=True,
         desc=f"time {run.extent:g}" if flow else f"{run.extent} steps",
-        disable=None,
+        disable=False if _in_notebook() else None,  # None: if this is no terminal
     )
+
+
+def _in_notebook() -> bool:
+    """Say whether a Jupyter kernel runs this."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
 
 
 def _where(grid: Grid, cells: Cells) -> str:

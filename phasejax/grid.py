@@ -17,7 +17,7 @@ Cells = Int[np.ndarray, "_"]
 """Numbers of cells in the flattened grid, last axis fastest."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Axis:
     """Values of one hyper-parameter.
 
@@ -33,6 +33,10 @@ class Axis:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __repr__(self) -> str:
+        low, high = min(self.values), max(self.values)
+        return f"<{low:g} to {high:g}, {len(self)} values, {self.scale}>"
 
     def between(self, low: float, high: float, count: int) -> "Axis":
         """Return `count` values from `low` to `high`, spaced by this axis's scale."""
@@ -106,6 +110,10 @@ class Grid:
                 f"Grid({', '.join(hyperparameters)}) has no axis: give one or more "
                 "hyper-parameters several values, such as a=log_axis(0.3, 300, 24)"
             )
+
+    def __repr__(self) -> str:
+        named = {**self.axes, **self.fixed}
+        return f"Grid({', '.join(f'{name}={value!r}' for name, value in named.items())})"
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -10,7 +10,14 @@ from .refine import COMPUTED
 from .regimes import NAMES, NO_REGIME, label_attributes, regime_counts
 
 
-def summary(dataset: xr.Dataset) -> str:
+class Summary(str):
+    """A text of several lines that is shown as it is, in a notebook too."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def summary(dataset: xr.Dataset) -> Summary:
     """Say what was run and how many cells fell into each regime, in a few lines."""
     attrs = dataset.attrs
     lines = [f"{attrs['title']}, {length(attrs)}, {attrs['dtype']}"]
@@ -38,7 +45,7 @@ def summary(dataset: xr.Dataset) -> str:
     lines.append(f"{total} cells{refined if attrs.get('refined_from') else ''}:")
     lines += [f"  {name:<12} {n:>7}  {n / total:6.1%}" for name, n in counts.items()]
     lines += [f"failed: {failure}" for failure in attrs["failures"]]
-    return "\n".join(lines)
+    return Summary("\n".join(lines))
 
 
 def length(attributes: dict[str, Any]) -> str:

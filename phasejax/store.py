@@ -151,7 +151,7 @@ class Store:
 
     def open(self) -> xr.Dataset:
         """Open the results; from disk, values are read when they are used."""
-        dataset = xr.open_zarr(self._storage, consolidated=False, chunks=None)
+        dataset = _in_order(xr.open_zarr(self._storage, consolidated=False, chunks=None))
         return dataset.load() if self.path is None else dataset
 
     def _read(self, name: str) -> np.ndarray:
@@ -270,4 +270,11 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         raise bad("store", str(path), "a Zarr v3 group that phasejax wrote") from error
     if "phasejax_version" not in dataset.attrs:
         raise bad("store", str(path), "a Zarr v3 group that phasejax wrote")
-    return dataset
+    return _in_order(dataset)
+
+
+def _in_order(dataset: xr.Dataset) -> xr.Dataset:
+    """What a reader looks for first comes first: the regime, its margin, the curves."""
+    first = ("regime", "margin", *ENVELOPE_ATTRIBUTES, "initial_loss", STATUS)
+    names = [*first, *label_attributes("time" in dataset.attrs), *map(str, dataset.data_vars)]
+    return dataset[list(dict.fromkeys(name for name in names if name in dataset))]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from .._check import bad, choice
 from ..regimes import classify
+from .figure import Diagram
 from .lines import Lines
 from .panel import PAPER_CELLS, cell_edges, decorate, draw_legend, draw_regimes, title
 
@@ -36,10 +37,11 @@ def phase_diagram(
         `{"b = 12 a": lambda a: 12 * a}`. a = b is drawn anyway, and the border that
         `phasejax.theory` knows for the sweep's problem.
 
-    Returns a `matplotlib.figure.Figure`; `figure.savefig("name.pdf")` writes PNG, SVG or PDF.
+    Returns a `matplotlib.figure.Figure`; `figure.savefig("name.pdf")` writes PNG, SVG or PDF, and a
+    notebook shows it.
     """
     x, y = plane(dataset, x, y)
-    figure = Figure(figsize=(11.5 if late_loss else 6.4, 5.6), layout="constrained")
+    figure = Diagram(figsize=(11.5 if late_loss else 6.4, 5.6), layout="constrained")
     panels = figure.subplots(1, 2 if late_loss else 1, squeeze=False)[0]
     draw_regimes(panels[0], dataset, x, y)
     draw_legend(panels[0], dataset)
@@ -71,7 +73,7 @@ def comparison(
             raise bad("other", name, f"an axis with the same values as of {one.attrs['title']}")
     if "loss_floor" in one and "loss_floor" not in other:
         other = classify(other, one["loss_floor"].assign_coords({n: other[n] for n in (x, y)}))
-    figure = Figure(figsize=(16.5, 5.8), layout="constrained")
+    figure = Diagram(figsize=(16.5, 5.8), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     for panel, dataset in ((left, one), (middle, other)):
         draw_regimes(panel, dataset, x, y)

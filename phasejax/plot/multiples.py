@@ -8,6 +8,7 @@ from .._check import bad, choice
 from ..regimes import NAMES
 from ..seeds import regime_probabilities
 from .diagram import plane
+from .figure import Diagram
 from .panel import PAPER_CELLS, cell_edges, decorate, draw_regimes, legend_of, title
 from .style import NAMES_OF
 
@@ -91,7 +92,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     """Make a figure with so many panels, and nothing in the places that are left over."""
     columns = _columns(count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(3.9 * columns + 0.8, 3.6 * rows + 0.8), layout="constrained")
+    figure = Diagram(figsize=(3.9 * columns + 0.8, 3.6 * rows + 0.8), layout="constrained")
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in places[count:]:
         place.remove()

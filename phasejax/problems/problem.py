@@ -18,7 +18,7 @@ NOISE = "threefry2x32"
 """JAX's generator of random numbers for mini-batches, whatever the process's default is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Problem:
     """A loss to minimize and a way to draw a starting point. Two functions are enough.
 
@@ -62,6 +62,10 @@ class Problem:
             raise TypeError(f"batch_loss = {self.batch_loss!r} must be a function, or left out")
         if not self.name:
             object.__setattr__(self, "name", getattr(self.loss, "__qualname__", "custom"))
+
+    def __repr__(self) -> str:
+        config = "".join(f", {name}={value!r}" for name, value in self.config.items())
+        return f"Problem({self.name}{config})"
 
     @property
     def objective(self) -> Any:
