@@ -127,7 +127,7 @@ def power_border(a: ArrayLike, k: float) -> Numbers:
     r"""Border of convergence of Adam on |x|ᵏ/k with ε = 0: b = a·k/(2(k − 2)).
 
     Above it the flow's self-similar solution v ∝ e^(−at), x ∝ e^(−at/(2(k−2))) attracts; below
-    it bursts end the descent. The derivation is in docs/regimes.md (cf. arXiv 2603.09581).
+    it bursts end the descent. The derivation is in docs/theory.md (cf. arXiv 2603.09581).
     """
     if not k > 2:
         raise bad("k", k, "greater than 2")

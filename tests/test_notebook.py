@@ -6,8 +6,6 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-import phasejax as pj
-
 CELLS = (
     "import phasejax as pj\n"
     "grid = pj.Grid(a=pj.log_axis(1, 100, 3), b=pj.log_axis(1, 100, 4), learning_rate=1e-3)\n"

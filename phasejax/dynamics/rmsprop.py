@@ -42,7 +42,7 @@ def rmsprop(
     eps_in_sqrt=False)`, or `eps=eps_root, eps_in_sqrt=True`; with `b`, it is that with
     `learning_rate * b * learning_rate` for the learning rate and `momentum=1 - b * learning_rate`.
 
-    **Arguments:** as in [`phasejax.adam`][], with b·η = 1 if `b` is left out.
+    **Arguments:** as in `phasejax.adam`, with b·η = 1 if `b` is left out.
     """
     check_decays(learning_rate, a=a, **({} if b is None else {"b": b}))
     check_eps(eps, eps_root)

@@ -26,7 +26,7 @@ def rmsprop_flow(a: Scalar, eps: Scalar = 1e-8, eps_root: Scalar = 0.0) -> Vecto
     flow starts like √t, for v grows from zero, and once v has decayed it is stiff: x goes to rest
     at the rate λ/ε, λ the curvature, which implicit steps pass through.
 
-    **Arguments:** as in [`phasejax.adam_flow`][].
+    **Arguments:** as in `phasejax.adam_flow`.
     """
     check_positive(a=a)
     check_eps(eps, eps_root)

@@ -6,7 +6,7 @@ const phasejax = (() => {
   const NAN = -32768, ZERO = -32767, INFINITE = 32767;
   const TYPES = { float64: Float64Array, float32: Float32Array, int32: Int32Array,
                   int8: Int8Array, uint8: Uint8Array };
-  const SHALLOWEST = 2, DEEPEST = 40, ABOVE = 4;  // decades of the curves' axis
+  const SHALLOWEST = 2, DEEPEST = 40, ABOVE = 20;  // decades of the curves' axis
 
   let about, arrays, parts, nx, ny, windows;
   let cursor = 0;
