@@ -23,7 +23,7 @@ docs: install  ## the documentation, into out/site
 	$(BIN)/mkdocs build --strict
 
 test: install lint  ## everything the project claims
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

@@ -83,7 +83,7 @@ def test_the_comparison_says_where_they_differ(both):
     assert 0 < differ < flow.regime.size
     titles = [panel.get_title() for panel in figure.axes]
     assert titles[2].startswith(f"where they differ: {differ} of {flow.regime.size} cells")
-    assert "rate of $v$" in figure.axes[0].get_xlabel()
+    assert "rate of v" in figure.axes[0].get_xlabel()
     assert "v-decay" in figure.axes[1].get_xlabel()
     shown = [int(text.get_text().split()[-1]) for text in figure.axes[2].get_legend().get_texts()]
     assert sum(shown) == differ
