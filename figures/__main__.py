@@ -2,8 +2,10 @@
 
 import argparse
 from importlib import import_module
+from pathlib import Path
 
 import matplotlib.style
+from matplotlib.figure import Figure
 
 import phasejax as pj
 
@@ -24,11 +26,18 @@ def main() -> None:
     for name in names:
         module = import_module(f"figures.{name}")
         with matplotlib.style.context("phasejax.plot.paper"):
-            figure = module.draw(module.compute())
-            figure.savefig(FOLDER / f"{name}.png")
-            figure.savefig(FOLDER / f"{name}.pdf", metadata={"CreationDate": None})
+            save(module.draw(module.compute()), FOLDER / name, module.TITLE, module.CAPTION)
         print(f"wrote {FOLDER / name}.png and .pdf")
     GALLERY.write_text(gallery(), encoding="utf-8")
+
+
+def save(figure: Figure, path: Path, title: str, caption: str) -> None:
+    """Write a figure as PNG and PDF; both carry the caption."""
+    caption = " ".join(caption.split())
+    metadata = {"Title": title, "Description": caption}
+    figure.savefig(path.with_suffix(".png"), metadata=metadata)
+    metadata = {"Title": title, "Subject": caption, "CreationDate": None}
+    figure.savefig(path.with_suffix(".pdf"), metadata=metadata)
 
 
 if __name__ == "__main__":

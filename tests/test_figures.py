@@ -6,6 +6,7 @@ from importlib import import_module
 import matplotlib.colors
 import numpy as np
 import pytest
+from PIL import Image
 
 import figures
 import phasejax as pj
@@ -246,7 +247,9 @@ def test_a_figure_is_drawn_by_name_as_png_and_pdf(monkeypatch, tmp_path, capsys)
     monkeypatch.setattr(__main__, "GALLERY", tmp_path / "gallery.md")
     monkeypatch.setattr("sys.argv", ["figures", "linearization"])
     __main__.main()
-    assert (tmp_path / "linearization.png").read_bytes().startswith(b"\x89PNG")
+    with Image.open(tmp_path / "linearization.png") as picture:
+        assert picture.text["Title"] == linearization.TITLE
+        assert "Ma, Wu and E (2021)" in picture.text["Description"]
     assert (tmp_path / "linearization.pdf").read_bytes().startswith(b"%PDF")
     assert "linearization.png and .pdf" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["figures", "nothing"])
