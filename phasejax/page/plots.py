@@ -163,14 +163,15 @@ def _panel(dataset: xr.Dataset) -> figure:
     flow = "time" in dataset.attrs
     extent = float(dataset.attrs["time" if flow else "steps"])
     panel = figure(
-        width=400,
-        height=280,
+        width=340,
+        height=260,
         y_axis_type="log",
         x_range=Range1d(start=0, end=extent),
         y_range=Range1d(start=1e-3, end=1),
         tools=TOOLS,
         active_scroll=None,
         toolbar_location=None,
+        min_border_right=20,  # half of the last number
     )
     across: Any = panel.xaxis
     across.axis_label = "time" if flow else "step"
