@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
+from figures import flow_and_adam
 from phasejax import theory
 from phasejax.regimes import NAMES
 
@@ -77,7 +78,7 @@ def test_the_flow_neither_spikes_nor_oscillates_where_adam_does(both):
 
 def test_the_comparison_says_where_they_differ(both):
     flow, adam = both
-    figure = pj.comparison(flow, adam)
+    figure = flow_and_adam.draw(both)
     common = pj.classify(adam, flow.loss_floor.assign_coords(a=adam.a, b=adam.b))
     differ = int((flow.regime.values != common.regime.values).sum())
     assert 0 < differ < flow.regime.size
@@ -87,6 +88,9 @@ def test_the_comparison_says_where_they_differ(both):
     assert "v-decay" in figure.axes[1].get_xlabel()
     shown = [int(text.get_text().split()[-1]) for text in figure.axes[2].get_legend().get_texts()]
     assert sum(shown) == differ
+    names = [[line.get_label() for line in panel.lines] for panel in figure.axes]
+    assert "theory: b = 34" not in names[0]  # the flow has no such line
+    assert "theory: b = 34" in names[1]
     other = adam.assign_coords(a=xr.DataArray(adam.a.values * 2, dims="a"))
     with pytest.raises(ValueError, match="other = 'a': must be an axis with the same values"):
         pj.comparison(flow, other)

@@ -52,7 +52,7 @@ def run_shell(source):
         if not words or words[0].startswith(ELSEWHERE) or "--scheduler" in words:
             continue
         assert words[0] == "phasejax", line
-        words = ["33" if word == "257" else word for word in words[1:]]
+        words = [re.sub("^257$", "33", word.replace(":64", ":8")) for word in words[1:]]
         if words[0] == "sweep":
             words += ["--windows", "8", *([] if "--time" in words else ["--steps", "64"])]
         assert cli.main(words) == 0, line

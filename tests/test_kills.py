@@ -1,5 +1,6 @@
 """Sweeps that are killed, run out of disk, or lose a worker: nothing finished is ever lost."""
 
+import multiprocessing
 import os
 import random
 import shutil
@@ -13,7 +14,7 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax import checkpoint, kernel
+from phasejax import checkpoint, cli, kernel
 from phasejax import solve as solve_module
 from phasejax import tile as tile_module
 from phasejax.store import Store
@@ -22,6 +23,12 @@ SWEEP = (
     "sweep --problem quadratic --problem-arg spectrum=1.0,0.1 --a 0.3:300:48 --b 0.3:300:48 "
     "--steps 2000 --windows 64 --lanes 4"
 ).split()
+
+# Processes that begin with everything imported: most of a short run's time.
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload(
+    ["phasejax.cli", "phasejax._sweep", "phasejax.info", "phasejax.problems.quadratic"]
+)
 
 
 def command(store):
@@ -57,12 +64,14 @@ def killed_in_the_middle(store, rng):
 
     A tile writes some forty files. The kill comes after a random number of them.
     """
-    process = subprocess.Popen(command(store), stdout=subprocess.DEVNULL)
+    process = CHILDREN.Process(target=cli.main, args=([*SWEEP, "--store", str(store), "--resume"],))
+    process.start()
     last = files(store) + rng.randrange(66)
-    while files(store) <= last and process.poll() is None:
+    while files(store) <= last and process.is_alive():
         time.sleep(0.004 * rng.random())
-    process.send_signal(signal.SIGKILL)
-    return process.wait() != 0
+    process.kill()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
 
 
 def test_twenty_kills_change_nothing(whole, tmp_path):

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,40 +17,30 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
 
 
 @pytest.fixture(scope="module")
-def printed():
-    """The main job, by the README's command."""
-    command = next(line for line in BLOCKS[0].splitlines() if line.startswith("make sweep"))
-    command = command.split("#")[0].split()
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("clone")
 
 
 @pytest.fixture(scope="module")
-def diagram(printed):
-    """What it wrote: eight cells a decade, from 0.32 to 237."""
-    return pj.open_dataset(ROOT / "out/digits/sweep.zarr").load()
+def diagram(folder):
+    """A coarser diagram than that of `make sweep`, four cells a decade from 0.32 to 178."""
+    values = [10 ** (k / 4) for k in range(-2, 10)]
+    return pj.sweep(
+        pj.problems.digits(),
+        pj.adam,
+        pj.Grid(a=values, b=values, learning_rate=1e-3),
+        store=folder / "out/digits/sweep.zarr",
+    ).load()
 
 
-def test_make_sweep_writes_and_prints_what_the_readme_says(printed, diagram):
-    for name in ("phase_diagram.png", "phase_diagram.html"):
-        assert (ROOT / "out/digits" / name).stat().st_size > 10_000
-    told = " ".join(printed.split())
-    for name, count in pj.regime_counts(diagram).items():
-        assert f"{name} {count} " in told
-    for cell, regime in [
-        ("(1, 100)", "spike"),
-        ("(10, 10)", "oscillation"),
-        ("(100, 1)", "diverg"),
-    ]:
-        assert f"(a, b) = {cell}: {regime}" in told
-
-
-def test_the_readmes_questions_about_single_cells_get_its_answers(diagram):
+def test_the_readmes_questions_about_single_cells_get_its_answers(diagram, folder):
     """Pasted into a shell: each line's comment is the regime."""
+    (folder / ".venv").symlink_to(sys.prefix)
     lines = BLOCKS[1].strip().splitlines()
     assert len(lines) == 3
     for line in lines:
         done = subprocess.run(
-            line, shell=True, cwd=ROOT, check=True, capture_output=True, text=True
+            line, shell=True, cwd=folder, check=True, capture_output=True, text=True
         )
         assert re.search(rf"regime +{line.split('# ')[1]}\n", done.stdout)
 
