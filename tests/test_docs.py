@@ -16,8 +16,8 @@ from phasejax import cli
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"```(\w*)(?: title=\"(.*?)\")?\n(.*?)```", re.S)
-ELSEWHERE = ("make", ".venv/bin/phasejax", "git", "pip", "dask", "XLA_FLAGS=", "cd")
-"""What a block of shell may have beside phasejax; tests/test_install.py runs make's and pip's."""
+ELSEWHERE = ("make", ".venv/bin/phasejax", "python3", ".", "pip", "dask", "XLA_FLAGS=")
+"""How lines begin that set something up: tests/test_install.py and tests/test_paper.py do that."""
 
 
 def blocks(page):

@@ -1,10 +1,9 @@
 """A sweep's numbers as text that a page carries: rounded curves, deflated, in base64."""
 
 import base64
-import json
 import zlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int16, UInt8
@@ -102,8 +101,8 @@ def _bytes_of(
     return (flat & 255).astype(np.uint8), (flat >> 8).astype(np.uint8)
 
 
-def pack(arrays: Mapping[str, np.ndarray]) -> tuple[str, str]:
-    """Return arrays as JSON that says where each lies, and as base64 of their deflated bytes."""
+def pack(arrays: Mapping[str, np.ndarray]) -> tuple[list[dict[str, Any]], str]:
+    """Return where each array lies in the bytes of all, and these bytes, deflated, in base64."""
     layout, parts, start = [], [], 0
     for name, array in arrays.items():
         data = np.ascontiguousarray(array).tobytes()
@@ -112,4 +111,4 @@ def pack(arrays: Mapping[str, np.ndarray]) -> tuple[str, str]:
         parts.append(data)
         start += len(data)
     deflated = zlib.compress(b"".join(parts), 6)
-    return json.dumps(layout), base64.b64encode(deflated).decode()
+    return layout, base64.b64encode(deflated).decode()

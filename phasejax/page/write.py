@@ -55,11 +55,12 @@ def write_page(
         raise bad("dataset cells", cells, f"at most {MOST_CELLS}; take a part, as with isel")
     dataset = _read(dataset).transpose(x, y, "window", ...)
     drawn = lines_over(dataset, x, y, lines)
-    features = list(label_attributes("time" in dataset.attrs))[1:]
+    known = label_attributes("time" in dataset.attrs)
+    features = [name for name in known if name in dataset and name != "regime"]
     arrays, about = _packed(dataset, x, y, features)
     regimes = _counts(arrays["regime"])
     layout, packed = pack(arrays)
-    about |= {"layout": json.loads(layout), "lines": [line.name for line in drawn]}
+    about |= {"layout": layout, "lines": [line.name for line in drawn]}
     page = _template().render(
         title=dataset.attrs["title"],
         summary=summary(dataset),
