@@ -1,6 +1,9 @@
 # Each of `make sweep`, `make figures`, `make docs` and `make test` works alone, from a fresh clone.
 PYTHON ?= python3
 BIN := .venv/bin
+# What is imported is compiled when it first is, and kept: pip would compile much that never is.
+unexport PYTHONDONTWRITEBYTECODE
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: install sweep figures docs test lint bench clean
 .DEFAULT_GOAL := sweep
@@ -10,13 +13,13 @@ install: .venv/installed
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "phasejax needs Python 3.11 or newer: make install PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP_INSTALL) --editable '.[dev]'
 	touch $@
 
 sweep: install  ## the phase diagram of Adam on real data, into out/digits
 	$(BIN)/python sweeps/digits.py
 
-figures: install  ## every figure of the slides, into docs/figures: ten minutes on two cores
+figures: install  ## every figure of the slides, into docs/figures: twelve minutes on two cores
 	$(BIN)/python -m figures
 
 docs: install  ## the documentation, into out/site
@@ -31,7 +34,7 @@ lint: install
 	$(BIN)/pyright
 
 bench: install  ## phasejax beside the alternatives and the machine's limits
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	$(PIP_INSTALL) --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks
 
 clean:
