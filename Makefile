@@ -5,7 +5,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: install sweep figures docs test lint bench clean
+.PHONY: install sweep figures docs test suite lint bench clean
 .DEFAULT_GOAL := sweep
 
 install: .venv/installed
@@ -25,7 +25,10 @@ figures: install  ## every figure of the slides, into docs/figures: twelve minut
 docs: install  ## the documentation, into out/site
 	$(BIN)/mkdocs build --strict
 
-test: install lint  ## everything the project claims
+test: install  ## everything the project claims
+	$(MAKE) --jobs 2 lint suite
+
+suite: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import distance_transform_edt
 
 MISSING, COMPUTED, INFERRED = 0, 1, 2
 NEAR = 0.07
@@ -112,6 +111,8 @@ def nearest(labels: Labels, computed: Bool[np.ndarray, "*grid"], axes: Sequence[
     As both sides of every border were computed, that is the label that was inferred.
     """
     far = [1 if axis in axes else sum(labels.shape) for axis in range(labels.ndim)]
+    from scipy.ndimage import distance_transform_edt  # a quarter of a second, for refinement alone
+
     where = distance_transform_edt(~computed, far, return_distances=False, return_indices=True)
     return labels[tuple(np.asarray(where))]
 

@@ -50,7 +50,7 @@ def assert_same_store(one, other):
 def whole(tmp_path_factory):
     """The uninterrupted sweep: 18 tiles."""
     path = tmp_path_factory.mktemp("whole") / "s.zarr"
-    subprocess.run(command(path), check=True, capture_output=True)
+    started(path).join()
     assert len(list((path / "loss_max" / "c").rglob("*"))) > 18
     return path
 
@@ -59,13 +59,20 @@ def files(store):
     return sum(len(names) for _, _, names in os.walk(store))
 
 
+def started(store):
+    """Start or resume the sweep, in a process of its own."""
+    words = [*SWEEP, "--store", str(store), "--resume"]
+    process = CHILDREN.Process(target=cli.main, args=(words,))
+    process.start()
+    return process
+
+
 def killed_in_the_middle(store, rng):
     """Start or resume the sweep, and kill it while it writes; says whether it was in time.
 
     A tile writes some forty files. The kill comes after a random number of them.
     """
-    process = CHILDREN.Process(target=cli.main, args=([*SWEEP, "--store", str(store), "--resume"],))
-    process.start()
+    process = started(store)
     last = files(store) + rng.randrange(66)
     while files(store) <= last and process.is_alive():
         time.sleep(0.004 * rng.random())
@@ -92,7 +99,7 @@ def test_twenty_kills_change_nothing(whole, tmp_path):
         assert (found.regime.values >= 0).sum() <= there.sum() + 128  # a tile not yet signed for
         finished.append(there.sum())
     assert len(set(finished)) > 5  # the kills came at different moments
-    subprocess.run(command(store), check=True, capture_output=True)
+    started(store).join()
     assert_same_store(store, whole)
     assert not list(store.rglob("*.partial"))
     assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
