@@ -317,8 +317,8 @@ def test_a_second_process_finds_the_compiled_programs(tmp_path):
         "import sys, jax; from phasejax import cli\n"
         "heard = []\n"
         "jax.monitoring.register_event_listener(lambda name, **_: heard.append(name))\n"
-        "words = 'sweep --problem quadratic --a 1:9:2 --b 1:9:2 --steps 64 --windows 8 --overwrite'\n"
-        "cli.main(words.split())\n"
+        "words = 'sweep --problem quadratic --a 1:9:2 --b 1:9:2 --steps 64 --windows 8'\n"
+        "cli.main([*words.split(), '--overwrite'])\n"
         "print(heard.count('/jax/compilation_cache/cache_hits'),"
         " heard.count('/jax/compilation_cache/cache_misses'))\n"
     )
