@@ -26,13 +26,13 @@ FIRST, SWING = slice(0, 400), slice(15_000, 15_060)
 Runs = tuple[tuple[xr.Dataset, xr.Dataset], tuple[xr.Dataset, xr.Dataset]]
 
 
-def compute(problem: pj.Problem | None = None, steps: int = STEPS) -> Runs:
+def compute(problem: pj.Problem | None = None) -> Runs:
     """Two runs of each optimizer, every step kept: one that oscillates and one that spikes."""
     problem = problem or pj.problems.digits()
 
     def run(optimizer, hyper, **epsilon) -> xr.Dataset:
         grid = pj.Grid(**{**hyper, **epsilon, "a": [hyper["a"]]})
-        return pj.sweep(problem, optimizer, grid, steps=steps, windows=steps).isel(a=0)
+        return pj.sweep(problem, optimizer, grid, steps=STEPS, windows=STEPS).isel(a=0)
 
     first, second = (run(pj.rmsprop, hyper, eps=0.0, eps_root=1e-8) for hyper in RMSPROP)
     third, fourth = (run(pj.adam, hyper, eps=1e-8) for hyper in ADAM)

@@ -1,11 +1,13 @@
 """Loss curves of the three regimes."""
 
+import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from phasejax.plot.style import COLOURS
 from phasejax.regimes import NAMES
 
-from .curves import draw_curve
 from .recipes import found
 
 TITLE = "The three regimes of Adam"
@@ -32,7 +34,18 @@ def draw(dataset: xr.Dataset) -> Figure:
     panels = figure.subplots(1, 3)
     for panel, (a, b) in zip(panels, CELLS, strict=True):
         cell = dataset.sel(a=a, b=b, method="nearest")
-        draw_curve(panel, cell)
+        _draw_curve(panel, cell)
         panel.set_title(f"a = {a}, b = {b}: {NAMES[int(cell['regime'])]}")
         panel.set_ylim(bottom=max(panel.get_ylim()[0], 1e-16))
     return figure
+
+
+def _draw_curve(panel: Axes, cell: xr.Dataset) -> None:
+    """Draw a cell's loss on a logarithmic axis: from minimum to maximum, and the mean of log10."""
+    steps = cell["step"].values
+    low = np.maximum(cell["loss_min"], 1e-300)
+    colour = COLOURS[NAMES[int(cell["regime"])]]
+    panel.fill_between(steps, low, cell["loss_max"], color=colour, alpha=0.6, linewidth=0)
+    panel.semilogy(steps, 10 ** cell["log10_loss_mean"], color="black", linewidth=0.7)
+    panel.set_xlabel("step")
+    panel.set_ylabel("loss")

@@ -2,7 +2,6 @@
 
 /** The page's own part: unpacks the numbers, and answers clicks, keys and menus. */
 const phasejax = (() => {
-  const PANELS = 4;
   const NAN = -32768, ZERO = -32767, INFINITE = 32767;
   const TYPES = { float64: Float64Array, float32: Float32Array, int32: Int32Array,
                   int8: Int8Array, uint8: Uint8Array };
@@ -163,7 +162,7 @@ const phasejax = (() => {
     } else if (shown.includes(null)) {
       shown[shown.indexOf(null)] = cell;
     } else {
-      if (shown.length === PANELS) shown.shift();
+      if (shown.length === parts.panels.length) shown.shift();
       shown.push(cell);
     }
     drawCurves();

@@ -9,6 +9,8 @@ from typing import Any
 import jinja2
 import numpy as np
 import xarray as xr
+from bokeh.embed import components
+from bokeh.resources import Resources
 
 from .._check import bad
 from ..info import summary
@@ -66,8 +68,8 @@ def write_page(
         summary=summary(dataset),
         progress=_progress(regimes),
         regimes=[(name, PAGE_COLOURS[name], count) for name, count in regimes.items()],
-        maps={name: _described(dataset, name) for name in features},
-        lines=[line.name for line in drawn],
+        maps=about["features"],
+        lines=about["lines"],
         about=_safe(about),
         packed=packed,
         **_plots(dataset, x, y, drawn),
@@ -96,9 +98,6 @@ def _template() -> jinja2.Template:
 
 def _plots(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> dict[str, Any]:
     """Bokeh's library, its script for these plots, and the elements that they go into."""
-    from bokeh.embed import components
-    from bokeh.resources import Resources
-
     made = document(dataset, x, y, lines)
     script, places = components(tuple(made.roots), wrap_script=True)
     library = Resources(mode="inline", components=["bokeh"]).render()
