@@ -34,8 +34,15 @@ def non_negative(argument: str, value: float) -> None:
         raise bad(argument, value, "a finite number, at least 0")
 
 
-def whole(argument: str, value: float, least: int = 1) -> None:
-    """Refuse a value that is not an integer of at least `least`."""
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    if not numeric or not math.isfinite(value) or int(value) != value or value < least:
-        raise bad(argument, value, f"an integer, at least {least}")
+def whole(argument: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """Return a whole number as an `int`; refuse any other value.
+
+    Floats and NumPy numbers that are whole count as integers.
+    """
+    number = value.item() if getattr(value, "ndim", None) == 0 else value
+    numeric = isinstance(number, int | float) and not isinstance(number, bool)
+    in_range = numeric and math.isfinite(number) and number >= least
+    if not in_range or int(number) != number or (most is not None and number > most):
+        upper = "" if most is None else f" and at most {most}"
+        raise bad(argument, value, f"an integer, at least {least}{upper}")
+    return int(number)

@@ -17,7 +17,8 @@ from ._check import bad, choice, whole
 from .batch import layout_of, run_here, run_on
 from .config import check_same, coordinates
 from .dynamics import Discrete, Flow
-from .grid import Cells, Grid
+from .grid import MOST_VALUES, Cells, Grid
+from .identity import label
 from .problems import Problem
 from .refine import Refinement
 from .regimes import label_attributes
@@ -25,6 +26,8 @@ from .run import Run
 from .store import Store
 
 DEFAULT_STEPS = 20_000
+MOST_STEPS = 2**31 - 1
+"""What fits the integers by which a program counts."""
 
 
 def sweep(
@@ -87,8 +90,10 @@ def sweep(
         raise ValueError("overwrite and resume exclude each other: choose one")
     if results.exists() and not (resume or overwrite):
         raise bad("store", str(store), "a new path, or given with overwrite or resume")
-    stored = results.open().attrs if results.exists() and resume else None
+    stored = results.open() if results.exists() and resume else None
     family, extent = _dynamics_and_extent(dynamics, steps, time)
+    windows = whole("windows", windows, least=8)
+    lanes = None if lanes is None else whole("lanes", lanes)
     if not isinstance(grid, Grid):
         raise TypeError(f"grid = {grid!r} must be a phasejax.Grid")
     start, counts = _refined(grid, refine)
@@ -101,12 +106,13 @@ def sweep(
         extent=extent,
         windows=windows,
         dtype=dtype,
-        given_lanes=stored.get("lanes") if stored and lanes is None else lanes,
+        given_lanes=stored.attrs.get("lanes") if stored is not None and lanes is None else lanes,
     )
     run.check()
     if executor is not None:
         run = dataclasses.replace(run, given_layout=layout_of(executor, run))
     run.check_devices()
+    _warn_of_gradients(run)
     if stored is not None:
         check_same(run, stored)
         results.resume()
@@ -141,10 +147,29 @@ def _refined(
         return {}, {}
     if not even:
         raise bad("refine", refine, "left out, or the grid given an axis that is a range")
-    for name, count in counts.items():
+    for name in counts:
         choice("refine", name, even)
-        whole("refine", count, least=len(even[name]))
-    return {name: len(even[name]) for name in counts}, dict(counts)
+    most = MOST_VALUES
+    wanted = {name: whole("refine", count, len(even[name]), most) for name, count in counts.items()}
+    return {name: len(even[name]) for name in counts}, wanted
+
+
+def _warn_of_gradients(run: Run) -> None:
+    """Say if a gradient is not finite at the start: hardly an optimizer survives it."""
+    wrong = {
+        seed: norm
+        for seed, norm in zip(run.seeds, run.initial_gradient_norm, strict=True)
+        if not np.isfinite(norm)
+    }
+    if wrong:
+        seed, norm = next(iter(wrong.items()))
+        warnings.warn(
+            f"gradient of problem '{run.problem.name}' is {norm} at the start of seed {seed} "
+            f"({len(wrong)} of {len(run.seeds)} seeds), though its loss is finite: expect "
+            "divergence in every cell; sqrt and norm have no derivative at zero, for instance",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _executor(executor: Any) -> Executor | None:
@@ -171,9 +196,11 @@ def _dynamics_and_extent(
             raise bad("time", time, "left out for an optimizer, which has steps instead")
         if time is None:
             raise ValueError("time is missing: a flow needs its length, such as time=20.0")
+        if isinstance(time, bool) or not isinstance(time, int | float | np.number):
+            raise bad("time", time, "a finite number greater than 0")
         return dynamics if isinstance(dynamics, Flow) else Flow.of(dynamics), float(time)
     optimizer = dynamics if isinstance(dynamics, Discrete) else Discrete.of(dynamics)
-    return optimizer, DEFAULT_STEPS if steps is None else steps
+    return optimizer, whole("steps", DEFAULT_STEPS if steps is None else steps, most=MOST_STEPS)
 
 
 def _run_all(run: Run, results: Store, executor: Executor | None) -> list[str]:
@@ -229,4 +256,10 @@ def _in_notebook() -> bool:
 
 def _where(grid: Grid, cells: Cells) -> str:
     values = grid.cells(cells)
-    return ", ".join(f"{name} {v.min():g} to {v.max():g}" for name, v in values.items())
+    return ", ".join(f"{name} {_span(v)}" for name, v in values.items())
+
+
+def _span(values: np.ndarray) -> str:
+    if values.dtype == object:
+        return ", ".join(dict.fromkeys(str(label(value)) for value in values))
+    return f"{values.min():g} to {values.max():g}"

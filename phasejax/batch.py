@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cloudpickle
-import jax
 import numpy as np
 
+from ._precision import precision
 from .checkpoint import Checkpoint
 from .dynamics import Flow
 from .envelope import Envelope
@@ -30,7 +30,11 @@ Computed = tuple[Envelope, dict[str, np.ndarray]]
 
 
 def batches(run: Run, cells: Cells) -> list[Cells]:
-    """Part ascending cells into batches, each of whole tiles' cells and ascending."""
+    """Part ascending cells into batches, each of whole tiles' cells, ascending and alike."""
+    return [batch for alike in run.alike(cells) for batch in _of_whole_tiles(run, alike)]
+
+
+def _of_whole_tiles(run: Run, cells: Cells) -> list[Cells]:
     parts: list[list[Cells]] = []
     room = 0
     for _, where in by_tile(cells, run.grid.shape, run.tile_shape):
@@ -46,7 +50,7 @@ def compute(
     run: Run, cells: Cells, progress: Progress = lambda extent: None, folder: Path | None = None
 ) -> Computed:
     """Run cells and label them: envelopes `[cells, window]`, labels and features `[cells]`."""
-    with jax.enable_x64(run.dtype == "float64"):
+    with precision(run.dtype):
         if isinstance(run.dynamics, Flow):
             envelope, solved = solve_cells(run, cells, progress, folder)
         else:

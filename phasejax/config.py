@@ -9,27 +9,32 @@ import numpy as np
 import xarray as xr
 
 from .dynamics import Flow
-from .problems.problem import fingerprint
+from .grid import Axis
+from .identity import arrays_digest, identify
+from .problems import BUILT_IN, Problem
+from .problems.problem import fingerprint, initial_params
 from .run import Run
 
-FORMAT = 2
-"""Of the store: what is in it, beside what the configuration says."""
+FORMAT = 3
+"""Version of the layout of a store."""
+SAME = 1e-6
+"""Relative difference of initial losses and gradients that other processors may make."""
 
 
 def configuration(run: Run) -> dict[str, Any]:
     """All that decides the bits of the result on a given machine."""
-    dynamics, _ = run.dynamics_split
+    dynamics = run.dynamics
     return {
         "problem": run.problem.name,
+        "problem_builtin": built_in_name(run.problem),
         "problem_arguments": dict(run.problem.config),
         "problem_fingerprint": fingerprint(run.problem, list(run.starts.values())),
         "optimizer": dynamics.name,
         "optimizer_module": getattr(dynamics.factory, "__module__", ""),
-        "axes": {
-            name: {"values": list(axis.values), "scale": axis.scale, "even": axis.even}
-            for name, axis in run.grid.axes.items()
-        },
-        "fixed": _fixed(run),
+        "axes": {name: _described(axis) for name, axis in run.grid.axes.items()},
+        "fixed": {name: identify(value) for name, value in _fixed(run).items()},
+        "no_plain_values": _no_plain_values(run),
+        "optimizer_fingerprint": _programs_digest(run),
         "seeds": run.seeds,
         **_budget(run),
         "windows": run.windows,
@@ -43,6 +48,14 @@ def configuration(run: Run) -> dict[str, Any]:
     }
 
 
+def _described(axis: Axis) -> dict[str, Any]:
+    """An axis as JSON has it, with the identities of values that are no plain ones."""
+    described = {"values": axis.labels, "scale": axis.scale, "even": axis.even}
+    if axis.scale == "category":
+        described["identities"] = [identify(value) for value in axis.values]
+    return described
+
+
 def _budget(run: Run) -> dict[str, Any]:
     """How far the cells go, and by which means."""
     if isinstance(run.dynamics, Flow):
@@ -52,40 +65,87 @@ def _budget(run: Run) -> dict[str, Any]:
 
 def _fixed(run: Run) -> dict[str, Any]:
     """Hyper-parameters that are no axis, the optimizer's defaults included."""
-    dynamics, numbers = run.dynamics_split
-    fixed = dynamics.defaults() | numbers | dict(dynamics.settings)
+    values = {**run.dynamics.defaults(), **dict(run.dynamics.settings), **run.grid.fixed}
+    return {name: v for name, v in values.items() if name not in (*run.grid.axes, "seed")}
+
+
+def _no_plain_values(run: Run) -> dict[str, bool]:
+    """Fixed hyper-parameters that an identity stands for; says whether they were given."""
+    given = {**dict(run.dynamics.settings), **run.grid.fixed}
     return {
-        name: value if isinstance(value, bool | int | float | None) else repr(value)
-        for name, value in fixed.items()
-        if name not in run.grid.axes
+        name: name in given
+        for name, value in _fixed(run).items()
+        if not isinstance(value, bool | int | float | str | None)
     }
 
 
-def check_same(run: Run, attributes: dict[str, Any]) -> None:
+def _programs_digest(run: Run) -> str:
+    traces = [program.trace for found in run.structure.programs.values() for program in found]
+    return arrays_digest(*(np.frombuffer(trace.encode(), np.uint8) for trace in traces))
+
+
+def built_in_name(problem: Problem) -> str:
+    """Name of the function of `phasejax.problems` that makes a problem; "" if none does."""
+    if problem.name not in BUILT_IN:
+        return ""
+    try:
+        same = BUILT_IN[problem.name](**problem.config)
+        starts = [[initial_params(p, 0)] for p in (problem, same)]
+        ours = fingerprint(problem, starts[0]) == fingerprint(same, starts[1])
+    except Exception:  # a problem of the user's own, with arguments of its own
+        return ""
+    return problem.name if ours else ""
+
+
+def check_same(run: Run, stored: xr.Dataset) -> None:
     """Refuse to resume a store that another configuration wrote."""
+    attributes = stored.attrs
     for name, value in configuration(run).items():
         if attributes.get(name) != value:
             raise ValueError(
                 f"resume = True: {name} differs, {attributes.get(name)!r} in the store and "
-                f"{value!r} now; resume with the same configuration, or overwrite"
+                f"{value!r} now{_why(name, attributes)}; resume with the same configuration, or "
+                "overwrite"
             )
+    for name in ("initial_loss", "initial_gradient_norm"):
+        before, now = np.atleast_1d(stored[name].values), getattr(run, name)
+        if not np.allclose(before, now, rtol=SAME, atol=0, equal_nan=True):
+            raise ValueError(
+                f"resume = True: {name} differs, {before.tolist()} in the store and "
+                f"{now.tolist()} now; resume with the same problem, or overwrite"
+            )
+
+
+def _why(name: str, attributes: dict[str, Any]) -> str:
+    """What else may be the reason for another fingerprint."""
+    here = importlib.metadata.version("jax")
+    if not name.endswith("fingerprint"):
+        return ""
+    if attributes.get("jax_version") != here:
+        return f" (it depends on JAX: {attributes.get('jax_version')} then, {here} now)"
+    what = "loss, its data or its start" if name.startswith("problem") else "optimizer's function"
+    return f" (the {what} is another one)"
 
 
 def coordinates(run: Run) -> xr.Dataset:
     """Coordinates, initial loss and attributes of the results."""
     axes = {}
     for name, axis in run.grid.axes.items():
-        values = np.asarray(axis.values, int if name == "seed" else float)
+        values = np.asarray(axis.labels, _coordinate_dtype(run, name, axis))
         axes[name] = (name, values, {"scale": axis.scale})
     seeded = "seed" in axes
     unit = "time" if isinstance(run.dynamics, Flow) else "step"
+    at_start = {
+        "initial_loss": (run.initial_loss, "loss at the starting point"),
+        "initial_gradient_norm": (
+            run.initial_gradient_norm,
+            "2-norm of the gradient at the starting point",
+        ),
+    }
     return xr.Dataset(
         {
-            "initial_loss": (
-                ("seed",) if seeded else (),
-                run.initial_loss if seeded else run.initial_loss[0],
-                {"long_name": "loss at the starting point"},
-            )
+            name: (("seed",) if seeded else (), v if seeded else v[0], {"long_name": long_name})
+            for name, (v, long_name) in at_start.items()
         },
         coords=axes
         | {
@@ -102,6 +162,14 @@ def coordinates(run: Run) -> xr.Dataset:
             "failures": [],
         },
     )
+
+
+def _coordinate_dtype(run: Run, name: str, axis: Axis) -> Any:
+    """Numbers are floats, but for seeds and for integers that are compiled in."""
+    if axis.scale == "category":
+        return bool if isinstance(axis.labels[0], bool) else np.dtypes.StringDType()
+    integral = all(isinstance(value, int) for value in axis.values)
+    return int if integral and name in ("seed", *run.structure.axes) else float
 
 
 def _versions() -> dict[str, str]:

@@ -7,27 +7,32 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from ._check import bad, whole
+from .identity import label
 
 Tile = tuple[slice, ...]
 """A block of cells: one chunk of every stored variable."""
 Cells = Int[np.ndarray, "_"]
 """Numbers of cells in the flattened grid, last axis fastest."""
+MOST_VALUES = 1_000_000
+"""Most values of an axis that is given as a range."""
+LARGEST_SEED = 2**63 - 1
+"""What a key of `jax.random` takes."""
 
 
 @dataclass(frozen=True, repr=False)
 class Axis:
     """Values of one hyper-parameter.
 
-    - `values`: in the order of the results.
-    - `scale`: how to space them in a figure, "log" or "linear".
+    - `values`: in the order of the results: numbers, or bools, strings, functions.
+    - `scale`: how to space them in a figure, "log", "linear", or "category" if they are no numbers.
     - `even`: whether they are evenly spaced from the first to the last by that scale, so that
         `phasejax.sweep(refine=...)` can put others in between.
     """
 
-    values: tuple[float, ...]
+    values: tuple[Any, ...]
     scale: str
     even: bool = False
 
@@ -35,8 +40,19 @@ class Axis:
         return len(self.values)
 
     def __repr__(self) -> str:
+        if self.scale == "category":
+            return f"<{', '.join(map(str, self.labels))}>"
         low, high = min(self.values), max(self.values)
         return f"<{low:g} to {high:g}, {len(self)} values, {self.scale}>"
+
+    @property
+    def labels(self) -> list[Any]:
+        """What the values are called in the results: numbers as they are, functions by name."""
+        if self.scale != "category":
+            return list(self.values)
+        if all(isinstance(value, bool) for value in self.values):
+            return list(self.values)
+        return [str(label(value)) for value in self.values]
 
     def between(self, low: float, high: float, count: int) -> "Axis":
         """Return `count` values from `low` to `high`, spaced by this axis's scale."""
@@ -45,7 +61,7 @@ class Axis:
 
 def log_axis(low: float, high: float, count: int) -> Axis:
     """`count` values from `low` to `high`, evenly spaced in the logarithm; 0 < low < high."""
-    _check_range(low, high, count)
+    count = _check_range(low, high, count)
     if low <= 0:
         raise bad("low", low, "greater than 0 on a logarithmic axis")
     return Axis(tuple(np.geomspace(low, high, count).tolist()), "log", even=True)
@@ -53,28 +69,47 @@ def log_axis(low: float, high: float, count: int) -> Axis:
 
 def linear_axis(low: float, high: float, count: int) -> Axis:
     """`count` evenly spaced values from `low` to `high`; low < high."""
-    _check_range(low, high, count)
+    count = _check_range(low, high, count)
     return Axis(tuple(np.linspace(low, high, count).tolist()), "linear", even=True)
 
 
-def _check_range(low: float, high: float, count: int) -> None:
+def _check_range(low: float, high: float, count: int) -> int:
+    for name, value in (("low", low), ("high", high)):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise bad(name, value, "a number")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise bad("low:high", f"{low:g}:{high:g}", "a range of finite numbers, low < high")
-    whole("count", count, least=2)
+    return whole("count", count, least=2, most=MOST_VALUES)
 
 
-def explicit_axis(name: str, values: Sequence[float] | np.ndarray) -> Axis:
+def explicit_axis(name: str, values: Sequence[Any] | np.ndarray) -> Axis:
     """Values given one by one; in a figure logarithmic if they are positive and span a decade."""
-    array = np.asarray(values, np.float64)
-    if array.ndim != 1 or not len(array) or not np.all(np.isfinite(array)):
-        raise bad(name, values, "a list of finite numbers")
-    if len(set(array.tolist())) != len(array):
-        raise bad(name, values, "a list without repeated numbers")
+    listed = [
+        value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value
+        for value in values
+    ]
+    if not listed:
+        raise bad(name, values, "a list of one or more values")
     if name == "seed":
-        for value in array.tolist():
-            whole(name, value, least=0)
-    wide = array.min() > 0 and array.max() >= 10 * array.min()
-    return Axis(tuple(array.tolist()), "log" if wide else "linear")
+        listed = [whole(name, value, least=0, most=LARGEST_SEED) for value in listed]
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in listed):
+        axis = Axis(tuple(listed), "category")
+        if len({str(text) for text in axis.labels}) != len(axis):
+            raise bad(name, axis.labels, "a list of values with different names")
+        return axis
+    if not all(map(_is_finite, listed)):
+        raise bad(name, listed, "a list of finite numbers")
+    if len(set(listed)) != len(listed):
+        raise bad(name, listed, "a list without repeated numbers")
+    wide = min(listed) > 0 and max(listed) >= 10 * min(listed)
+    return Axis(tuple(listed), "log" if wide else "linear")
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer beyond the floating-point numbers
+        return False
 
 
 class Grid:
@@ -84,32 +119,47 @@ class Grid:
     Grid(a=log_axis(0.3, 300, 24), b=[1, 10, 100], learning_rate=1e-3, seed=[0, 1, 2])
     ```
 
-    **Arguments:** the optimizer's own argument names, in the order the results shall have. A
-    value is an axis (`log_axis`, `linear_axis`, or a list or array of numbers), or anything else
-    and fixed. `seed` draws the starting point, and is an axis like the others, or fixed at 0.
+    **Arguments:** the optimizer's own argument names, in the order that the results have. A
+    value is an axis (`log_axis`, `linear_axis`, a list, a range or an array of one dimension), or
+    anything else and fixed. `seed` draws the starting point, and is an axis like the others, or
+    fixed at 0.
+
+    An axis may hold bools, strings or functions (`nesterov=[False, True]`), and an argument that
+    the optimizer's Python branches on may be an axis too (`warmup_steps=[100, 1000]`): a program
+    is compiled for each of their values.
     """
 
-    axes: Mapping[str, Axis]
-    fixed: Mapping[str, Any]
+    axes: dict[str, Axis]
+    fixed: dict[str, Any]
 
     def __init__(self, **hyperparameters: Any) -> None:
         self.axes, self.fixed = {}, {"seed": 0}
         for name, value in hyperparameters.items():
             if isinstance(value, Axis):
-                self.axes[name] = value
-            elif isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1:
-                self.axes[name] = explicit_axis(name, value)
+                self.axes[name] = explicit_axis(name, value.values) if name == "seed" else value
+            elif isinstance(value, list | tuple | range) or hasattr(value, "__array__"):
+                self._add(name, value)
             else:
-                self.fixed[name] = value.item() if isinstance(value, np.generic) else value
+                self.fixed[name] = value
         if "seed" in self.axes:
             del self.fixed["seed"]
         else:
-            whole("seed", self.fixed["seed"], least=0)
+            self.fixed["seed"] = whole("seed", self.fixed["seed"], least=0, most=LARGEST_SEED)
         if not self.axes:
             raise ValueError(
                 f"Grid({', '.join(hyperparameters)}) has no axis: give one or more "
                 "hyper-parameters several values, such as a=log_axis(0.3, 300, 24)"
             )
+
+    def _add(self, name: str, values: Any) -> None:
+        """Add a list or an array: an axis if it has one dimension, a number if it has none."""
+        shape = np.shape(values) if hasattr(values, "__array__") else _shape(values)
+        if len(shape) > 1:
+            raise bad(name, f"of shape {shape}", "a number, or a list or array of one dimension")
+        if shape:
+            self.axes[name] = explicit_axis(name, values)
+        else:
+            self.fixed[name] = np.asarray(values).item()
 
     def __repr__(self) -> str:
         named = {**self.axes, **self.fixed}
@@ -125,18 +175,26 @@ class Grid:
         """Number of cells."""
         return math.prod(self.shape)
 
-    def corners(self) -> Iterator[dict[str, float]]:
-        """Lowest and highest values of all axes but `seed`, in every combination."""
-        axes = {name: axis for name, axis in self.axes.items() if name != "seed"}
-        ends = [sorted({min(axis.values), max(axis.values)}) for axis in axes.values()]
-        for corner in itertools.product(*ends):
-            yield dict(zip(axes, corner, strict=True))
+    def corners(self) -> Iterator[dict[str, Any]]:
+        """Lowest and highest values of all axes but `seed`, in every combination.
 
-    def cells(self, cells: Cells) -> dict[str, Float[np.ndarray, "_"]]:
-        """Values of the axes in some cells."""
+        Of an axis of categories, all values.
+        """
+        ends = {
+            name: axis.values
+            if axis.scale == "category"
+            else sorted({min(axis.values), max(axis.values)})
+            for name, axis in self.axes.items()
+            if name != "seed"
+        }
+        for corner in itertools.product(*ends.values()):
+            yield dict(zip(ends, corner, strict=True))
+
+    def cells(self, cells: Cells) -> dict[str, np.ndarray]:
+        """Values of the axes in some cells, `[cells]` each."""
         index = np.unravel_index(cells, self.shape)
         axes = zip(self.axes.items(), index, strict=True)
-        return {name: np.asarray(axis.values)[place] for (name, axis), place in axes}
+        return {name: _array(axis)[place] for (name, axis), place in axes}
 
     def with_counts(self, counts: Mapping[str, int]) -> "Grid":
         """Return the same grid with other numbers of values on some even axes."""
@@ -147,6 +205,22 @@ class Grid:
             for name, count in counts.items()
         }
         return Grid(**{**self.axes, **others, **self.fixed})
+
+
+def _array(axis: Axis) -> np.ndarray:
+    """Values of an axis; those that are no numbers as objects."""
+    if axis.scale != "category":
+        return np.asarray(axis.values)
+    values = np.empty(len(axis), object)
+    values[:] = axis.values
+    return values
+
+
+def _shape(values: Sequence[Any]) -> tuple[int, ...]:
+    """Shape of a list, or of a list of lists."""
+    inner = values[0] if len(values) else None
+    nested = isinstance(inner, list | tuple | range)
+    return (len(values), len(inner)) if nested else (len(values),)
 
 
 def by_tile(

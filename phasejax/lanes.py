@@ -17,6 +17,8 @@ import numpy as np
 import platformdirs
 
 from . import kernel
+from ._precision import precision
+from .identity import identify
 from .places import start_cells
 
 if TYPE_CHECKING:
@@ -73,17 +75,18 @@ def fastest(run: "Run") -> int:
 
 def seconds_per_cell(run: "Run", lanes: int) -> float:
     """Time of one step of one cell, all devices at work: the shortest of several runs."""
-    cells = np.linspace(0, run.grid.size - 1, run.mesh.size * lanes).astype(int)
-    values = run.grid.cells(cells)
+    alike = run.alike(np.arange(run.grid.size))[0]
+    cells = alike[np.linspace(0, len(alike) - 1, run.mesh.size * lanes).astype(int)]
+    program, values = run.programs(cells)[0], run.grid.cells(cells)
     steps = 4
-    with jax.enable_x64(run.dtype == "float64"):
-        fixed, hyper, state = start_cells(run, values, np.arange(len(cells)))
+    with precision(run.dtype):
+        fixed, hyper, state = start_cells(run, program, values, np.arange(len(cells)))
 
         def seconds() -> float:
             begin = time.perf_counter()
             result = kernel.advance(
                 run.mesh,
-                run.programs[0],
+                program,
                 run.problem.objective,
                 fixed,
                 hyper,
@@ -103,14 +106,14 @@ def seconds_per_cell(run: "Run", lanes: int) -> float:
 
 def _key(run: "Run") -> str:
     """Everything that the speed depends on."""
-    dynamics, _ = run.dynamics_split
+    program = next(iter(run.structure.programs.values()))[0]
     shapes = [
         f"{np.shape(leaf)}"
         for leaf in jax.tree.leaves((run.starts[run.seeds[0]], run.problem.objective))
         if not callable(leaf)
     ]
-    method = getattr(run.programs[0], "method", "")
-    named = run.problem.name, dynamics.name, dynamics.settings, method
+    method, settings = getattr(program, "method", ""), identify(dict(program.settings))
+    named = run.problem.name, program.name, settings, method
     devices = f"{run.mesh.size} x {run.mesh.devices.flat[0].device_kind}"
     parts = (*named, run.dtype, devices, shapes)
     return " ".join(map(str, (*parts, f"jax {jax.__version__}")))

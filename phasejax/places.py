@@ -1,7 +1,7 @@
 """Which cell sits where: every device has its share of them, in groups of `lanes`."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -9,7 +9,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Int, PyTree
 
 from . import kernel
-from .problems.problem import noise_key
+from .problems.problem import start_noise
 
 if TYPE_CHECKING:
     from .run import Run
@@ -31,24 +31,29 @@ def groups_for(cells: int | np.integer, run: "Run") -> int:
 
 
 def start_cells(
-    run: "Run", cells: dict[str, np.ndarray], place: Int[np.ndarray, " places"]
+    run: "Run", program: Any, cells: dict[str, np.ndarray], place: Int[np.ndarray, " places"]
 ) -> tuple[PyTree, PyTree, PyTree]:
-    """Fixed numbers, and the hyper-parameters and state of the cell at each place."""
-    _, numbers = run.dynamics_split
-    hyper = {name: values[place].astype(run.dtype) for name, values in cells.items()}
-    seeds = hyper.pop("seed", np.full(len(place), run.seeds[0]))
+    """Fixed numbers, and the hyper-parameters and state of the cell at each place.
+
+    `cells` are the values of all axes, `[cells]` each, of cells that `program` runs.
+    """
+    compiled_in = {"seed", *run.structure.axes}
+    hyper = {n: v[place].astype(run.dtype) for n, v in cells.items() if n not in compiled_in}
+    seeds = cells["seed"][place] if "seed" in cells else np.full(len(place), run.seeds[0])
     drawn = np.searchsorted(run.sorted_seeds, seeds)
     params = jax.tree.map(
         lambda *leaves: np.stack(leaves).astype(run.dtype)[drawn],
         *(run.starts[seed] for seed in run.sorted_seeds),
     )
+    numbers = run.structure.numbers
     fixed = {name: np.asarray(value, run.dtype) for name, value in numbers.items()}
-    keys = ()
+    noise = ()
     if run.problem.batch_loss is not None:
-        keys = np.stack([noise_key(seed) for seed in run.sorted_seeds])[drawn]
+        noises = map(start_noise, run.sorted_seeds)
+        noise = jax.tree.map(lambda *leaves: np.stack(leaves)[drawn], *noises)
     fixed = jax.device_put(fixed, NamedSharding(run.mesh, kernel.SHARED))
-    hyper, params, keys = on_devices(run, (hyper, params, keys))
-    return fixed, hyper, kernel.start(run.mesh, run.programs[0], fixed, hyper, params, keys)
+    hyper, params, noise = on_devices(run, (hyper, params, noise))
+    return fixed, hyper, kernel.start(run.mesh, program, fixed, hyper, params, noise)
 
 
 def gather(

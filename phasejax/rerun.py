@@ -28,14 +28,22 @@ def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
     axes: dict[str, Any] = {}
     for name, axis in attrs["axes"].items():
         start = Axis(tuple(axis["values"]), axis["scale"], axis["even"])
+        if axis.get("identities", axis["values"]) != axis["values"]:
+            raise bad(name, axis["values"], "an axis of numbers, bools or strings, to be run again")
         count = attrs["refined_from"].get(name, len(start))
-        low, high = min(start.values), max(start.values)
-        axes[name] = start.between(low, high, count) if count < len(start) else start
+        if count < len(start):
+            start = start.between(min(start.values), max(start.values), count)
+        axes[name] = start
     for name, (low, high) in windows.items():
-        choice("zoom", name, [axis for axis in axes if axis != "seed"])
+        numbers = [n for n, axis in axes.items() if n != "seed" and axis.scale != "category"]
+        choice("zoom", name, numbers)
         axes[name] = axes[name].between(low, high, max(len(axes[name]), 2))
     seed = {} if "seed" in axes else {"seed": attrs["seeds"][0]}
-    fixed = {name: value for name, value in attrs["fixed"].items() if value is not None}
+    others = attrs.get("no_plain_values", {})
+    for name in (name for name, given in others.items() if given):
+        allowed = "given to phasejax.Grid again: a store holds its name and not the value"
+        raise bad(name, attrs["fixed"][name], allowed)
+    fixed = {n: v for n, v in attrs["fixed"].items() if v is not None and n not in others}
     return Grid(**axes, **fixed, **seed)
 
 
@@ -45,6 +53,8 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     Raises a `ValueError` if its problem or its optimizer is no built-in one, or not the same now.
     """
     attrs = dataset.attrs
+    if not attrs.get("problem_builtin", attrs["problem"]):
+        raise bad("problem", attrs["problem"], "one of phasejax, not of a user's own")
     choice("problem", attrs["problem"], problems.BUILT_IN)
     problem = problems.BUILT_IN[attrs["problem"]](**attrs["problem_arguments"])
     starts = [initial_params(problem, seed) for seed in dict.fromkeys(attrs["seeds"])]

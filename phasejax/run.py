@@ -11,14 +11,22 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, PyTree
 
-from ._check import bad, choice, positive, whole
+from ._check import bad, choice, positive
 from .dynamics import Discrete, Flow
-from .envelope import edges
-from .grid import Grid, tile_shape
+from .envelope import Envelope, edges
+from .grid import Cells, Grid, tile_shape
 from .lanes import choose
-from .problems.problem import Problem, checked_initial_loss, initial_params
+from .problems.problem import Problem, initial_params, initial_values
+from .regimes import label_attributes
+from .structure import Structure, find_structure
 
 DTYPES = ("float64", "float32")
+RESERVED = {
+    *("window", "step", "time", "status", "label", "initial_loss", "initial_gradient_norm"),
+    *Envelope._fields,
+    *label_attributes(flow=True),
+}
+"""Names of variables, coordinates and dimensions of the results, which no axis may have."""
 GROUPS = 16
 """Most groups of lanes of a tile on a device: enough that retired cells save whole groups."""
 FLOW_GROUPS = 8
@@ -74,7 +82,6 @@ class Run:
         if not isinstance(self.problem, Problem):
             raise TypeError(f"problem = {self.problem!r} must be a phasejax.Problem")
         choice("dtype", self.dtype, DTYPES)
-        whole("windows", self.windows, least=8)
         if isinstance(self.dynamics, Flow):
             positive("time", self.extent)
             self.dynamics.check(self.dtype)
@@ -83,23 +90,33 @@ class Run:
                     f"problem = '{self.problem.name}' draws mini-batches, which a flow can't "
                     "follow: leave batch_size, or batch_loss, out"
                 )
-        else:
-            whole("steps", self.extent)
-            if self.extent < self.windows:
-                raise bad("steps", self.extent, f"at least windows = {self.windows}")
-        if self.given_lanes is not None:
-            whole("lanes", self.given_lanes)
-        names = {*self.grid.axes, *self.grid.fixed} - {"seed"}
-        self.dynamics.check_names(names)
-        dynamics, numbers = self.dynamics_split
-        for corner in self.grid.corners():
-            dynamics.check_values({**numbers, **corner})
+        elif self.extent < self.windows:
+            raise bad("steps", self.extent, f"at least windows = {self.windows}")
+        for axis in self.grid.axes:
+            if axis in RESERVED:
+                allowed = "another name: results have a variable or a dimension of this one"
+                raise bad("axis of the grid", axis, allowed)
+        self._check_hyperparameters()
         for seed, loss in zip(self.seeds, self.initial_loss, strict=True):
             if loss < 0:
                 raise ValueError(
                     f"loss of problem '{self.problem.name}' is {loss} at the start of seed {seed}; "
                     "it must not be negative (log10 of it is kept): subtract its minimum"
                 )
+        _ = self.structure  # traces every program
+
+    def _check_hyperparameters(self) -> None:
+        """Let the dynamics refuse names and values, with plain numbers."""
+        axes = {name: axis for name, axis in self.grid.axes.items() if name != "seed"}
+        self.dynamics.check_names({*axes, *self._fixed})
+        defaults = self.dynamics.defaults()
+        for name, value in self._fixed.items():
+            numeric = type(defaults.get(name)) in (int, float)
+            if isinstance(value, str) and (numeric or _reads_as_number(value)):
+                raise bad(name, value, "a number, not a string")
+        for corner in self.grid.corners():
+            given = {**self._fixed, **corner}
+            self.dynamics.check_values({k: self.dynamics.native(k, v) for k, v in given.items()})
 
     def check_devices(self) -> None:
         """Refuse what the devices can't do."""
@@ -116,25 +133,37 @@ class Run:
                 f"{self.layout.device}: give all workers the same devices"
             )
 
-    @cached_property
-    def dynamics_split(self) -> tuple[Discrete | Flow, dict[str, float]]:
-        """The dynamics with its settings compiled in, and the fixed numbers."""
-        fixed = {name: value for name, value in self.grid.fixed.items() if name != "seed"}
-        return self.dynamics.split(fixed)
+    @property
+    def _fixed(self) -> dict[str, Any]:
+        return {name: value for name, value in self.grid.fixed.items() if name != "seed"}
 
     @cached_property
-    def programs(self) -> list[Any]:
-        """What is compiled: an optimizer, or the methods that follow a flow, in order."""
-        dynamics, _ = self.dynamics_split
-        if isinstance(dynamics, Discrete):
-            return [dynamics]
-        hyper = {**self.dynamics_split[1], **next(self.grid.corners())}
-        return dynamics.integrators(next(iter(self.starts.values())), hyper, self.windows)
+    def structure(self) -> Structure:
+        """Which hyper-parameters are numbers, and what is compiled for the others."""
+        axes = {name: axis.values for name, axis in self.grid.axes.items() if name != "seed"}
+        first = next(iter(self.starts.values()))
+        arguments = self._fixed, axes, first, self.edges, self.dtype
+        return find_structure(self.problem, self.dynamics, *arguments)
+
+    def programs(self, cells: Cells) -> list[Any]:
+        """What is compiled for cells of one structure, in the order in which it runs."""
+        return self.structure.programs_of(
+            {name: values[0] for name, values in self.grid.cells(cells[:1]).items()}
+        )
+
+    def alike(self, cells: Cells) -> list[Cells]:
+        """Part cells by the program that runs them; each part keeps their order."""
+        if not self.structure.axes:
+            return [cells]
+        values = self.grid.cells(cells)
+        keys = zip(*(values[name] for name in self.structure.axes), strict=True)
+        parts: dict[tuple, list[int]] = {}
+        for place, key in enumerate(keys):
+            parts.setdefault(key, []).append(place)
+        return [cells[np.array(places)] for places in parts.values()]
 
     def portion(self, steps: int) -> Any:
         """Numbers of a call that takes so many steps (tries, on a flow), for the programs."""
-        if isinstance(self.dynamics, Discrete):
-            return np.array([steps], np.int32)
         return self.dynamics.portion(self.edges.astype(self.dtype), self.windows, steps)
 
     @property
@@ -157,7 +186,7 @@ class Run:
     def seeds(self) -> list[int]:
         """Every seed of the sweep."""
         axis = self.grid.axes.get("seed")
-        return [int(self.grid.fixed["seed"])] if axis is None else [int(s) for s in axis.values]
+        return [self.grid.fixed["seed"]] if axis is None else list(axis.values)
 
     @cached_property
     def starts(self) -> dict[int, PyTree[np.ndarray]]:
@@ -170,14 +199,29 @@ class Run:
         return sorted(self.starts)
 
     @cached_property
+    def _initial(self) -> list[tuple[float, PyTree]]:
+        """Loss and gradient at the starting point of each seed."""
+        return [initial_values(self.problem, self.starts[seed]) for seed in self.seeds]
+
+    @property
     def initial_loss(self) -> Float[np.ndarray, " seeds"]:
         """Loss at the starting point of each seed."""
-        return np.array([checked_initial_loss(self.problem, self.starts[s]) for s in self.seeds])
+        return np.array([loss for loss, _ in self._initial])
+
+    @property
+    def initial_gradient_norm(self) -> Float[np.ndarray, " seeds"]:
+        """2-norm of the gradient at the starting point of each seed."""
+        return np.array([norm(grads) for _, grads in self._initial])
 
     @cached_property
     def mesh(self) -> Mesh:
         """All local devices, in a row."""
         return Mesh(np.array(jax.local_devices()), ("cells",))
+
+    @property
+    def cells_alike(self) -> int:
+        """Cells that one program runs: those of a structure."""
+        return self.grid.size // len(self.structure.programs)
 
     @cached_property
     def size(self) -> int:
@@ -199,7 +243,7 @@ class Run:
         device = self.mesh.devices.flat[0]
         lanes, source = (self.given_lanes, "given") if self.given_lanes else choose(self)
         # Cells of a flow end one by one: small groups are full for longer.
-        cells = math.ceil(self.grid.size / self.mesh.size)
+        cells = math.ceil(self.cells_alike / self.mesh.size)
         if isinstance(self.dynamics, Flow) and source != "given":
             lanes = min(lanes, max(math.ceil(cells / FLOW_GROUPS), lanes // FLOW_GROUPS))
         kind = device.platform, device.device_kind
@@ -212,11 +256,31 @@ class Run:
 
     @cached_property
     def tile_shape(self) -> tuple[int, ...]:
-        """Cells of a tile along each axis."""
-        return tile_shape(self.grid.shape, self.layout.devices * self.lanes * GROUPS)
+        """Cells of a tile along each axis; all of a tile's cells are run by one program."""
+        compiled_in = self.structure.axes
+        shape = [1 if name in compiled_in else len(axis) for name, axis in self.grid.axes.items()]
+        return tile_shape(tuple(shape), self.layout.devices * self.lanes * GROUPS)
 
     @cached_property
     def batch(self) -> int:
         """Places for cells of a tile on all devices, whole groups of `lanes` on each."""
         per_round = self.layout.devices * self.lanes
         return per_round * math.ceil(math.prod(self.tile_shape) / per_round)
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def norm(tree: PyTree) -> float:
+    """2-norm of all numbers of a PyTree, without overflow on the way."""
+    leaves = [np.abs(np.asarray(leaf, np.float64)).ravel() for leaf in jax.tree.leaves(tree)]
+    sizes = np.concatenate(leaves)
+    largest = sizes.max()
+    if largest == 0 or not np.isfinite(largest):
+        return float(largest)
+    return float(largest * np.sqrt(np.sum((sizes / largest) ** 2)))

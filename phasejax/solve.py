@@ -44,7 +44,8 @@ def solve_cells(
     whole = Envelope(*(np.full((count, run.windows), np.nan, run.dtype) for _ in Envelope._fields))
     solved = Solved(*(np.full(count, np.nan) for _ in Solved._fields))
     place, method = spread(np.arange(count), run), np.array(-1)
-    fixed, hyper, state = start_cells(run, values, np.maximum(place, 0))
+    programs = run.programs(cells)
+    fixed, hyper, state = start_cells(run, programs[0], values, np.maximum(place, 0))
     checkpoint = Checkpoint(folder, cells)
     kept = checkpoint.load((method, whole, solved, place, hyper, state))
     if kept is not None:
@@ -55,7 +56,7 @@ def solve_cells(
     def keep(place: np.ndarray, state: Lane, at: np.ndarray) -> None:
         _write(whole, solved, place, state, at)
 
-    for number, program in enumerate(run.programs):
+    for number, program in enumerate(programs):
         if number < method:
             continue
         if program.method in IMPLICIT and number > method:

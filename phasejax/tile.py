@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int, PyTree
@@ -42,13 +42,14 @@ def run_cells(
     values, count = run.grid.cells(cells), len(cells)
     whole = Envelope(*(np.empty((count, run.windows), run.dtype) for _ in Envelope._fields))
     place, done = spread(np.arange(count), run), np.array(0)
-    fixed, hyper, state = start_cells(run, values, np.maximum(place, 0))
+    program, *_ = run.programs(cells)
+    fixed, hyper, state = start_cells(run, program, values, np.maximum(place, 0))
     checkpoint = Checkpoint(folder, cells)
     kept = checkpoint.load((done, whole, place, hyper, state))
     if kept is not None:
         done, whole, place, hyper, state = kept
         hyper, state = on_devices(run, (hyper, state))
-    problem = run.mesh, run.programs[0], run.problem.objective
+    problem = run.mesh, program, run.problem.objective
     for first, last, lengths in _parts(run):
         if first >= done:
             groups = groups_for(np.count_nonzero(place >= 0), run)
@@ -58,7 +59,7 @@ def run_cells(
                 )
                 _write(whole, envelope, place, first, last)
                 if last < run.windows:
-                    place, hyper, state = _retire(run, whole, place, hyper, state, last)
+                    place, hyper, state = _retire(run, program, whole, place, hyper, state, last)
             checkpoint.save((np.array(last), whole, place, hyper, state))
         progress(float(count * lengths.sum()))
     return whole
@@ -94,6 +95,7 @@ def _write(
 
 def _retire(
     run: "Run",
+    program: Any,
     whole: Envelope,
     place: Int[np.ndarray, " batch"],
     hyper: PyTree,
@@ -110,7 +112,7 @@ def _retire(
     groups = groups_for(live.sum(), run)
     if groups_for(live.sum() - candidates.sum(), run) == groups:
         return place, hyper, state
-    candidates &= np.asarray(kernel.ended(run.mesh, run.programs[0], run.problem.objective, state))
+    candidates &= np.asarray(kernel.ended(run.mesh, program, run.problem.objective, state))
     if groups_for(live.sum() - candidates.sum(), run) == groups:
         return place, hyper, state
     for kind, ended in (("lost", candidates & (high != 0)), ("zero", candidates & (high == 0))):

@@ -9,7 +9,7 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax.envelope import of_curve
-from phasejax.problems.problem import draw, initial_params, noise_key
+from phasejax.problems.problem import draw, initial_params, start_noise
 from phasejax.regimes import NAMES
 
 
@@ -53,7 +53,7 @@ def by_hand(problem, optimizer, steps, seed, batch_size):
     with jax.enable_x64(True):
         inputs, targets = (jnp.asarray(data) for data in problem.loss.args)
         params = jax.tree.map(jnp.asarray, initial_params(problem, seed))
-        state, key, losses = optimizer.init(params), jnp.asarray(noise_key(seed)), []
+        state, key, losses = optimizer.init(params), jax.tree.map(jnp.asarray, start_noise(seed)), []
 
         def forward(layers, x):
             for weights, bias in layers[:-1]:

@@ -322,7 +322,7 @@ def test_diverged_cells_stop_costing_and_nothing_else_changes(small, group_steps
     small["grid"] = pj.Grid(learning_rate=np.random.default_rng(0).permutation(rates))
     monkeypatch.setattr(tile_module, "PART_WORK", 1e3)
     retired, cost = pj.sweep(**small), sum(group_steps)
-    monkeypatch.setattr(tile_module, "_retire", lambda run, whole, *places: places[:-1])
+    monkeypatch.setattr(tile_module, "_retire", lambda run, program, whole, *places: places[:-1])
     group_steps.clear()
     plain = pj.sweep(**small)
     assert cost <= 0.75 * sum(group_steps)
@@ -339,7 +339,7 @@ def test_cells_that_reached_zero_exactly_stop_costing(small, group_steps, monkey
     dataset, cost = pj.sweep(**small), sum(group_steps)
     assert list(dataset.loss_max.isel(window=-1) == 0) == [True, True, False]
     assert list(dataset.log10_loss_mean.isel(window=-1) == -np.inf) == [True, True, False]
-    monkeypatch.setattr(tile_module, "_retire", lambda run, whole, *places: places[:-1])
+    monkeypatch.setattr(tile_module, "_retire", lambda run, program, whole, *places: places[:-1])
     group_steps.clear()
     assert_same(dataset, pj.sweep(**small))
     assert cost < sum(group_steps)

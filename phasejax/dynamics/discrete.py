@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Bool, Float, Int, PyTree
@@ -22,7 +22,7 @@ dominates them."""
 Loss = Callable[[PyTree], Float[Array, ""]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Discrete(Factory):
     """Any optimizer of the optax protocol as the dynamics of a cell.
 
@@ -43,9 +43,17 @@ class Discrete(Factory):
                 "it must return an optax.GradientTransformation (a flow also needs its time)"
             )
 
-    def start(self, hyper: Hyperparameters, params: PyTree, key: PyTree = ()) -> PyTree:
-        """Return the state of one cell before its first step; `key` draws its mini-batches."""
-        return params, self.build(hyper).init(params), key
+    def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list["Discrete"]:
+        """Return what is compiled: the optimizer itself."""
+        return [self]
+
+    def portion(self, edges: np.ndarray, windows: int, steps: int) -> Int[np.ndarray, "1"]:
+        """Numbers of a call that takes so many steps: the length of its one window."""
+        return np.array([steps], np.int32)
+
+    def start(self, hyper: Hyperparameters, params: PyTree, noise: PyTree = ()) -> PyTree:
+        """Return the state of one cell before its first step; `noise` draws its mini-batches."""
+        return params, self.build(hyper).init(params), noise
 
     def advance(
         self,
@@ -79,20 +87,21 @@ class Discrete(Factory):
         unroll = UNROLL if tiny else 1
 
         def step(hyper, carry):
-            (params, optimizer_state, key), running = carry
+            (params, optimizer_state, noise), running = carry
             optimizer = optax.with_extra_args_support(self.build(fixed | hyper))
             seen = loss
             if isinstance(loss, Sampled):
-                key, now = draw(key)
-                seen = partial(loss.batch_loss, key=now)
+                step = noise.step
+                noise, now = draw(noise)
+                seen = loss.drawn(now, step)
             value, grad = jax.value_and_grad(seen)(params)
             recorded = value if seen is loss else loss(params)
             running = add(running, recorded.astype(dtype), weight)
-            updates, optimizer_state = optimizer.update(
-                grad, optimizer_state, params, value=value, grad=grad, value_fn=seen
-            )
+            extra = {"value": value, "grad": grad, "value_fn": seen, "obj_fn": seen}
+            extra["grad_fn"] = lambda params, *_: jax.grad(seen)(params)
+            updates, optimizer_state = optimizer.update(grad, optimizer_state, params, **extra)
             params = optax.apply_updates(params, updates)
-            return (params, optimizer_state, key), running
+            return (params, optimizer_state, noise), running
 
         def steps(count):
             def several(_, carry):

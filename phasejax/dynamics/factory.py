@@ -3,16 +3,17 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from .._check import choice
+from ..identity import identify
 
 Hyperparameters = Mapping[str, Any]
 Kind = TypeVar("Kind", bound="Factory")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Factory:
     """What `Discrete` and `Flow` share.
 
@@ -21,11 +22,25 @@ class Factory:
     - `factory`: a function of hyper-parameters that returns the two pure functions of a cell:
         an `optax.GradientTransformation`, or a `phasejax.VectorField`.
     - `settings`: arguments of `factory` that no grid varies (`(("nesterov", True),)`). They are
-        compiled in.
+        compiled in. They may be anything, also what has no hash: they are compared by identity.
+    - `trace`: what the dynamics computes on some problem, where that is known: a program is
+        compiled again if it is another.
     """
 
     factory: Callable[..., Any]
     settings: tuple[tuple[str, Any], ...] = ()
+    trace: str = field(default="", kw_only=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Factory) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @functools.cached_property
+    def _key(self) -> tuple:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self), str(identify(values.pop("settings"))), *values.values()
 
     @classmethod
     def of(cls: type[Kind], factory: Callable[..., Any]) -> Kind:
@@ -45,19 +60,26 @@ class Factory:
         """How results name the dynamics."""
         return getattr(self.factory, "__name__", type(self.factory).__name__)
 
-    def split(self: Kind, fixed: Hyperparameters) -> tuple[Kind, dict[str, float]]:
-        """Part fixed hyper-parameters into numbers, which are traced, and compiled-in settings.
+    def with_settings(self: Kind, settings: Mapping[str, Any], trace: str = "") -> Kind:
+        """Return the same dynamics with further arguments compiled in."""
+        merged = {**dict(self.settings), **settings}
+        return replace(self, settings=tuple(sorted(merged.items())), trace=trace)
 
-        An integer counts as a number unless the factory's own default is an integer.
+    def may_be_traced(self, name: str, value: Any) -> bool:
+        """Say whether an argument may be a number of the compiled program.
+
+        It may not where the factory's own default is an integer or a bool.
         """
-        numbers, settings, defaults = {}, dict(self.settings), self.defaults()
-        for name, value in fixed.items():
-            integral = isinstance(value, int) and type(defaults.get(name)) is int
-            if isinstance(value, bool) or integral or not isinstance(value, int | float):
-                settings[name] = value
-            else:
-                numbers[name] = float(value)
-        return replace(self, settings=tuple(sorted(settings.items()))), numbers
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        return numeric and not isinstance(self.defaults().get(name), int)
+
+    def native(self, name: str, value: Any) -> Any:
+        """Return a value as the factory's default has it: a whole number as an integer."""
+        default = self.defaults().get(name)
+        integral = isinstance(default, int) and not isinstance(default, bool)
+        if integral and isinstance(value, float) and value.is_integer():
+            return int(value)
+        return value
 
     def defaults(self) -> dict[str, Any]:
         """Return the arguments that have one, with their defaults."""

@@ -23,7 +23,7 @@ LOOSEST = 1e-6
 solver's errors can no longer be told from the flow."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flow(Factory):
     """A flow as the dynamics of a cell, solved by diffrax's methods with adaptive steps.
 
@@ -74,17 +74,20 @@ class Flow(Factory):
                 "return a phasejax.VectorField (an optimizer has steps and no time)"
             )
 
-    def integrators(
-        self, params: PyTree, hyper: Mapping[str, float], windows: int
+    def programs(
+        self, hyper: Mapping[str, float], params: PyTree, windows: int
     ) -> list[Integrator]:
-        """Programs that follow the flow of some parameters, one after the other."""
+        """Return what is compiled: the methods that follow the flow, one after the other."""
         moving = params, self.build(hyper).init(params)
         size = sum(np.size(x) for x in jax.tree.leaves(moving))
         switches = self.solver == "auto" and size <= STIFF_SIZE
         first = FIRST if self.solver == "auto" else self.solver
         methods = [first, STIFF_METHOD] if switches else [first]
         return [
-            Integrator(self.factory, self.settings, method, switches and method == first, windows)
+            Integrator(
+                *(self.factory, self.settings, method, switches and method == first, windows),
+                trace=self.trace,
+            )
             for method in methods
         ]
 

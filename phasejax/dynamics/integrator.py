@@ -77,7 +77,7 @@ class Lane(NamedTuple):
     envelope: Envelope
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Integrator(Factory):
     """A flow's vector field and the method that follows it; all else are numbers.
 
@@ -93,8 +93,8 @@ class Integrator(Factory):
     leave_stiff: bool = False
     windows: int = 1
 
-    def start(self, hyper: Hyperparameters, params: PyTree, key: PyTree = ()) -> Lane:
-        """Return one cell at t = 0; a flow draws nothing by `key`."""
+    def start(self, hyper: Hyperparameters, params: PyTree, noise: PyTree = ()) -> Lane:
+        """Return one cell at t = 0; a flow has no `noise`."""
         dtype = jnp.result_type(*jax.tree.leaves(params))
         zero, count = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
         empty = Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in Envelope._fields))

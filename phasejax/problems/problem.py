@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt32
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt32
+
+from .._precision import precision
+from .._types import AnyArray
+from ..identity import arrays_digest, trace_digest
 
 Params = PyTree[Float[Array, "..."]]
 NOISE = "threefry2x32"
@@ -37,9 +42,13 @@ class Problem:
         Polyak–Łojasiewicz condition as in Ma, Wu and E (2021), where known.
     - `hessian`: the Hessian at the minimum, `[size, size]`, where known.
     - `batch_loss`: `batch_loss(params, key) -> scalar`, an unbiased estimate of the loss from data
-        drawn with `key`, where the gradient shall have the noise of mini-batches. Every step of
-        an optimizer draws anew, from the sweep's `seed`, so cells of one seed see the same
-        batches. What is recorded, and judged, is `loss`, on all data.
+        drawn with `key`, where the gradient has the noise of mini-batches. Every step of an
+        optimizer draws again, from the sweep's `seed`, so cells of one seed see the same
+        batches. With an argument named `step`, `batch_loss(params, key, step)`, it also gets the
+        number of the step, an int32 scalar that starts at 0. What is recorded, and judged, is
+        `loss`, on all data.
+
+    Raises a `TypeError` for what is no function, and for a `config` that JSON can't write.
     """
 
     loss: Callable[[Any], Float[Array, ""]]
@@ -60,6 +69,12 @@ class Problem:
                 )
         if self.batch_loss is not None and not callable(self.batch_loss):
             raise TypeError(f"batch_loss = {self.batch_loss!r} must be a function, or left out")
+        for name, value in self.config.items():
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                allowed = f"what JSON can write, such as a list of numbers ({error})"
+                raise TypeError(f"config[{name!r}] = {value!r}: must be {allowed}") from error
         if not self.name:
             object.__setattr__(self, "name", getattr(self.loss, "__qualname__", "custom"))
 
@@ -83,54 +98,175 @@ class Sampled(eqx.Module):
         """Return the loss, on all data."""
         return self.loss(params)
 
+    def drawn(
+        self, key: PRNGKeyArray, step: Int[AnyArray, ""]
+    ) -> Callable[[Any], Float[Array, ""]]:
+        """Return the loss on the data of one step, a function of the parameters."""
+        counted = {"step": step} if "step" in _arguments(self.batch_loss) else {}
+        return lambda params: self.batch_loss(params, key, **counted)
 
-def noise_key(seed: int) -> UInt32[np.ndarray, " key"]:
-    """Return the key that a seed's mini-batches are drawn from, as numbers."""
-    key = jax.random.fold_in(jax.random.key(seed, impl=NOISE), 1)
-    return np.asarray(jax.random.key_data(key))
+
+def _arguments(function: Callable) -> Iterable[str]:
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # a builtin, which has none
+        return ()
 
 
-def draw(key: UInt32[Array, " key"]) -> tuple[UInt32[Array, " key"], PRNGKeyArray]:
-    """Return the key of the next step's draw, and one to draw from now."""
-    following, now = jax.random.split(jax.random.wrap_key_data(key, impl=NOISE))
-    return jax.random.key_data(following), now
+class Noise(NamedTuple):
+    """Where a cell is in its sequence of mini-batches."""
+
+    key: UInt32[AnyArray, "*cells key"]
+    step: Int[AnyArray, "*cells"]
+
+
+def start_noise(seed: int) -> Noise:
+    """Return where the mini-batches of a seed begin."""
+    with precision():
+        key = jax.random.fold_in(jax.random.key(seed, impl=NOISE), 1)
+        return Noise(np.asarray(jax.random.key_data(key)), np.asarray(0, np.int32))
+
+
+def draw(noise: Noise) -> tuple[Noise, PRNGKeyArray]:
+    """Return the noise of the next step, and the key to draw from now."""
+    following, now = jax.random.split(jax.random.wrap_key_data(jnp.asarray(noise.key), impl=NOISE))
+    return Noise(jax.random.key_data(following), noise.step + 1), now
 
 
 def initial_params(problem: Problem, seed: int) -> PyTree[np.ndarray]:
-    """Draw the starting point of `seed` in float64: a PyTree of NumPy arrays."""
-    with jax.enable_x64(True):
+    """Draw the starting point of `seed` in float64: a PyTree of NumPy arrays.
+
+    Raises a `TypeError` if a leaf is no array of float32 or float64, and a `ValueError` if there
+    are no numbers in it.
+    """
+    with precision():
         params = problem.init(jax.random.key(seed))
-        leaves = jax.tree.leaves(params)
-        if not leaves or not all(
-            jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves
-        ):
-            raise TypeError(
-                f"init of problem '{problem.name}' must return a PyTree of floating-point arrays"
+        leaves = jax.tree_util.tree_leaves_with_path(params)
+        for path, leaf in leaves:
+            _check_leaf(problem, f"params{jax.tree_util.keystr(path)}", leaf)
+        if not sum(np.size(leaf) for _, leaf in leaves):
+            raise ValueError(
+                f"init of problem '{problem.name}' must return a PyTree of floating-point arrays; "
+                "it returned no number"
             )
         return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
 
 
-def checked_initial_loss(problem: Problem, params: PyTree) -> float:
-    """Evaluate the loss at a starting point, in float64; refuse what no sweep can use."""
-    with jax.enable_x64(True):
-        value = problem.loss(jax.tree.map(jnp.asarray, params))
-    shape, dtype = jnp.shape(value), jnp.result_type(value)
-    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
+def _check_leaf(problem: Problem, path: str, leaf: Any) -> None:
+    """Refuse a parameter that is no floating-point array, and say what to do."""
+    must = f"init of problem '{problem.name}' must return a PyTree of floating-point arrays"
+    if not isinstance(leaf, bool | int | float | complex) and not hasattr(leaf, "dtype"):
+        raise TypeError(
+            f"{must}; {path} is {getattr(leaf, '__name__', type(leaf).__name__)}, no array: return "
+            "what is trained alone, such as the first part of eqx.partition(model, "
+            "eqx.is_inexact_array), and combine the parts inside the loss"
+        )
+    dtype = jnp.result_type(leaf)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(
+            f"{must}; {path} is {dtype}: keep what is not trained out of params, in the loss"
+        )
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(
+            f"{must} of float32 or float64; {path} is {dtype}: a sweep keeps parameters in its own "
+            "dtype, so cast them in init, and inside the loss to compute in less"
+        )
+
+
+def initial_values(problem: Problem, params: PyTree) -> tuple[float, PyTree[np.ndarray]]:
+    """Evaluate loss and gradient at a starting point, in float64; refuse what no sweep can use."""
+    with precision():
+        _check_scalar("loss", problem, problem.loss, params)
+        if problem.batch_loss is not None:
+            key = jax.random.key(0, impl=NOISE)
+            drawn = Sampled(problem.loss, problem.batch_loss).drawn(key, jnp.zeros((), jnp.int32))
+            _check_scalar("batch_loss", problem, drawn, params)
+        value, grads = _value_and_grad(problem.loss, trace_of(problem, params)[0], params)
+        if not np.isfinite(value):
+            raise ValueError(
+                f"loss of problem '{problem.name}' is {float(value)} at the start; it must be "
+                "finite"
+            )
+        return float(value), jax.tree.map(np.asarray, grads)
+
+
+def _check_scalar(name: str, problem: Problem, loss: Callable, params: PyTree) -> None:
+    """Refuse a loss that does not return one floating-point scalar that depends on `params`."""
+    returned = []
+
+    def traced(params: PyTree) -> None:
+        returned.append(loss(params))
+
+    what = f"{name} of problem '{problem.name}'"
+    try:
+        jax.eval_shape(traced, params)
+    except UNTRACEABLE as error:
+        raise TypeError(
+            f"{what} can't be traced by JAX: it makes a Python or NumPy number of its parameters, "
+            f"as float(), bool(), if and numpy functions do; use jax.numpy ({_first_line(error)})"
+        ) from error
+    value = returned[0]
+    if isinstance(value, tuple | list | dict):
         raise ValueError(
-            f"loss of problem '{problem.name}' returned shape {shape} and dtype {dtype}; "
+            f"{what} returned a {type(value).__name__} of {len(value)}; it must return one "
+            "floating-point scalar, shape (): leave auxiliary output out, as in "
+            "lambda params: loss(params)[0]"
+        )
+    if not isinstance(value, jax.Array):
+        raise ValueError(
+            f"{what} returned {value!r}, which is no JAX array; it must return one floating-point "
+            "scalar, shape (), computed from params with jax.numpy"
+        )
+    if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+        raise ValueError(
+            f"{what} returned shape {value.shape} and dtype {value.dtype}; "
             "it must return one floating-point scalar, shape ()"
         )
-    if not np.isfinite(value):
-        raise ValueError(
-            f"loss of problem '{problem.name}' is {float(value)} at the start; it must be finite"
-        )
-    return float(value)
 
 
-def fingerprint(problem: Problem, params: PyTree) -> str:
-    """Hash the problem's data and a starting point, to tell two runs' problems apart."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves((problem.objective, params)):
-        if isinstance(leaf, np.ndarray | jax.Array | float | int):
-            digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
+UNTRACEABLE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+"""What JAX raises where Python needs the value of what is traced."""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+@eqx.filter_jit
+def _value_and_grad(loss: Callable, trace: str, params: PyTree) -> tuple[Array, PyTree]:
+    """Loss and gradient; `trace` says what the loss computes, and has it compiled again if new."""
+    return jax.value_and_grad(loss)(params)
+
+
+def trace_of(problem: Problem, params: PyTree) -> tuple[str, PyTree]:
+    """Digest what the loss and the batch loss compute, and return the data they compute it from.
+
+    Data are the arrays in the leaves of the loss; those that a closure holds are in the digest.
+    """
+    arrays, functions = eqx.partition(problem.objective, is_array)
+
+    def both(arrays: PyTree, params: PyTree, noise: Noise) -> Any:
+        objective = eqx.combine(arrays, functions)
+        values = [jax.value_and_grad(objective)(params)]
+        if isinstance(objective, Sampled):
+            following, key = draw(noise)
+            values.append(jax.value_and_grad(objective.drawn(key, following.step))(params))
+        return values
+
+    with precision():
+        return trace_digest(jax.make_jaxpr(both)(arrays, params, start_noise(0))), arrays
+
+
+def is_array(leaf: Any) -> bool:
+    """Say whether a leaf is an array of numbers, of JAX or of NumPy."""
+    return isinstance(leaf, jax.Array | np.ndarray)
+
+
+def fingerprint(problem: Problem, starts: list[PyTree]) -> str:
+    """Digest what a problem computes, its data and its starting points."""
+    trace, arrays = trace_of(problem, starts[0])
+    return f"{trace} {arrays_digest(*jax.tree.leaves((arrays, starts)))}"

@@ -1,0 +1,177 @@
+"""Which hyper-parameters are numbers of a compiled program, and which decide its structure.
+
+A number is an argument of the program, so other values compile nothing. What Python must know
+while it traces (a bool, a name, a number of steps that an `if` asks about, the length of a memory)
+is compiled in, and an axis of such values has a program for each of them.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from ._check import bad
+from ._precision import precision
+from .dynamics import Discrete, Flow
+from .identity import trace_digest
+from .problems.problem import Problem, is_array, start_noise
+
+MOST_PROGRAMS = 64
+"""Programs of a sweep: each takes about a second to compile."""
+
+
+class Structure(NamedTuple):
+    """How the hyper-parameters of a sweep enter its programs.
+
+    - `numbers`: fixed ones that are arguments of every program.
+    - `axes`: those axes whose values are compiled in.
+    - `programs`: what is compiled, by the values of `axes`: an optimizer, or the methods that
+      follow a flow, in order.
+    """
+
+    numbers: Mapping[str, float]
+    axes: tuple[str, ...]
+    programs: Mapping[tuple, list[Any]]
+
+    def programs_of(self, cell: Mapping[str, Any]) -> list[Any]:
+        """Return the programs of a cell, by the values of its axes."""
+        return self.programs[tuple(cell[name] for name in self.axes)]
+
+
+Trace = Callable[[Mapping[str, Any], frozenset[str]], list[Any]]
+
+
+def find_structure(
+    problem: Problem,
+    dynamics: Discrete | Flow,
+    fixed: Mapping[str, Any],
+    axes: Mapping[str, Sequence[Any]],
+    params: PyTree[np.ndarray],
+    edges: np.ndarray,
+    dtype: str,
+) -> Structure:
+    """Find the hyper-parameters that may be numbers of a program, and trace all programs.
+
+    **Arguments:**
+
+    - `fixed`: fixed values, and `axes`: lists of values, by name, without the seed.
+    - `params`: a starting point, `edges`: borders of the windows, `dtype`: of the run.
+
+    Raises a `TypeError` if no program can be traced, and a `ValueError` if there are too many.
+    """
+    name = dynamics.name
+
+    def trace(values: Mapping[str, Any], traced: frozenset[str]) -> list[Any]:
+        with precision(dtype):
+            return _trace(problem, dynamics, values, traced, set(axes), params, edges, dtype)
+
+    first = {**fixed, **{axis: values[0] for axis, values in axes.items()}}
+    candidates = [key for key in first if _may_all(dynamics, key, axes.get(key, [first[key]]))]
+    traced = _most_traced(name, first, candidates, trace)
+    compiled_in = tuple(axis for axis in axes if axis not in traced)
+    values = [axes[axis] for axis in compiled_in]
+    _check_number(name, {axis: len(axes[axis]) for axis in compiled_in})
+    programs = {}
+    for choice in itertools.product(*values):
+        chosen = {**first, **dict(zip(compiled_in, choice, strict=True))}
+        programs[choice] = _traced_or_refused(name, chosen, traced, trace)
+    numbers = {key: float(value) for key, value in fixed.items() if key in traced}
+    return Structure(numbers, compiled_in, programs)
+
+
+def _may_all(dynamics: Discrete | Flow, name: str, values: Sequence[Any]) -> bool:
+    return all(dynamics.may_be_traced(name, value) for value in values)
+
+
+def _trace(
+    problem: Problem,
+    dynamics: Discrete | Flow,
+    values: Mapping[str, Any],
+    traced: frozenset[str],
+    varied: set[str],
+    params: PyTree,
+    edges: np.ndarray,
+    dtype: str,
+) -> list[Any]:
+    """Trace a run of one cell; returns its programs, which carry the digest of what they compute.
+
+    `varied` are the arguments that differ from cell to cell.
+    """
+    compiled_in = {k: dynamics.native(k, v) for k, v in values.items() if k not in traced}
+    numbers = {name: float(values[name]) for name in values if name in traced}
+    one_cell = jax.tree.map(lambda x: np.asarray(x)[None].astype(dtype), params)
+    noise = () if problem.batch_loss is None else jax.tree.map(lambda x: x[None], start_noise(0))
+    arrays, functions = eqx.partition(problem.objective, is_array)
+    given = dynamics.with_settings(compiled_in)
+    portion = given.portion(edges.astype(dtype), len(edges) - 1, 1)
+    digests = []
+    for program in given.programs(numbers, params, len(edges) - 1):
+
+        def run(arrays, fixed, hyper, params, noise, portion, program=program):
+            start = jax.vmap(lambda hyper, *cell: program.start(fixed | hyper, *cell))
+            state = start(hyper, params, noise)
+            loss = eqx.combine(arrays, functions)
+            return program.advance(loss, fixed, hyper, state, portion)
+
+        fixed = {k: np.asarray(v, dtype) for k, v in numbers.items() if k not in varied}
+        hyper = {k: np.asarray([v], dtype) for k, v in numbers.items() if k in varied}
+        traced_run = jax.make_jaxpr(run)(arrays, fixed, hyper, one_cell, noise, portion)
+        digests.append(trace_digest(traced_run))
+    known = dynamics.with_settings(compiled_in, trace=" ".join(digests))
+    return known.programs(numbers, params, len(edges) - 1)
+
+
+def _most_traced(
+    name: str, values: Mapping[str, Any], candidates: Sequence[str], trace: Trace
+) -> frozenset[str]:
+    """Return as many candidates as can be arguments of one program."""
+
+    def may(traced: frozenset[str]) -> bool:
+        try:
+            trace(values, traced)
+        except Exception:
+            return False
+        return True
+
+    everything = frozenset(candidates)
+    if may(everything):
+        return everything
+    _traced_or_refused(name, values, frozenset(), trace)
+    found = frozenset[str]()
+    for candidate in candidates:
+        if may(found | {candidate}):
+            found |= {candidate}
+    return found
+
+
+def _traced_or_refused(
+    name: str, values: Mapping[str, Any], traced: frozenset[str], trace: Trace
+) -> list[Any]:
+    try:
+        return trace(values, traced)
+    except Exception as error:
+        shown = ", ".join(f"{key}={getattr(v, '__name__', repr(v))}" for key, v in values.items())
+        message = " ".join(str(error).split())
+        raise TypeError(
+            f"dynamics = {name} fails with {shown}: {type(error).__name__}: {message[:400]}"
+        ) from error
+
+
+def _check_number(name: str, lengths: Mapping[str, int]) -> None:
+    """Refuse more programs than one waits for, and name the longest axis."""
+    total = 1
+    for length in lengths.values():
+        total *= length
+    if total > MOST_PROGRAMS:
+        longest = max(lengths, key=lengths.__getitem__)
+        raise bad(
+            longest,
+            f"an axis of {lengths[longest]} values",
+            f"shorter: {name} needs a program for each value of {', '.join(lengths)}, {total} in "
+            f"all, at most {MOST_PROGRAMS}; where Python branches on a number, jax.numpy.where "
+            "makes it an ordinary axis",
+        )

@@ -1,0 +1,191 @@
+"""A sweep is resumed only where it would compute the same; what it is lasts between processes."""
+
+import functools
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import phasejax as pj
+from phasejax.identity import identify
+
+GRID = pj.Grid(a=[1.0, 10.0], b=[1.0, 10.0])
+SHORT = {"steps": 64, "windows": 8}
+
+
+def ones(key):
+    return jnp.ones(2)
+
+
+def squares(data, params):
+    return jnp.sum((params - data) ** 2)
+
+
+def enclosing(data):
+    """A problem whose loss encloses its data in a closure."""
+    return pj.Problem(lambda params: squares(data, params), ones, "own")
+
+
+DATA = np.array(0.0)
+
+
+def of_a_global():
+    return pj.Problem(lambda params: squares(DATA, params), ones, "own")
+
+
+def batches(scale):
+    return pj.Problem(
+        lambda params: jnp.sum(params**2),
+        ones,
+        "own",
+        batch_loss=lambda params, key: scale * jnp.sum(params**2),
+    )
+
+
+CHANGED = {
+    "data in a closure": (lambda: enclosing(1.0), lambda: enclosing(3.0)),
+    "an array in a closure": (lambda: enclosing(np.ones(2)), lambda: enclosing(np.zeros(2))),
+    "data in leaves": (
+        lambda: pj.Problem(jax.tree_util.Partial(squares, np.ones(2)), ones, "own"),
+        lambda: pj.Problem(jax.tree_util.Partial(squares, np.zeros(2)), ones, "own"),
+    ),
+    "the function, equal at the start": (
+        lambda: pj.Problem(lambda params: jnp.sum(params**2), ones, "own"),
+        lambda: pj.Problem(lambda params: jnp.sum(jnp.abs(params) ** 4), ones, "own"),
+    ),
+    "the mini-batch loss alone": (lambda: batches(1.0), lambda: batches(2.0)),
+    "the starting point": (
+        lambda: enclosing(0.0),
+        lambda: pj.Problem(lambda params: squares(0.0, params), lambda key: -jnp.ones(2), "own"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_a_problem_that_changed_is_not_resumed(what, tmp_path):
+    first, second = CHANGED[what]
+    pj.sweep(first(), pj.adam, GRID, **SHORT, store=tmp_path / "s")
+    pj.sweep(first(), pj.adam, GRID, **SHORT, store=tmp_path / "s", resume=True)
+    with pytest.raises(ValueError, match="problem_fingerprint differs .* is another one"):
+        pj.sweep(second(), pj.adam, GRID, **SHORT, store=tmp_path / "s", resume=True)
+
+
+def test_a_global_that_changed_is_neither_resumed_nor_run_as_before(tmp_path, monkeypatch):
+    """One function object: JAX has it compiled with the old data."""
+    problem = of_a_global()
+    pj.sweep(problem, pj.adam, GRID, **SHORT, store=tmp_path / "s")
+    monkeypatch.setitem(globals(), "DATA", np.array(3.0))
+    with pytest.raises(ValueError, match="problem_fingerprint differs"):
+        pj.sweep(problem, pj.adam, GRID, **SHORT, store=tmp_path / "s", resume=True)
+    dataset = pj.sweep(problem, pj.adam, GRID, **SHORT)
+    assert float(dataset.initial_loss) == 8.0
+    expected = pj.sweep(enclosing(3.0), pj.adam, GRID, **SHORT)
+    np.testing.assert_array_equal(dataset.loss_min, expected.loss_min)
+
+
+def scaled(scale):
+    def own(a, b):
+        return optax.chain(pj.adam(a, b), optax.scale(scale))
+
+    return own
+
+
+def test_an_optimizer_with_another_body_is_not_resumed(tmp_path):
+    problem = pj.problems.quadratic()
+    pj.sweep(problem, scaled(1.0), GRID, **SHORT, store=tmp_path / "s")
+    pj.sweep(problem, scaled(1.0), GRID, **SHORT, store=tmp_path / "s", resume=True)
+    with pytest.raises(ValueError, match="optimizer_fingerprint differs .* function is another"):
+        pj.sweep(problem, scaled(2.0), GRID, **SHORT, store=tmp_path / "s", resume=True)
+
+
+def test_initial_losses_of_another_machine_may_differ_in_the_last_digits(tmp_path):
+    import zarr
+
+    problem = pj.problems.quadratic()
+    dataset = pj.sweep(problem, pj.adam, GRID, **SHORT, store=tmp_path / "s")
+    for factor, same in [(1 + 1e-9, True), (1 + 1e-3, False)]:
+        zarr.open_group(tmp_path / "s")["initial_loss"][...] = float(dataset.initial_loss) * factor
+        if same:
+            pj.sweep(problem, pj.adam, GRID, **SHORT, store=tmp_path / "s", resume=True)
+        else:
+            with pytest.raises(ValueError, match="initial_loss differs"):
+                pj.sweep(problem, pj.adam, GRID, **SHORT, store=tmp_path / "s", resume=True)
+
+
+SETTINGS = """
+import functools, sys
+import jax.numpy as jnp, numpy as np, optax, phasejax as pj
+
+DECAY = optax.exponential_decay(0.1, 10, 0.5)
+MASK = {"w": True, "b": False}
+problem = pj.Problem(lambda p: jnp.sum(p["w"] ** 2) + p["b"] ** 2,
+                     lambda key: {"w": jnp.ones(2), "b": jnp.ones(())}, "own")
+
+
+def with_schedule(momentum, schedule, clip=lambda x: x, scale=np.ones(2)):
+    return optax.sgd(schedule, momentum)
+
+
+arguments = {"steps": 64, "windows": 8, "store": sys.argv[1], "resume": len(sys.argv) > 2}
+pj.sweep(problem, with_schedule, pj.Grid(momentum=[0.0, 0.5], schedule=DECAY), **arguments)
+arguments["store"] += ".masked"
+masked = functools.partial(optax.adamw, mask=MASK)
+pj.sweep(problem, masked, pj.Grid(learning_rate=[0.1, 0.2]), **arguments)
+"""
+
+
+def test_functions_schedules_and_masks_are_settings_that_last(tmp_path):
+    """Another process finds the same identity, and resumes."""
+    (tmp_path / "script.py").write_text(SETTINGS)
+    for words in ([], ["resume"]):
+        command = [sys.executable, "script.py", "s", *words]
+        subprocess.run(command, check=True, cwd=tmp_path)
+    fixed = pj.open_dataset(tmp_path / "s").attrs["fixed"]
+    assert fixed["schedule"].startswith("optax.schedules._schedule.exponential_decay.<locals>.")
+    assert "0x" not in str(fixed)
+    assert pj.open_dataset(tmp_path / "s.masked").attrs["fixed"]["mask"] == {"w": True, "b": False}
+
+
+def test_identities_tell_contents_apart():
+    def same_name(data):
+        return lambda x: x + data
+
+    things = [
+        *(1, 1.5, "1", None, (1, 2), {"a": 1}, jnp.tanh, jax.nn.relu, optax.adam),
+        *(np.ones(2), np.ones(3), np.ones(2, np.float32), np.zeros(2)),
+        *(same_name(1), same_name(2), same_name(np.ones(2)), lambda x: x, lambda x: -x),
+        *(functools.partial(optax.adam, b1=0.5), functools.partial(optax.adam, b1=0.6)),
+        *(optax.constant_schedule(1.0), optax.constant_schedule(2.0)),
+    ]
+    identities = [str(identify(thing)) for thing in things]
+    assert identify(True) is True
+    assert len(set(identities)) == len(things) - 1  # 1 and "1" look alike here
+    assert identify(same_name(1)) == identify(same_name(1))
+    assert identify(optax.adam) == "optax._src.alias.adam"
+    assert not any("0x" in identity for identity in identities)
+
+
+def test_other_data_of_the_same_shape_still_compile_nothing():
+    """The identity of what is traced leaves out the data that are arguments of the program."""
+    from phasejax import kernel
+
+    def problem(data):
+        return pj.Problem(jax.tree_util.Partial(squares, data), ones, "own")
+
+    pj.sweep(problem(np.ones(2)), pj.adam, GRID, **SHORT)
+    before = kernel.advance._cached._cache_size()
+    pj.sweep(problem(np.zeros(2)), pj.adam, GRID, **SHORT)
+    assert kernel.advance._cached._cache_size() == before
+
+
+@pytest.mark.parametrize("name", ["quadratic", "power", "digits", "adam"])
+def test_a_problem_is_built_in_by_what_it_computes_and_not_by_its_name(name):
+    own = pj.Problem(lambda x: jnp.sum(x**2), ones, name)
+    attrs = pj.sweep(own, pj.adam, GRID, **SHORT).attrs
+    assert (attrs["problem"], attrs["problem_builtin"]) == (name, "")
+    known = pj.problems.quadratic((2.0, 0.5))
+    assert pj.sweep(known, pj.adam, GRID, **SHORT).attrs["problem_builtin"] == "quadratic"
