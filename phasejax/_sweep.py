@@ -14,6 +14,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from ._check import bad, choice, whole
+from ._types import Whole
 from .batch import layout_of, run_here, run_on
 from .config import check_same, coordinates
 from .dynamics import Discrete, Flow
@@ -35,15 +36,15 @@ def sweep(
     dynamics: Callable | Discrete | Flow,
     grid: Grid,
     *,
-    steps: int | None = None,
+    steps: Whole | None = None,
     time: float | None = None,
-    windows: int = 256,
+    windows: Whole = 256,
     dtype: str = "float64",
     store: str | Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    lanes: int | None = None,
-    refine: int | Mapping[str, int] | None = None,
+    lanes: Whole | None = None,
+    refine: Whole | Mapping[str, Whole] | None = None,
     executor: Executor | Any = None,
 ) -> xr.Dataset:
     """Run every cell of a grid and say in which regime it is.
@@ -138,7 +139,7 @@ def sweep(
 
 
 def _refined(
-    grid: Grid, refine: int | Mapping[str, int] | None
+    grid: Grid, refine: Whole | Mapping[str, Whole] | None
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Values that refined axes start with, and those they shall have, by name."""
     even = {name: axis for name, axis in grid.axes.items() if axis.even and name != "seed"}
@@ -186,7 +187,7 @@ def _executor(executor: Any) -> Executor | None:
 
 
 def _dynamics_and_extent(
-    dynamics: Callable | Discrete | Flow, steps: int | None, time: float | None
+    dynamics: Callable | Discrete | Flow, steps: Whole | None, time: float | None
 ) -> tuple[Discrete | Flow, int | float]:
     """Tell optimizers, which have steps, from flows, which have a time."""
     if time is not None or isinstance(dynamics, Flow):

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ._check import bad, whole
+from ._types import AnyArray, Whole
 from .identity import label
 
 Tile = tuple[slice, ...]
@@ -18,6 +19,7 @@ Cells = Int[np.ndarray, "_"]
 """Numbers of cells in the flattened grid, last axis fastest."""
 MOST_VALUES = 1_000_000
 """Most values of an axis that is given as a range."""
+Number = float | np.number
 LARGEST_SEED = 2**63 - 1
 """What a key of `jax.random` takes."""
 
@@ -59,7 +61,7 @@ class Axis:
         return (log_axis if self.scale == "log" else linear_axis)(low, high, count)
 
 
-def log_axis(low: float, high: float, count: int) -> Axis:
+def log_axis(low: Number, high: Number, count: Whole) -> Axis:
     """`count` values from `low` to `high`, evenly spaced in the logarithm; 0 < low < high."""
     count = _check_range(low, high, count)
     if low <= 0:
@@ -67,13 +69,13 @@ def log_axis(low: float, high: float, count: int) -> Axis:
     return Axis(tuple(np.geomspace(low, high, count).tolist()), "log", even=True)
 
 
-def linear_axis(low: float, high: float, count: int) -> Axis:
+def linear_axis(low: Number, high: Number, count: Whole) -> Axis:
     """`count` evenly spaced values from `low` to `high`; low < high."""
     count = _check_range(low, high, count)
     return Axis(tuple(np.linspace(low, high, count).tolist()), "linear", even=True)
 
 
-def _check_range(low: float, high: float, count: int) -> int:
+def _check_range(low: Number, high: Number, count: Whole) -> int:
     for name, value in (("low", low), ("high", high)):
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             raise bad(name, value, "a number")
@@ -82,7 +84,7 @@ def _check_range(low: float, high: float, count: int) -> int:
     return whole("count", count, least=2, most=MOST_VALUES)
 
 
-def explicit_axis(name: str, values: Sequence[Any] | np.ndarray) -> Axis:
+def explicit_axis(name: str, values: Sequence[Any] | AnyArray) -> Axis:
     """Values given one by one; in a figure logarithmic if they are positive and span a decade."""
     listed = [
         value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value

@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 from . import kernel
 from ._check import bad, whole
 from ._precision import precision
+from ._types import AnyArray, Whole
 from .dynamics import Discrete, Flow
 from .dynamics.integrator import RUNNING, TURNED_STIFF
 from .grid import LARGEST_SEED
@@ -22,9 +23,9 @@ def trajectory(
     problem: Problem,
     dynamics: Callable | Discrete | Flow,
     *,
-    steps: Sequence[int] | np.ndarray | None = None,
-    times: Sequence[float] | np.ndarray | None = None,
-    seed: int = 0,
+    steps: Sequence[Whole] | AnyArray | None = None,
+    times: Sequence[float] | AnyArray | None = None,
+    seed: Whole = 0,
     **hyperparameters: Any,
 ) -> PyTree[np.ndarray]:
     """Return the parameters of one cell at chosen steps of an optimizer, or times of a flow.
@@ -118,7 +119,7 @@ def _flow(
     if with_start:
         yield state.y[0]
     for last in range(1, len(edges)):
-        portion = dynamics.portion(edges, last, dynamics.max_steps)
+        portion = dynamics.portion(edges, last, int(dynamics.max_steps))
         state = _advance(first, problem.objective, fixed, state, portion)
         if others and int(state.halted[0]) == TURNED_STIFF:
             first, others = others[0], []

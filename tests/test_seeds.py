@@ -53,7 +53,11 @@ def by_hand(problem, optimizer, steps, seed, batch_size):
     with jax.enable_x64(True):
         inputs, targets = (jnp.asarray(data) for data in problem.loss.args)
         params = jax.tree.map(jnp.asarray, initial_params(problem, seed))
-        state, key, losses = optimizer.init(params), jax.tree.map(jnp.asarray, start_noise(seed)), []
+        state, key, losses = (
+            optimizer.init(params),
+            jax.tree.map(jnp.asarray, start_noise(seed)),
+            [],
+        )
 
         def forward(layers, x):
             for weights, bias in layers[:-1]:

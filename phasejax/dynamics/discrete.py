@@ -1,7 +1,7 @@
 """How one cell of a discrete optimizer starts, and how it advances by one window of steps."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -34,7 +34,7 @@ class Discrete(Factory):
         compiled in.
     """
 
-    def check_values(self, hyper: Mapping[str, float]) -> None:
+    def check_values(self, hyper: Hyperparameters) -> None:
         """Build the optimizer once with plain numbers, so that it can refuse them."""
         optimizer = self.build(hyper)
         if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):

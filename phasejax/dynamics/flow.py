@@ -1,6 +1,5 @@
 """A flow to be swept: its vector field, the solver and its tolerances."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, PyTree
 
 from .._check import bad, choice, positive, whole
-from .factory import Factory
+from .._types import Whole
+from .factory import Factory, Hyperparameters
 from .integrator import Integrator, Portion
 from .steppers import EXPLICIT, IMPLICIT
 from .vector_field import VectorField
@@ -50,7 +50,7 @@ class Flow(Factory):
     solver: str = "auto"
     rtol: float = 1e-8
     atol: float = 1e-14
-    max_steps: int = 200_000
+    max_steps: Whole = 200_000
 
     def check(self, dtype: str) -> None:
         """Refuse settings of the solver that make no sense."""
@@ -61,11 +61,9 @@ class Flow(Factory):
         if not least <= self.rtol <= LOOSEST:
             raise bad("rtol", self.rtol, f"from {least:.1g} to {LOOSEST:g}")
         positive("atol", self.atol)
-        whole("max_steps", self.max_steps)
-        if self.max_steps > MOST_STEPS:
-            raise bad("max_steps", self.max_steps, f"at most {MOST_STEPS}")
+        whole("max_steps", self.max_steps, most=MOST_STEPS)
 
-    def check_values(self, hyper: Mapping[str, float]) -> None:
+    def check_values(self, hyper: Hyperparameters) -> None:
         """Build the vector field once with plain numbers, so that it can refuse them."""
         field = self.build(hyper)
         if not isinstance(field, VectorField):
@@ -74,9 +72,7 @@ class Flow(Factory):
                 "return a phasejax.VectorField (an optimizer has steps and no time)"
             )
 
-    def programs(
-        self, hyper: Mapping[str, float], params: PyTree, windows: int
-    ) -> list[Integrator]:
+    def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Integrator]:
         """Return what is compiled: the methods that follow the flow, one after the other."""
         moving = params, self.build(hyper).init(params)
         size = sum(np.size(x) for x in jax.tree.leaves(moving))
@@ -109,5 +105,5 @@ class Flow(Factory):
             "solver": self.solver,
             "rtol": self.rtol,
             "atol": self.atol,
-            "max_steps": self.max_steps,
+            "max_steps": int(self.max_steps),
         }

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .._check import bad, whole
+from .._types import Whole
 from .network import network
 from .problem import Problem
 
@@ -18,12 +19,12 @@ PIXELS = 3 * 32 * 32
 
 def cifar10(
     folder: str | Path,
-    classes: Sequence[int] = (0, 1),
-    samples: int = 1000,
-    hidden: Sequence[int] = (256, 256, 128),
+    classes: Sequence[Whole] = (0, 1),
+    samples: Whole = 1000,
+    hidden: Sequence[Whole] = (256, 256, 128),
     activation: str = "relu",
     loss: str = "mse",
-    batch_size: int | None = None,
+    batch_size: Whole | None = None,
 ) -> Problem:
     """Tell two classes of CIFAR-10 apart with a fully connected network.
 
@@ -43,10 +44,10 @@ def cifar10(
     arrays and plain containers only; whatever else a file asks for is refused with a `ValueError`,
     as is a folder that lacks a batch that is needed, or holds too few samples.
     """
-    classes = tuple(classes)
+    classes = tuple(whole("classes", value, least=0) for value in classes)
     if len(classes) != 2 or len(set(classes)) != 2 or not set(classes) <= set(range(10)):
         raise bad("classes", classes, "two different classes from 0 to 9")
-    whole("samples", samples, least=2)
+    samples = whole("samples", samples, least=2)
     images, labels = _of_classes(Path(folder), classes, samples)
     targets = np.where(labels == classes[0], -1.0, 1.0)
     problem = network(images / 255, targets, hidden, activation, loss, "cifar10", batch_size)
@@ -55,7 +56,7 @@ def cifar10(
 
 
 def _of_classes(
-    folder: Path, classes: tuple[int, ...], samples: int
+    folder: Path, classes: tuple[int, ...], samples: Whole
 ) -> tuple[np.ndarray, np.ndarray]:
     """First images `[samples, 3072]` and labels of two classes, from as many batches as needed."""
     images, labels, found = [], [], 0

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._check import bad, positive, whole
-from .._types import AnyArray
+from .._types import AnyArray, Whole
 from .problem import Problem
 
 
 def deep_linear(
-    depth: int = 3, spectrum: Sequence[float] = (1.0, 0.5), init_scale: float = 0.5
+    depth: Whole = 3, spectrum: Sequence[float] = (1.0, 0.5), init_scale: float = 0.5
 ) -> Problem:
     """f(W₁ … W_L) = ½ |W_L ⋯ W₁ − diag(spectrum)|², square matrices of the spectrum's width.
 
@@ -30,7 +30,7 @@ def deep_linear(
     target = np.diag(np.asarray(spectrum, np.float64))
     if target.ndim != 2 or not np.all(np.isfinite(target)):
         raise bad("spectrum", spectrum, "a list of finite numbers")
-    whole("depth", depth)
+    depth = whole("depth", depth)
     positive("init_scale", init_scale)
     return Problem(
         loss=jax.tree_util.Partial(_deep_linear_loss, target),

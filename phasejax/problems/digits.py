@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 
 from .._check import bad, whole
+from .._types import Whole
 from .network import network
 from .problem import Problem
 
 
 def digits(
-    digits: Sequence[int] = (0, 1),
-    samples: int = 64,
-    hidden: Sequence[int] = (16, 16),
+    digits: Sequence[Whole] = (0, 1),
+    samples: Whole = 64,
+    hidden: Sequence[Whole] = (16, 16),
     activation: str = "relu",
     loss: str = "mse",
-    batch_size: int | None = None,
+    batch_size: Whole | None = None,
 ) -> Problem:
     """Tell two handwritten digits apart with a fully connected network.
 
@@ -32,10 +33,10 @@ def digits(
     - `hidden`, `activation`, `loss`, `batch_size`: the network 64-`hidden`-1, what it minimizes,
         and the noise of its gradient, as in `phasejax.problems.network`.
     """
-    digits = tuple(digits)
+    digits = tuple(whole("digits", value, least=0) for value in digits)
     if len(digits) != 2 or len(set(digits)) != 2 or not set(digits) <= set(range(10)):
         raise bad("digits", digits, "two different digits from 0 to 9")
-    whole("samples", samples, least=2)
+    samples = whole("samples", samples, least=2)
     images, targets = _scans(digits)
     if samples > len(targets):
         raise bad("samples", samples, f"at most {len(targets)}, all there are of digits {digits}")

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from numpy.typing import ArrayLike
 
 from .._check import bad, choice, whole
-from .._types import AnyArray
+from .._types import AnyArray, Whole
 from .problem import Problem
 
 Layers = list[tuple[Float[AnyArray, "_ _"], Float[AnyArray, " _"]]]
@@ -49,11 +49,11 @@ LOSSES: dict[str, Callable] = {"mse": mse, "logistic": logistic}
 def network(
     inputs: ArrayLike,
     targets: ArrayLike,
-    hidden: Sequence[int] = (16, 16),
+    hidden: Sequence[Whole] = (16, 16),
     activation: str = "relu",
     loss: str = "mse",
     name: str = "network",
-    batch_size: int | None = None,
+    batch_size: Whole | None = None,
 ) -> Problem:
     """Fit data with a fully connected network of one output.
 
@@ -77,15 +77,13 @@ def network(
         raise bad("shapes of inputs, targets", shapes, "[samples, inputs] and [samples]")
     if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
         raise ValueError("inputs, targets: must be finite numbers")
-    hidden = tuple(hidden)
+    hidden = tuple(whole("hidden", width) for width in hidden)
     if not hidden:
         raise bad("hidden", hidden, "one or more layer widths")
-    for width in hidden:
-        whole("hidden", width)
     choice("activation", activation, ACTIVATIONS)
     choice("loss", loss, LOSSES)
     if batch_size is not None:
-        whole("batch_size", batch_size)
+        batch_size = whole("batch_size", batch_size)
     if loss == "logistic" and not np.isin(targets, (-1, 1)).all():
         raise bad("targets", sorted(set(targets))[:4], "-1 or 1 for the logistic loss")
     data = np.ascontiguousarray(inputs.T), targets

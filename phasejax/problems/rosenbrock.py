@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._check import positive, whole
-from .._types import AnyArray
+from .._types import AnyArray, Whole
 from .problem import Problem
 from .start import Start
 
 
 def rosenbrock(
-    steepness: float = 100.0, dimension: int = 2, start: Sequence[float] | None = None
+    steepness: float = 100.0, dimension: Whole = 2, start: Sequence[float] | None = None
 ) -> Problem:
     """f(x) = Σᵢ steepness·(xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)², i = 1 … dimension − 1.
 
@@ -27,7 +27,7 @@ def rosenbrock(
     - `start`: the starting point; by default drawn from a standard normal with the sweep's seed.
     """
     positive("steepness", steepness)
-    whole("dimension", dimension, least=2)
+    dimension = whole("dimension", dimension, least=2)
     init = Start(dimension, start)
     hessian = np.zeros((dimension, dimension))
     for i in range(dimension - 1):
