@@ -1,8 +1,10 @@
 """How one cell of a discrete optimizer starts, and how it advances by one window of steps."""
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +90,7 @@ class Discrete(Factory):
 
         def step(hyper, carry):
             (params, optimizer_state, noise), running = carry
-            optimizer = optax.with_extra_args_support(self.build(fixed | hyper))
+            update = self.build(fixed | hyper).update
             seen = loss
             if isinstance(loss, Sampled):
                 step = noise.step
@@ -97,9 +99,8 @@ class Discrete(Factory):
             value, grad = jax.value_and_grad(seen)(params)
             recorded = value if seen is loss else loss(params)
             running = add(running, recorded.astype(dtype), weight)
-            extra = {"value": value, "grad": grad, "value_fn": seen, "obj_fn": seen}
-            extra["grad_fn"] = lambda params, *_: jax.grad(seen)(params)
-            updates, optimizer_state = optimizer.update(grad, optimizer_state, params, **extra)
+            extra = _accepted(update, value=value, grad=grad, objective=seen)
+            updates, optimizer_state = update(grad, optimizer_state, params, **extra)
             params = optax.apply_updates(params, updates)
             return (params, optimizer_state, noise), running
 
@@ -131,6 +132,21 @@ class Discrete(Factory):
         pulled = [jnp.any(x != 0) for x in jax.tree.leaves(jax.grad(loss)(params))]
         resting = getattr(optimizer_state, "resting", False)
         return jnp.stack(broken).any() | (~jnp.stack(pulled).any() & resting)
+
+
+def _accepted(update: Callable, value: Any, grad: PyTree, objective: Loss) -> dict[str, Any]:
+    """Further arguments that an optimizer's update takes, by the names that optax gives them."""
+    offered = {
+        "value": value,
+        "grad": grad,
+        "value_fn": objective,
+        "obj_fn": objective,
+        "grad_fn": lambda params, *_: jax.grad(objective)(params),
+    }
+    taken = inspect.signature(update).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        return offered
+    return {name: argument for name, argument in offered.items() if name in taken}
 
 
 def _cells_together(arrays: PyTree) -> PyTree:
