@@ -25,6 +25,7 @@ def configuration(run: Run) -> dict[str, Any]:
     """All that decides the bits of the result on a given machine."""
     dynamics = run.dynamics
     return {
+        "format": FORMAT,
         "problem": run.problem.name,
         "problem_builtin": built_in_name(run.problem),
         "problem_arguments": dict(run.problem.config),
@@ -44,7 +45,6 @@ def configuration(run: Run) -> dict[str, Any]:
         "lanes": run.lanes,
         "tile_shape": list(run.tile_shape),
         "refined_from": dict(run.start),
-        "format": FORMAT,
     }
 
 
