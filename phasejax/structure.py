@@ -63,7 +63,6 @@ def find_structure(
 
     Raises a `TypeError` if no program can be traced, and a `ValueError` if there are too many.
     """
-    name = dynamics.name
 
     def trace(values: Mapping[str, Any], traced: frozenset[str]) -> list[Any]:
         with precision(dtype):
@@ -71,14 +70,14 @@ def find_structure(
 
     first = {**fixed, **{axis: values[0] for axis, values in axes.items()}}
     candidates = [key for key in first if _may_all(dynamics, key, axes.get(key, [first[key]]))]
-    traced = _most_traced(name, first, candidates, trace)
+    traced = _most_traced(dynamics, first, candidates, trace)
     compiled_in = tuple(axis for axis in axes if axis not in traced)
     values = [axes[axis] for axis in compiled_in]
-    _check_number(name, {axis: len(axes[axis]) for axis in compiled_in})
+    _check_number(dynamics.name, {axis: len(axes[axis]) for axis in compiled_in})
     programs = {}
     for choice in itertools.product(*values):
         chosen = {**first, **dict(zip(compiled_in, choice, strict=True))}
-        programs[choice] = _traced_or_refused(name, chosen, traced, trace)
+        programs[choice] = _traced_or_refused(dynamics, chosen, traced, trace)
     numbers = {key: float(value) for key, value in fixed.items() if key in traced}
     return Structure(numbers, compiled_in, programs)
 
@@ -126,7 +125,7 @@ def _trace(
 
 
 def _most_traced(
-    name: str, values: Mapping[str, Any], candidates: Sequence[str], trace: Trace
+    dynamics: Discrete | Flow, values: Mapping[str, Any], candidates: Sequence[str], trace: Trace
 ) -> frozenset[str]:
     """Return as many candidates as can be arguments of one program."""
 
@@ -140,7 +139,7 @@ def _most_traced(
     everything = frozenset(candidates)
     if may(everything):
         return everything
-    _traced_or_refused(name, values, frozenset(), trace)
+    _traced_or_refused(dynamics, values, frozenset(), trace)
     found = frozenset[str]()
     for candidate in candidates:
         if may(found | {candidate}):
@@ -149,16 +148,12 @@ def _most_traced(
 
 
 def _traced_or_refused(
-    name: str, values: Mapping[str, Any], traced: frozenset[str], trace: Trace
+    dynamics: Discrete | Flow, values: Mapping[str, Any], traced: frozenset[str], trace: Trace
 ) -> list[Any]:
     try:
         return trace(values, traced)
     except Exception as error:
-        shown = ", ".join(f"{key}={getattr(v, '__name__', repr(v))}" for key, v in values.items())
-        message = " ".join(str(error).split())
-        raise TypeError(
-            f"dynamics = {name} fails with {shown}: {type(error).__name__}: {message[:400]}"
-        ) from error
+        raise dynamics.failure(values, error) from error
 
 
 def _check_number(name: str, lengths: Mapping[str, int]) -> None:

@@ -38,7 +38,7 @@ class Discrete(Factory):
 
     def check_values(self, hyper: Hyperparameters) -> None:
         """Build the optimizer once with plain numbers, so that it can refuse them."""
-        optimizer = self.build(hyper)
+        optimizer = self.build_plain(hyper)
         if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
             raise TypeError(
                 f"dynamics = {self.name} returned {type(optimizer).__name__}; "

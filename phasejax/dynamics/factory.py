@@ -10,6 +10,8 @@ from .._check import choice
 from ..identity import identify
 
 Hyperparameters = Mapping[str, Any]
+MESSAGE = 400
+"""Most characters that are quoted of somebody else's error."""
 Kind = TypeVar("Kind", bound="Factory")
 
 
@@ -104,6 +106,26 @@ class Factory:
     def build(self, hyper: Hyperparameters) -> Any:
         """Call the factory for one cell."""
         return self.factory(**hyper, **dict(self.settings))
+
+    def build_plain(self, hyper: Hyperparameters) -> Any:
+        """Call the factory with plain values, so that it can refuse them.
+
+        What it raises that is no `ValueError` or `TypeError` becomes a `TypeError`.
+        """
+        try:
+            return self.build(hyper)
+        except (ValueError, TypeError):
+            raise
+        except Exception as error:
+            raise self.failure({**hyper, **dict(self.settings)}, error) from error
+
+    def failure(self, hyper: Hyperparameters, error: Exception) -> TypeError:
+        """Say with which hyper-parameters the dynamics fails, and how."""
+        shown = ", ".join(f"{name}={getattr(v, '__name__', repr(v))}" for name, v in hyper.items())
+        message = " ".join(str(error).split())[:MESSAGE]
+        return TypeError(
+            f"dynamics = {self.name} fails with {shown}: {type(error).__name__}: {message}"
+        )
 
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(self.factory).parameters

@@ -65,7 +65,7 @@ class Flow(Factory):
 
     def check_values(self, hyper: Hyperparameters) -> None:
         """Build the vector field once with plain numbers, so that it can refuse them."""
-        field = self.build(hyper)
+        field = self.build_plain(hyper)
         if not isinstance(field, VectorField):
             raise TypeError(
                 f"dynamics = {self.name} returned {type(field).__name__}; with a time, it must "
