@@ -3,11 +3,13 @@
 import datetime
 import importlib.metadata
 import platform
+import re
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from ._check import ArgumentError
 from .dynamics import Flow
 from .problems.problem import fingerprint
 from .run import Run
@@ -54,20 +56,26 @@ def _fixed(run: Run) -> dict[str, Any]:
     """Hyper-parameters that are no axis, the optimizer's defaults included."""
     dynamics, numbers = run.dynamics_split
     fixed = dynamics.defaults() | numbers | dict(dynamics.settings)
-    return {
-        name: value if isinstance(value, bool | int | float | None) else repr(value)
-        for name, value in fixed.items()
-        if name not in run.grid.axes
-    }
+    return {n: recorded(value) for n, value in fixed.items() if n not in run.grid.axes}
+
+
+def recorded(value: Any) -> bool | int | float | str | None:
+    """Return a setting as results record it: what is no number, as a text that another process
+    gives it too.
+    """
+    if isinstance(value, bool | int | float | None):
+        return value
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def check_same(run: Run, attributes: dict[str, Any]) -> None:
     """Refuse to resume a store that another configuration wrote."""
     for name, value in configuration(run).items():
         if attributes.get(name) != value:
-            raise ValueError(
-                f"resume = True: {name} differs, {attributes.get(name)!r} in the store and "
-                f"{value!r} now; resume with the same configuration, or overwrite"
+            raise ArgumentError(
+                "resume",
+                f" = True: {name} differs, {attributes.get(name)!r} in the store and "
+                f"{value!r} now; resume with the same configuration, or overwrite",
             )
 
 

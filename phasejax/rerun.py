@@ -6,6 +6,7 @@ import xarray as xr
 
 from . import problems
 from ._check import bad, choice
+from .config import recorded
 from .dynamics import Discrete, Flow, by_name
 from .grid import Axis, Grid
 from .problems.problem import fingerprint, initial_params
@@ -35,8 +36,32 @@ def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
         choice("zoom", name, [axis for axis in axes if axis != "seed"])
         axes[name] = axes[name].between(low, high, max(len(axes[name]), 2))
     seed = {} if "seed" in axes else {"seed": attrs["seeds"][0]}
-    fixed = {name: value for name, value in attrs["fixed"].items() if value is not None}
+    defaults = _defaults(attrs)
+    fixed = {
+        name: value
+        for name, value in attrs["fixed"].items()
+        if value is not None and (name not in defaults or defaults[name] != value)
+    }
     return Grid(**axes, **fixed, **seed)
+
+
+def _defaults(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults of a sweep's optimizer, as results record them; none of a user's own."""
+    try:
+        dynamics = _dynamics(attrs)
+    except ValueError:
+        return {}
+    return {name: recorded(value) for name, value in dynamics.defaults().items()}
+
+
+def _dynamics(attrs: dict[str, Any]) -> Discrete | Flow:
+    """Find the optimizer or flow of a sweep; raises a `ValueError` if it is a user's own."""
+    library = attrs["optimizer_module"].partition("._")[0]  # optax.contrib of optax.contrib._muon
+    prefix = f"{library}." if library.startswith("optax") else ""
+    dynamics = by_name(prefix + attrs["optimizer"])
+    if dynamics.factory.__module__ != attrs["optimizer_module"]:
+        raise bad("optimizer", attrs["optimizer"], "one of phasejax or optax, not of a file")
+    return dynamics
 
 
 def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
@@ -50,10 +75,7 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     starts = [initial_params(problem, seed) for seed in dict.fromkeys(attrs["seeds"])]
     if fingerprint(problem, starts) != attrs["problem_fingerprint"]:
         raise bad("problem", attrs["problem"], "the one of the store: its data differ now")
-    prefix = "optax." if attrs["optimizer_module"].startswith("optax") else ""
-    dynamics: Discrete | Flow = by_name(prefix + attrs["optimizer"])
-    if dynamics.factory.__module__ != attrs["optimizer_module"]:
-        raise bad("optimizer", attrs["optimizer"], "one of phasejax or optax, not of a file")
+    dynamics = _dynamics(attrs)
     budget: dict[str, Any] = {"steps": attrs.get("steps"), "time": attrs.get("time")}
     if isinstance(dynamics, Flow):
         solving = {name: attrs[name] for name in dynamics.solver_config}
