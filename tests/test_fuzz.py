@@ -68,7 +68,20 @@ def flags(**values: st.SearchStrategy[str] | None) -> st.SearchStrategy[list[str
 
 
 def command(name: str, first: st.SearchStrategy, **values) -> st.SearchStrategy[list[str]]:
-    return st.tuples(first, flags(**values)).map(lambda parts: [name, *parts[0], *parts[1]])
+    """A command: what it begins with, some of it replaced by flags that are drawn."""
+
+    def replaced(parts: tuple[list[str], list[str]]) -> list[str]:
+        begins, drawn = parts
+        kept = []
+        words = iter(begins)
+        for word in words:
+            if word.startswith("--") and word in drawn:
+                next(words)
+            else:
+                kept.append(word)
+        return [name, *kept, *drawn]
+
+    return st.tuples(first, flags(**values)).map(replaced)
 
 
 AXES = value("1:9:2", "1,3", "2", "1:2:2:linear")
