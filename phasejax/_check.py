@@ -2,24 +2,59 @@
 
 import difflib
 import math
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+OWN_FILE = "<run_path>"
+"""Module name of what is in a file given as FILE.py:FUNCTION."""
 
-def bad(argument: str, value: Any, allowed: str) -> ValueError:
+
+class ArgumentError(ValueError):
+    """What is wrong with an argument: its name, then a text that goes on from there.
+
+    The two are kept apart so that the command line can say `--learning-rate` for `learning_rate`.
+    """
+
+    def __init__(self, argument: str, text: str) -> None:
+        super().__init__(argument, text)
+        self.argument, self.text = argument, text
+
+    def __str__(self) -> str:
+        return self.argument + self.text
+
+
+def bad(argument: str, value: Any, allowed: str) -> ArgumentError:
     """Build the one-line error every check of a value raises."""
-    return ValueError(f"{argument} = {value!r}: must be {allowed}")
+    return ArgumentError(argument, f" = {value!r}: must be {allowed}")
 
 
-def choice(argument: str, name: str, known: Iterable[str]) -> None:
-    """Refuse a name outside `known`, with the near miss suggested."""
+def choice(argument: str, name: str, known: Iterable[str], hint: str = "") -> None:
+    """Refuse a name outside `known`, with the near miss suggested, or with `hint`."""
     known = list(known)
     if name in known:
         return
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    if close and not hint:
+        hint = f"did you mean {close[0]!r}?"
     shown = ", ".join(known if len(known) <= 12 else [k for k in known if "." not in k])
-    raise ValueError(f"{argument} = {name!r}: unknown; {hint}known are {shown}")
+    said = " ".join(part for part in (hint, f"known are {shown}") if part)
+    raise ArgumentError(argument, f" = {name!r}: unknown; {said}")
+
+
+def located(error: BaseException) -> str | None:
+    """Describe an error that a user's FILE.py raised as FILE.py:LINE: KIND: TEXT; else `None`."""
+    lines = [
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__") == OWN_FILE
+    ]
+    said = " ".join(str(error).split())
+    if isinstance(error, SyntaxError) and Path(error.filename or "").suffix == ".py":
+        lines.append(f"{error.filename}:{error.lineno}")
+        said = error.msg
+    return f"{lines[-1]}: {type(error).__name__}: {said}" if lines else None
 
 
 def positive(argument: str, value: float) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
-from ._check import bad, choice, whole
+from ._check import ArgumentError, bad, choice, located, whole
 from ._types import Whole
 from .batch import layout_of, run_here, run_on
 from .config import check_same, coordinates
@@ -88,7 +88,7 @@ def sweep(
     """
     results = Store(store)
     if resume and overwrite:
-        raise ValueError("overwrite and resume exclude each other: choose one")
+        raise ArgumentError("overwrite", " and resume exclude each other: choose one")
     if results.exists() and not (resume or overwrite):
         raise bad("store", str(store), "a new path, or given with overwrite or resume")
     stored = results.open() if results.exists() and resume else None
@@ -196,7 +196,7 @@ def _dynamics_and_extent(
         if isinstance(dynamics, Discrete):
             raise bad("time", time, "left out for an optimizer, which has steps instead")
         if time is None:
-            raise ValueError("time is missing: a flow needs its length, such as time=20.0")
+            raise ArgumentError("time", " is missing: a flow needs its length, such as time=20.0")
         if isinstance(time, bool) or not isinstance(time, int | float | np.number):
             raise bad("time", time, "a finite number greater than 0")
         return dynamics if isinstance(dynamics, Flow) else Flow.of(dynamics), float(time)
@@ -220,7 +220,7 @@ def _run_all(run: Run, results: Store, executor: Executor | None) -> list[str]:
                     computed[batch] = True
                     progress.set_postfix_str(f"{computed.sum()}/{run.grid.size} cells")
                 else:
-                    failures.append(f"{_where(run.grid, batch)}: {error}")
+                    failures.append(f"{_where(run.grid, batch)}: {located(error) or error}")
 
         if not run.start:
             run_cells(np.arange(run.grid.size))

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import maximum_filter
 from scipy.stats import t as student
 
-from ._check import bad, choice
+from ._check import ArgumentError, bad, choice
 from .refine import MISSING
 from .regimes import NAMES
 
@@ -57,7 +57,7 @@ def border_dimension(dataset: xr.Dataset, regime: str | None = None) -> BorderDi
     if min(labels.shape) < least:
         raise bad("dataset sizes", labels.shape, f"at least {least} values along each axis")
     if (missing := int((dataset["status"] == MISSING).sum())) > 0:
-        raise ValueError(f"dataset: {missing} cells are missing; resume the sweep first")
+        raise ArgumentError("dataset", f": {missing} cells are missing; resume the sweep first")
     values = labels.values
     if regime is not None:
         choice("regime", regime, NAMES)
@@ -65,7 +65,7 @@ def border_dimension(dataset: xr.Dataset, regime: str | None = None) -> BorderDi
     sizes = 2 ** np.arange(1, int(np.log2((min(values.shape) - 1) // LARGEST)) + 1)
     mixed = _mixed(values)
     if not mixed.any():
-        raise ValueError("dataset: all cells are alike, and there is no border")
+        raise ArgumentError("dataset", ": all cells are alike, and there is no border")
     counts = np.array([_boxes(mixed, int(size)) for size in sizes])
     return BorderDimension(*_slope(np.log(1 / sizes), np.log(counts)), sizes, counts)
 

@@ -1,32 +1,87 @@
 """The command line: `phasejax sweep | zoom | classify | plot | view | border | info`.
 
 Every command does what a line of Python does; files, exit codes and one-line errors are here.
-Exit codes: 0, 1 (the run failed), 2 (bad usage).
+Exit codes: 0, 1 (the run failed), 2 (bad usage, or an error in a user's own file).
 """
 
+import contextlib
+import functools
+import importlib.metadata
+import io
 import json
 import math
-import re
 import sys
+import traceback
 import warnings
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 import phasejax as pj
 
 from . import _text
-from ._check import bad, choice
+from ._check import ArgumentError, bad, choice, located
+
+HELD_BY = {"dataset": "store", "zoom": "to", "low:high": "to", "low": "to"}
+"""Arguments of the package that commands take under another name: a dataset as its store."""
+
+
+class Commands(TyperGroup):
+    """Commands whose errors name arguments as their command line does."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; with `--traceback`, an error is shown in full before it is summed up."""
+        try:
+            return super().invoke(ctx)
+        except typer.Exit:  # help was asked for
+            raise
+        except Exception as error:
+            if ctx.params["traceback"]:
+                traceback.print_exception(error)
+            if isinstance(error, ArgumentError) and located(error) is None:
+                flags = {p.name: _shown(p) for p in self.commands[ctx.invoked_subcommand].params}
+                raise ArgumentError(_flag(error.argument, flags), error.text) from error
+            raise
+
+
+class Command(TyperCommand):
+    """A command that refuses an option given twice, for one of the two would be lost."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Count options, then parse them."""
+        *_, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            once = not (option.multiple or getattr(option, "is_flag", False))
+            if given.count(option) > 1 and once:
+                raise ArgumentError(option.opts[0], " is given twice: give it once")
+        return super().parse_args(ctx, args)
+
+
+def _shown(parameter: Any) -> str:
+    """An option or a positional argument as the help names it: `--learning-rate`, `STORE`."""
+    if parameter.param_type_name == "option":
+        return parameter.opts[0]
+    return parameter.metavar or parameter.name.upper()
+
+
+def _flag(argument: str, flags: dict[str, str]) -> str:
+    """Name an argument of the package as a command does that has it; the first word counts."""
+    name, space, rest = argument.partition(" ")
+    return flags.get(HELD_BY.get(name, name), name) + space + rest
+
 
 app = typer.Typer(
+    cls=Commands,
     help="Phase diagrams of optimizer dynamics.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+command = functools.partial(app.command, cls=Command)
 RANGE = "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one fixed value"
 FurtherAxes = Annotated[
     str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
@@ -34,47 +89,76 @@ FurtherAxes = Annotated[
 Across = Annotated[str | None, typer.Option(help="Horizontal axis; by default the first.")]
 Up = Annotated[str | None, typer.Option(help="Vertical axis; by default the second.")]
 JSON = Annotated[bool, typer.Option("--json", help="For machines.")]
+NUMERIC = "iuf"
+"""Kinds of NumPy's types that are real numbers."""
 StorePath = Annotated[Path, typer.Argument(help="Folder that `phasejax sweep` wrote.")]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    command = typer.main.get_command(app)
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    commands = typer.main.get_command(app)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # letters that a Windows console may lack
+            stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = lambda message, *_: _say("warning", str(message))
     try:
-        code = command.main(arguments, prog_name="phasejax", standalone_mode=False)
+        given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+        code = commands.main(given, prog_name="phasejax", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except (ValueError, TypeError) as error:
-        return _fail(_name_flags(str(error)), 2)
     except KeyboardInterrupt:
         return _fail("interrupted; finished tiles are kept, go on with --resume", 1)
     except Exception as error:
-        if hasattr(error, "format_message"):  # a usage error of the command-line parser
-            return _fail(error.format_message(), 2)  # pyright: ignore[reportAttributeAccessIssue]
-        return _fail(f"{type(error).__name__}: {error}", 1)
+        return _fail(*_summed_up(error))
+
+
+def _summed_up(error: Exception) -> tuple[str, int]:
+    """Return what to print of an error, and the exit code."""
+    if hasattr(error, "format_message"):  # a usage error of the command-line parser
+        return error.format_message(), 2  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(error, ValueError | TypeError) and located(error) is None:
+        return str(error), 2
+    said = located(error) or f"{type(error).__name__}: {error}"
+    return f"{said} (all of it: phasejax --traceback ...)", 2 if located(error) else 1
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    _say("error", message)
     return code
 
 
-def _name_flags(message: str) -> str:
-    """Turn an argument's name at the start of an error into the flag's name."""
-    flags = "a b learning_rate eps eps_root seed steps windows dtype store problem optimizer"
-    flags += " overwrite resume lanes at x y minimum time solver rtol atol max_steps refine"
-    flags += " scheduler over"
-    match = re.match(rf"({'|'.join(flags.split())})\b", message)
-    return "--" + match[1].replace("_", "-") + message[match.end() :] if match else message
+def _say(kind: str, message: str) -> None:
+    """Print an error or a warning as one line."""
+    print(f"{kind}: {' '.join(message.split())}", file=sys.stderr)
 
 
-@app.command()
+def _tell_version(wanted: bool) -> bool:
+    if wanted:
+        phasejax, jax, optax = map(importlib.metadata.version, ("phasejax", "jax", "optax"))
+        print(f"phasejax {phasejax} (jax {jax}, optax {optax})")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def phasejax(
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show all of an error, before the one line.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Phase diagrams of optimizer dynamics."""
+
+
+@command()
 def sweep(
     problem: Annotated[
         str,
         typer.Option(
             help="digits, quadratic, power, rosenbrock, deep_linear, cifar10 (with "
-            "--problem-arg folder=PATH), or FILE.py:FUNCTION."
+            "--problem-arg folder=PATH), or FILE.py:FUNCTION, which takes --problem-arg too."
         ),
     ] = "digits",
     problem_arg: Annotated[
@@ -84,8 +168,9 @@ def sweep(
     optimizer: Annotated[
         str,
         typer.Option(
-            help="adam, rmsprop, any of optax (adamw), adam_flow, rmsprop_flow, signgd_flow, or "
-            "FILE.py:FUNCTION."
+            help="adam or rmsprop in a and b, any of optax and optax.contrib (adamw, prodigy; "
+            "optax.adam), adam_flow, rmsprop_flow, signgd_flow, or FILE.py:FUNCTION, whose "
+            "arguments are --axis too."
         ),
     ] = "adam",
     a: Annotated[str | None, typer.Option(metavar="RANGE", help=RANGE)] = None,
@@ -100,13 +185,15 @@ def sweep(
         str | None, typer.Option(metavar="RANGE", help="As --a; inside the root.")
     ] = None,
     seed: Annotated[
-        str, typer.Option(metavar="RANGE", help="Seed of the starting point, or 0,1,2")
-    ] = "0",
+        str | None,
+        typer.Option(metavar="RANGE", help="Seed of the starting point: 0 by default, or 0,1,2"),
+    ] = None,
     axis: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=RANGE",
-            help="Any other argument of the optimizer, as an axis or fixed: b1=0.5:0.99:20:linear",
+            help="Any other argument of the optimizer, as an axis or fixed: "
+            "b1=0.5:0.99:20:linear, nesterov=True,False",
         ),
     ] = None,
     steps: Annotated[
@@ -150,7 +237,7 @@ def sweep(
 
     Example: phasejax sweep --problem digits --a 0.3:300:24 --b 0.3:300:24 --store out/a-b.zarr
     """
-    hyper: dict[str, str | None] = {
+    named = {
         "a": a,
         "b": b,
         "learning_rate": learning_rate,
@@ -158,11 +245,9 @@ def sweep(
         "eps_root": eps_root,
         "seed": seed,
     }
-    hyper |= dict(_text.pair("axis", text) for text in axis or [])
-    parsed = {
-        name: _text.hyper_parameter(name, text) for name, text in hyper.items() if text is not None
-    }
-    arguments = dict(_text.pair("problem-arg", text) for text in problem_arg or [])
+    given = [(name, text) for name, text in named.items() if text is not None]
+    hyper = _text.hyper_parameters(given + [_text.pair("axis", text) for text in axis or []])
+    arguments = _text.once(_text.pair("problem_arg", text) for text in problem_arg or [])
     solving = {"solver": solver, "rtol": rtol, "atol": atol, "max_steps": max_steps}
     dynamics = _text.dynamics(optimizer, time is not None, solving)
     counts = None if refine is None else _text.counts(refine)
@@ -171,7 +256,7 @@ def sweep(
     dataset = pj.sweep(
         _text.problem(problem, {name: _text.literal(text) for name, text in arguments.items()}),
         dynamics,
-        pj.Grid(**parsed),
+        pj.Grid(**hyper),
         steps=steps,
         time=time,
         windows=windows,
@@ -186,7 +271,7 @@ def sweep(
     return _told(dataset, store)
 
 
-@app.command()
+@command()
 def zoom(
     source: Annotated[Path, typer.Argument(metavar="STORE", help="The sweep to look into.")],
     to: Annotated[str, typer.Option(metavar="NAME=LOW:HIGH,...", help="The window: a=1:3,b=10:30")],
@@ -203,7 +288,8 @@ def zoom(
     """
     from .rerun import arguments_of
 
-    dataset = pj.open_dataset(source)
+    with _called("source"):
+        dataset = pj.open_dataset(source)
     windows = _text.windows(to)
     counts = None if refine is None else _text.counts(refine)
     pj.use_all_cores()
@@ -219,7 +305,7 @@ def zoom(
     return _told(dataset, store)
 
 
-@app.command()
+@command()
 def border(
     store: StorePath,
     regime: Annotated[str | None, typer.Option(help="Around this regime alone.")] = None,
@@ -239,7 +325,7 @@ def border(
     return 0
 
 
-@app.command()
+@command()
 def classify(
     path: Annotated[
         Path,
@@ -254,9 +340,9 @@ def classify(
     as_json: JSON = False,
 ) -> int:
     """Label a sweep anew, or loss curves from a file."""
-    if path.suffix in (".csv", ".npy"):
+    if not path.is_dir():
         curves = _text.curves(path)
-        regimes = {name: pj.classify_curve(curve, minimum) for name, curve in curves.items()}
+        regimes = {name: _classified(name, curve, minimum) for name, curve in curves.items()}
         if as_json:
             print(json.dumps({name: _plain(r) for name, r in regimes.items()}, indent=2))
             return 0
@@ -267,13 +353,14 @@ def classify(
         return 0
     from .store import Store
 
-    dataset = pj.classify(pj.open_dataset(path).load())
+    with _called("path"):
+        dataset = pj.classify(pj.open_dataset(path).load())
     Store(path).relabel(dataset)
     print(pj.summary(dataset))
     return 0
 
 
-@app.command()
+@command()
 def plot(
     store: StorePath,
     output: Annotated[
@@ -293,7 +380,7 @@ def plot(
     """Draw the phase diagram of a sweep."""
     output = output or store.parent / "phase_diagram.png"
     if output.suffix not in (".png", ".svg", ".pdf"):
-        raise bad("--output", str(output), "a name ending in .png, .svg or .pdf")
+        raise bad("output", str(output), "a name ending in .png, .svg or .pdf")
     dataset = _select(store, at)
     if probability:
         figure = pj.probability_diagram(dataset, over or "seed", x=x, y=y)
@@ -307,7 +394,7 @@ def plot(
     return 0
 
 
-@app.command()
+@command()
 def view(
     store: StorePath,
     output: Annotated[
@@ -328,7 +415,7 @@ def view(
     return 0
 
 
-@app.command()
+@command()
 def info(
     store: StorePath,
     as_json: JSON = False,
@@ -340,7 +427,7 @@ def info(
     """Print what was run and how many cells fell into each regime."""
     dataset = pj.open_dataset(store)
     if at is not None:
-        answer = pj.cell(dataset, _text.point(at))
+        answer = pj.cell(dataset, _point(dataset, at))
     else:
         answer = {"regimes": pj.regime_counts(dataset), "config": dataset.attrs}
     if as_json:
@@ -375,9 +462,41 @@ def _plain(regime: "pj.Regime") -> dict:
     return {"regime": regime.label, "margin": regime.margin, "features": features}
 
 
+@contextlib.contextmanager
+def _called(parameter: str) -> Iterator[None]:
+    """Name the argument by which a command takes a store, where that is not `store`."""
+    try:
+        yield
+    except ArgumentError as error:
+        held = parameter if error.argument == "store" else error.argument
+        raise ArgumentError(held, error.text) from error
+
+
+def _classified(name: str, curve: Any, minimum: float) -> "pj.Regime":
+    """Label one curve of a file; what is wrong with it is said of the file."""
+    try:
+        return pj.classify_curve(curve, minimum)
+    except ArgumentError as error:
+        if error.argument == "minimum":
+            raise
+        raise ArgumentError("path", f": {name}: {error}") from error
+
+
 def _select(store: Path, at: str | None):
     dataset = pj.open_dataset(store)
-    for name, value in _text.point(at).items() if at else ():
-        choice("at", name, [str(dim) for dim in dataset["regime"].dims])
-        dataset = dataset.sel({name: value}, method="nearest")
+    for name, value in _point(dataset, at).items() if at is not None else ():
+        method = "nearest" if dataset[name].dtype.kind in NUMERIC else None
+        dataset = dataset.sel({name: value}, method=method)
     return dataset
+
+
+def _point(dataset, at: str) -> dict[str, bool | int | float | str]:
+    """Read values of axes: numbers on an axis of numbers, elsewhere a value that the axis has."""
+    point = _text.point(at)
+    for name, value in point.items():
+        choice("at", name, [str(dim) for dim in dataset["regime"].dims])
+        if dataset[name].dtype.kind not in NUMERIC:
+            choice(f"at {name}", str(value), map(str, dataset[name].values.tolist()))
+        elif isinstance(value, bool | str):
+            raise bad(f"at {name}", value, "a number")
+    return point

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ._check import ArgumentError
 from .dynamics import Flow
 from .grid import Axis
 from .identity import arrays_digest, identify
@@ -102,17 +103,19 @@ def check_same(run: Run, stored: xr.Dataset) -> None:
     attributes = stored.attrs
     for name, value in configuration(run).items():
         if attributes.get(name) != value:
-            raise ValueError(
-                f"resume = True: {name} differs, {attributes.get(name)!r} in the store and "
+            raise ArgumentError(
+                "resume",
+                f" = True: {name} differs, {attributes.get(name)!r} in the store and "
                 f"{value!r} now{_why(name, attributes)}; resume with the same configuration, or "
-                "overwrite"
+                "overwrite",
             )
     for name in ("initial_loss", "initial_gradient_norm"):
         before, now = np.atleast_1d(stored[name].values), getattr(run, name)
         if not np.allclose(before, now, rtol=SAME, atol=0, equal_nan=True):
-            raise ValueError(
-                f"resume = True: {name} differs, {before.tolist()} in the store and "
-                f"{now.tolist()} now; resume with the same problem, or overwrite"
+            raise ArgumentError(
+                "resume",
+                f" = True: {name} differs, {before.tolist()} in the store and "
+                f"{now.tolist()} now; resume with the same problem, or overwrite",
             )
 
 

@@ -5,6 +5,8 @@ import os
 import jax
 import platformdirs
 
+from ._platform import usable_cores
+
 
 def use_all_cores(cores: int | None = None) -> None:
     """Make JAX see every processor core as a device; call it before JAX computes anything.
@@ -20,7 +22,7 @@ def use_all_cores(cores: int | None = None) -> None:
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if forced or getattr(jax.config, "jax_num_cpu_devices", -1) >= 0:
         return
-    jax.config.update("jax_num_cpu_devices", cores or len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", cores or usable_cores())
 
 
 def use_compilation_cache() -> None:

@@ -1,11 +1,12 @@
 """A sweep in words."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ._check import choice
+from ._check import ArgumentError, choice
 from .refine import COMPUTED
 from .regimes import NAMES, NO_REGIME, label_attributes, regime_counts
 
@@ -55,7 +56,7 @@ def length(attributes: dict[str, Any]) -> str:
     return f"{attributes['steps']:,} steps"
 
 
-def cell(dataset: xr.Dataset, at: dict[str, float]) -> dict[str, Any]:
+def cell(dataset: xr.Dataset, at: Mapping[str, Any]) -> dict[str, Any]:
     """Describe the cell nearest to `at` (by ratio on logarithmic axes): coordinates and label."""
     nearest = {}
     for name, value in at.items():
@@ -66,7 +67,9 @@ def cell(dataset: xr.Dataset, at: dict[str, float]) -> dict[str, Any]:
         nearest[name] = int(distance.argmin())
     chosen = dataset.isel(nearest)
     if chosen["regime"].ndim:
-        raise ValueError(f"at = {at}: must give every axis, also {list(chosen['regime'].dims)}")
+        raise ArgumentError(
+            "at", f" = {at}: must give every axis, also {list(chosen['regime'].dims)}"
+        )
     code = int(chosen["regime"])
     labels = label_attributes("time" in dataset.attrs)
     return {

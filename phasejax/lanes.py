@@ -130,7 +130,7 @@ def _path() -> Path:
 def _read() -> dict[str, int]:
     """Read what other processes measured; a file that can't be read counts as empty."""
     try:
-        table = json.loads(_path().read_text())
+        table = json.loads(_path().read_text("utf-8"))
         return {key: int(lanes) for key, lanes in table.items() if int(lanes) >= 1}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
@@ -141,7 +141,7 @@ def _write(table: dict[str, int]) -> None:
     try:
         _path().parent.mkdir(parents=True, exist_ok=True)
         partial = _path().with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(table, indent=1))
+        partial.write_text(json.dumps(table, indent=1), encoding="utf-8")
         partial.replace(_path())
     except OSError:
         return

@@ -47,6 +47,16 @@ def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
     return Grid(**axes, **fixed, **seed)
 
 
+def _dynamics(attrs: dict[str, Any]) -> Discrete | Flow:
+    """Find the optimizer or flow of a sweep; raises a `ValueError` if it is a user's own."""
+    library = attrs["optimizer_module"].partition("._")[0]  # optax.contrib of optax.contrib._muon
+    prefix = f"{library}." if library.startswith("optax") else ""
+    dynamics = by_name(prefix + attrs["optimizer"])
+    if dynamics.factory.__module__ != attrs["optimizer_module"]:
+        raise bad("optimizer", attrs["optimizer"], "one of phasejax or optax, not of a file")
+    return dynamics
+
+
 def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     """Arguments of `phasejax.sweep` that made a dataset, but for the grid and the store.
 
@@ -60,10 +70,7 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     starts = [initial_params(problem, seed) for seed in dict.fromkeys(attrs["seeds"])]
     if fingerprint(problem, starts) != attrs["problem_fingerprint"]:
         raise bad("problem", attrs["problem"], "the one of the store: its data differ now")
-    prefix = "optax." if attrs["optimizer_module"].startswith("optax") else ""
-    dynamics: Discrete | Flow = by_name(prefix + attrs["optimizer"])
-    if dynamics.factory.__module__ != attrs["optimizer_module"]:
-        raise bad("optimizer", attrs["optimizer"], "one of phasejax or optax, not of a file")
+    dynamics = _dynamics(attrs)
     budget: dict[str, Any] = {"steps": attrs.get("steps"), "time": attrs.get("time")}
     if isinstance(dynamics, Flow):
         solving = {name: attrs[name] for name in dynamics.solver_config}

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, PyTree
 
-from ._check import bad, choice, positive
+from ._check import ArgumentError, bad, choice, positive
 from .dynamics import Discrete, Flow
 from .envelope import Envelope, edges
 from .grid import Cells, Grid, tile_shape
@@ -86,9 +86,10 @@ class Run:
             positive("time", self.extent)
             self.dynamics.check(self.dtype)
             if self.problem.batch_loss is not None:
-                raise ValueError(
-                    f"problem = '{self.problem.name}' draws mini-batches, which a flow can't "
-                    "follow: leave batch_size, or batch_loss, out"
+                raise ArgumentError(
+                    "problem",
+                    f" = '{self.problem.name}' draws mini-batches, which a flow can't "
+                    "follow: leave batch_size, or batch_loss, out",
                 )
         elif self.extent < self.windows:
             raise bad("steps", self.extent, f"at least windows = {self.windows}")

@@ -6,7 +6,6 @@ is there with all its variables, or not at all.
 """
 
 import contextlib
-import os
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ import zarr.storage
 from jaxtyping import Float, Int
 
 from ._check import bad
+from ._platform import flush
 from .envelope import Envelope
 from .grid import Cells, Tile, by_tile
 from .refine import COMPUTED, INFERRED, MISSING, Labels
@@ -168,11 +168,7 @@ class Store:
             whole = chunk + (0,) * (array.ndim - len(chunk))
             file = self.path / name / array.metadata.encode_chunk_key(whole)
             for path in (file, file.parent) if file.exists() else ():  # an empty chunk has no file
-                opened = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(opened)
-                finally:
-                    os.close(opened)
+                flush(path)
 
     def _tidy(self, finished: bool) -> None:
         """Take away what a killed process left half-written, and checkpoints of no further use."""

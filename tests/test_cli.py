@@ -252,7 +252,7 @@ def test_planes_seeds_and_borders_are_reachable(tmp_path, monkeypatch, capsys):
         assert cli.main(["plot", "sweep.zarr", *flags.split(), "--output", "f.svg"]) == 0
     capsys.readouterr()
     assert cli.main(["plot", "sweep.zarr", "--over", "seed"]) == 2
-    assert "dataset axes" in capsys.readouterr().err
+    assert "STORE axes = " in capsys.readouterr().err
     assert cli.main(["border", "sweep.zarr", "--at", "seed=0,learning_rate=1e-3"]) == 2
     assert "at least 129 values" in capsys.readouterr().err
     for value in ("nine", "a=b"):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from .._check import choice
+from .._check import ArgumentError, choice
 from ..identity import identify
 
 Hyperparameters = Mapping[str, Any]
@@ -93,15 +93,16 @@ class Factory:
         parameters = self._parameters()
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             for name in sorted(names):
-                choice(f"hyper-parameter of {self.name}", name, parameters)
+                hint = self._instead(name, wanted=True)
+                choice(f"hyper-parameter of {self.name}", name, parameters, hint and f"{hint};")
         given = names | dict(self.settings).keys()
         for name, parameter in parameters.items():
             required = parameter.default is parameter.empty
             named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
             if required and named and name not in given:
-                raise ValueError(
-                    f"{name} is missing: {self.name} needs it, as an axis or a fixed number"
-                )
+                hint = self._instead(name, wanted=False)
+                said = f" is missing: {self.name} needs it, as an axis or a fixed number"
+                raise ArgumentError(name, said + (hint and f"; {hint}"))
 
     def build(self, hyper: Hyperparameters) -> Any:
         """Call the factory for one cell."""
@@ -110,11 +111,11 @@ class Factory:
     def build_plain(self, hyper: Hyperparameters) -> Any:
         """Call the factory with plain values, so that it can refuse them.
 
-        What it raises that is no `ValueError` or `TypeError` becomes a `TypeError`.
+        What it raises that does not name an argument becomes a `TypeError` that names all.
         """
         try:
             return self.build(hyper)
-        except (ValueError, TypeError):
+        except ArgumentError:
             raise
         except Exception as error:
             raise self.failure({**hyper, **dict(self.settings)}, error) from error
@@ -126,6 +127,15 @@ class Factory:
         return TypeError(
             f"dynamics = {self.name} fails with {shown}: {type(error).__name__}: {message}"
         )
+
+    def _instead(self, argument: str, wanted: bool) -> str:
+        """Point to an optimizer of the same name that has an argument, or lacks it."""
+        from .names import namesakes  # which knows this module
+
+        for name, factory in namesakes(self.factory).items():
+            if (argument in inspect.signature(factory).parameters) == wanted:
+                return f"{name} {'has' if wanted else 'needs no'} {argument} (--optimizer {name})"
+        return ""
 
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(self.factory).parameters

@@ -99,7 +99,8 @@ def plane(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]:
     """Choose the two axes, or say why they can't be."""
     axes = [str(name) for name in dataset["regime"].dims]
     if len(axes) != 2:
-        hint = "select one value of the others, as in dataset.sel(seed=0)" if axes[2:] else ""
+        hint = "select one value of the others: dataset.sel(seed=0), --at seed=0"
+        hint = hint if axes[2:] else ""
         raise bad("dataset axes", axes, f"two; {hint}".rstrip("; "))
     for name, value in (("x", x), ("y", y)):
         if value is not None:

@@ -1,0 +1,87 @@
+"""Optimizers and flows by name: phasejax's own, and those of optax and `optax.contrib`."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import optax
+import optax.contrib
+
+from .._check import ArgumentError, choice
+from .adam import adam
+from .adam_flow import adam_flow
+from .discrete import Discrete
+from .flow import Flow
+from .rmsprop import rmsprop
+from .rmsprop_flow import rmsprop_flow
+from .signgd_flow import signgd_flow
+
+BUILT_IN: dict[str, Callable] = {"adam": adam, "rmsprop": rmsprop}
+FLOWS: dict[str, Callable] = {
+    "adam_flow": adam_flow,
+    "rmsprop_flow": rmsprop_flow,
+    "signgd_flow": signgd_flow,
+}
+LIBRARIES = (optax, optax.contrib)
+
+
+def by_name(name: str) -> Discrete | Flow:
+    """Find an optimizer or a flow: `adam`, `adamw`, `optax.adam`, `optax.contrib.prodigy`.
+
+    A short name is phasejax's own where it has one, else optax's, else that of `optax.contrib`.
+    """
+    short: dict[str, Callable] = {}
+    for key, value in long_names().items():
+        short.setdefault(key.rpartition(".")[2], value)
+    known = short | long_names()
+    if name not in known and _is_function(name):
+        raise ArgumentError(
+            "optimizer",
+            f" = {name!r}: is no optimizer by itself; build one with it in a function of a file, "
+            "and name that: FILE.py:FUNCTION",
+        )
+    choice("optimizer", name, known)
+    return Flow.of(known[name]) if known[name] in FLOWS.values() else Discrete.of(known[name])
+
+
+@functools.cache
+def long_names() -> dict[str, Callable]:
+    """Return all optimizers and flows by the names that tell namesakes apart: `optax.adam`."""
+    own = {f"phasejax.{key}": value for key, value in (BUILT_IN | FLOWS).items()}
+    return own | {
+        f"{library.__name__}.{key}": value
+        for library in LIBRARIES
+        for key, value in _optimizers(library)
+    }
+
+
+def namesakes(factory: Callable) -> dict[str, Callable]:
+    """Return other optimizers of the same short name: optax's for phasejax's own, or its own."""
+    short = getattr(factory, "__name__", "")
+    names = long_names().items()
+    return {k: v for k, v in names if k.rpartition(".")[2] == short and v is not factory}
+
+
+def _optimizers(library: ModuleType) -> Iterator[tuple[str, Callable]]:
+    """Find the functions that return an optimizer and need numbers alone.
+
+    An optimizer has a learning rate (`max_learning_rate` of `polyak_sgd`). So have some of the
+    transformations that optimizers consist of; optax names these `scale_by_...`.
+    """
+    for name, value in vars(library).items():
+        if not (inspect.isfunction(value) or isinstance(value, functools.partial)):
+            continue
+        parameters = inspect.signature(value).parameters.values()
+        rated = any(p.name.endswith("learning_rate") for p in parameters)
+        required = [str(p.annotation) for p in parameters if p.default is p.empty]
+        wraps = any("GradientTransformation" in annotation for annotation in required)
+        if rated and not wraps and not name.startswith(("_", "scale_by_")):
+            yield name, value
+
+
+def _is_function(name: str) -> bool:
+    """Say whether optax has a public function of this name."""
+    module, _, short = name.rpartition(".")
+    libraries = [library for library in LIBRARIES if module in ("", library.__name__)]
+    return any(inspect.isfunction(vars(library).get(short)) for library in libraries)

@@ -1,0 +1,92 @@
+"""An error names an argument as the command that ran does, and no flag that it does not have."""
+
+import pickle
+import re
+
+import pytest
+import typer
+
+import phasejax as pj
+from phasejax import _check, cli
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a sweep `s`."""
+    path = tmp_path_factory.mktemp("flags")
+    command = "sweep --problem quadratic --a 1:9:2 --b 1:9:2 --seed 0,1 --steps 16 --windows 8"
+    assert cli.main([*command.split(), "--store", str(path / "s")]) == 0
+    return path
+
+
+CASES = {
+    "classify nowhere": "PATH = 'nowhere': must be a sweep's folder or a file; there is nothing",
+    "classify .": "PATH = '.': must be a Zarr v3 group that phasejax wrote",
+    "classify s --minimum x": "Invalid value for '--minimum'",
+    "info nowhere": "STORE = 'nowhere': must be the folder of a sweep; there is nothing",
+    "plot nowhere": "STORE = 'nowhere'",
+    "view nowhere": "STORE = 'nowhere'",
+    "border nowhere": "STORE = 'nowhere'",
+    "zoom nowhere --to a=1:2": "STORE = 'nowhere'",
+    "zoom . --to a=1:2": "STORE = '.'",
+    "zoom s --to c=1:2": "--to = 'c': unknown; known are a, b",
+    "zoom s --to a=3:1": "--to = '3:1': must be a range of finite numbers, low < high",
+    "zoom s --to a=0:1": "--to = 0.0: must be greater than 0 on a logarithmic axis",
+    "zoom s --to a=1": "--to = 'a=1': must be NAME=LOW:HIGH",
+    "zoom s --to a=1:5000": "a = 5000.0: must be greater than 0 and at most 1 / learning_rate",
+    "zoom s --to a=1:2 --store s": "--store = 's': must be a new path",
+    "zoom s --to a=1:2 --refine c=9": "--refine = 'c': unknown",
+    "border s": "STORE axes = ['a', 'b', 'seed']: must be two",
+    "border s --at seed=0": "STORE sizes = (2, 2): must be at least 129",
+    "plot s": "STORE axes = ['a', 'b', 'seed']: must be two",
+    "plot s --at seed=0 --x c": "--x = 'c': unknown",
+    "plot s --at seed=0 --x a --y a": "--y = 'a': must be another axis",
+    "plot s --over c": "--over = 'c': unknown",
+    "plot s --output x.gif": "--output = 'x.gif': must be a name ending in .png",
+    "plot s --at seed=x": "--at seed = 'x': must be a number",
+    "plot s --at c=1": "--at = 'c': unknown",
+    "plot s --at seed=0,seed=1": "--at = 'seed=0,seed=1': must be a value for each name",
+    "info s --at a=1 --at b=1": "--at is given twice: give it once",
+    "zoom s --to a=2:3 --to b=2:3": "--to is given twice",
+    "info s --at a=1": "--at = {'a': 1}: must give every axis",
+    "info s --at a=True": "--at a = True: must be a number",
+    "sweep --steps 0 --a 1,2 --b 1 --problem quadratic": "--steps = 0: must be an integer",
+    "sweep --problem quadratic --optimizer sgd --axis momentum=x,1": "momentum = 'x,1'",
+    "sweep --problem quadratic --a 1,2 --b 1 --resume --overwrite": "--overwrite and resume",
+    "sweep --problem quadratic --a 1,2 --optimizer adam_flow": "--time is missing",
+    "sweep --problem power --problem-arg k=1 --a 1,2 --b 1": "--problem-arg k = 1: must be a",
+    "sweep --problem power --problem-arg q=1 --a 1,2 --b 1": "--problem-arg: ",
+    "sweep --problem-arg k --a 1,2 --b 1": "--problem-arg = 'k': must be NAME=VALUE",
+}
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_an_argument_is_named_as_the_command_names_it(command, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    code = cli.main(command.split())
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.startswith("error: " + CASES[command])
+    parameters = typer.main.get_command(cli.app).commands[command.split()[0]].params
+    named = re.match(r"error: (--[a-z-]+)", error)
+    assert named is None or any(named[1] in p.opts + p.secondary_opts for p in parameters)
+
+
+def test_the_package_keeps_name_and_text_apart():
+    error = _check.bad("learning_rate", -1, "positive")
+    assert str(error) == "learning_rate = -1: must be positive"
+    kept = pickle.loads(pickle.dumps(error))
+    assert (str(kept), kept.argument) == (str(error), "learning_rate")
+    assert isinstance(error, ValueError)
+    with pytest.raises(ValueError, match="a is missing: adam needs it"):
+        pj.sweep(pj.problems.quadratic(), pj.adam, pj.Grid(b=[1, 2]))
+
+
+def test_no_command_is_help(capsys):
+    assert cli.main([]) == 0
+    assert "Usage: phasejax" in capsys.readouterr().out
+
+
+def test_version_without_jax(capsys):
+    assert cli.main(["--version"]) == 0
+    assert re.fullmatch(r"phasejax [\d.]+ \(jax [\d.]+, optax [\d.]+\)\n", capsys.readouterr().out)
