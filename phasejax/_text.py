@@ -51,9 +51,23 @@ def pair(flag: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def point(text: str) -> dict[str, float]:
-    """Read NAME=NUMBER,..."""
-    return _named("at", text, float, "NAME=NUMBER,... such as a=1,b=100")
+def point(text: str, flag: str = "at") -> dict[str, Any]:
+    """Read NAME=VALUE,...; a value is a number, or a name."""
+    return _named(flag, text, _number_or_name, "NAME=VALUE,... such as a=1,b=100")
+
+
+def _number_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def marks(texts: list[str] | None) -> list[dict[str, Any]] | None:
+    """Read cells to mark, each as NAME=VALUE,...; `none` alone for none."""
+    if texts is None:
+        return None
+    return [] if texts == ["none"] else [point(text, "mark") for text in texts]
 
 
 def counts(text: str) -> int | dict[str, int]:

@@ -18,7 +18,7 @@ import typer
 import phasejax as pj
 
 from . import _text
-from ._check import bad, choice
+from ._check import bad
 
 app = typer.Typer(
     help="Phase diagrams of optimizer dynamics.",
@@ -33,6 +33,19 @@ FurtherAxes = Annotated[
 ]
 Across = Annotated[str | None, typer.Option(help="Horizontal axis; by default the first.")]
 Up = Annotated[str | None, typer.Option(help="Vertical axis; by default the second.")]
+Marked = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mark",
+        metavar="NAME=VALUE,...",
+        help="A cell to mark, a=1,b=100; again for others; none for none. By default the paper's "
+        "three, where the sweep is the paper's.",
+    ),
+]
+Drawn = Annotated[
+    list[str] | None,
+    typer.Option("--line", metavar="FORMULA", help="A line to draw, 'b = 12 a'; again for others."),
+]
 JSON = Annotated[bool, typer.Option("--json", help="For machines.")]
 StorePath = Annotated[Path, typer.Argument(help="Folder that `phasejax sweep` wrote.")]
 
@@ -63,7 +76,7 @@ def _name_flags(message: str) -> str:
     """Turn an argument's name at the start of an error into the flag's name."""
     flags = "a b learning_rate eps eps_root seed steps windows dtype store problem optimizer"
     flags += " overwrite resume lanes at x y minimum time solver rtol atol max_steps refine"
-    flags += " scheduler over"
+    flags += " scheduler over mark line"
     match = re.match(rf"({'|'.join(flags.split())})\b", message)
     return "--" + match[1].replace("_", "-") + message[match.end() :] if match else message
 
@@ -288,6 +301,8 @@ def plot(
     probability: Annotated[
         bool, typer.Option("--probability", help="How probable each regime is over the seeds.")
     ] = False,
+    mark: Marked = None,
+    line: Drawn = None,
     at: FurtherAxes = None,
 ) -> int:
     """Draw the phase diagram of a sweep."""
@@ -295,12 +310,13 @@ def plot(
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise bad("--output", str(output), "a name ending in .png, .svg or .pdf")
     dataset = _select(store, at)
+    drawn = {"x": x, "y": y, "marks": _text.marks(mark), "lines": line}
     if probability:
-        figure = pj.probability_diagram(dataset, over or "seed", x=x, y=y)
+        figure = pj.probability_diagram(dataset, over or "seed", **drawn)
     elif over is not None:
-        figure = pj.small_multiples(dataset, over, x=x, y=y)
+        figure = pj.small_multiples(dataset, over, **drawn)
     else:
-        figure = pj.phase_diagram(dataset, x=x, y=y, late_loss=late_loss)
+        figure = pj.phase_diagram(dataset, late_loss=late_loss, **drawn)
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=150)
     print(f"wrote {output}")
@@ -315,13 +331,20 @@ def view(
     ] = None,
     x: Across = None,
     y: Up = None,
+    mark: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,...", help="A cell whose curve is open at first, as of plot."
+        ),
+    ] = None,
+    line: Drawn = None,
     at: FurtherAxes = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> int:
     """Write a page to look around in a sweep, finished or not, and open it."""
-    page = pj.write_page(
-        _select(store, at), output or store.parent / "phase_diagram.html", x=x, y=y
-    )
+    output = output or store.parent / "phase_diagram.html"
+    drawn = {"marks": _text.marks(mark), "lines": line}
+    page = pj.write_page(_select(store, at), output, x=x, y=y, **drawn)
     print(f"wrote {page}")
     if browser:
         webbrowser.open(page.resolve().as_uri())
@@ -347,7 +370,7 @@ def info(
         print(json.dumps(answer, indent=2))
     elif at is not None:
         for name, value in answer.items():
-            print(f"{name:<20} {value if isinstance(value, str) else f'{value:.6g}'}")
+            print(f"{name:<20} {f'{value:.6g}' if isinstance(value, float) else value}")
     else:
         print(pj.summary(dataset))
     return 0
@@ -376,8 +399,6 @@ def _plain(regime: "pj.Regime") -> dict:
 
 
 def _select(store: Path, at: str | None):
-    dataset = pj.open_dataset(store)
-    for name, value in _text.point(at).items() if at else ():
-        choice("at", name, [str(dim) for dim in dataset["regime"].dims])
-        dataset = dataset.sel({name: value}, method="nearest")
-    return dataset
+    from .info import choose
+
+    return choose(pj.open_dataset(store), _text.point(at) if at else {})
