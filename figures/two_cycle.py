@@ -47,10 +47,10 @@ def draw(paths: dict[float, np.ndarray]) -> Figure:
         near = expected > 1e-15
         right.semilogy(steps[near], expected[near], ":", color="black", lw=1.2)
     right.plot([], [], ":", color="black", lw=1.2, label="√α per step, by theory")
-    right.set_ylim(1e-17, 1e4)
+    right.set_ylim(1e-17, 1e8)
     right.set_xlabel("step k")
     right.set_ylabel("| |$x_k$| / (η/2) − 1 |")
-    right.legend(loc="lower left")
+    right.legend(loc="upper right", ncols=2)
     return figure
 
 

@@ -27,7 +27,6 @@ from bokeh.transform import linear_cmap
 
 from ..axes import cell_edges, is_category, is_log, names_of
 from ..plot.lines import Line, Name, name_places
-from ..plot.panel import FEW
 from ..plot.style import COLOURS, STROKES
 from ..plot.titles import axis_name
 from ..regimes import NAMES, UNLABELLED, UNRESOLVED
@@ -48,6 +47,8 @@ SIDES = ("left", "right", "bottom", "top")
 HOVERED = ("margin", "late_level", "late_peak", "onset", "spike_count", "spike_period", "amplitude")
 """Features in the box at the pointer; the table has them all."""
 TICKS = [m * 10.0**e for e in range(-12, 13) for m in (1, 3)]
+FEW = 0.8
+"""Decades below which an axis needs more ticks than these."""
 TOOLS = "pan,box_zoom,wheel_zoom,reset,save"
 
 

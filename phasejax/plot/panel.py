@@ -10,7 +10,7 @@ from matplotlib.axis import XAxis, YAxis
 from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgb
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from ..axes import cell_edges, is_category, is_log, names_of
 from ..refine import INFERRED
@@ -24,8 +24,6 @@ SAME_COLOUR = "#e4e4e4"
 """Of cells that have one regime in both of two sweeps."""
 INFERRED_SHADE = 0.35
 """How far cells that were inferred, and not computed, are on their way to white."""
-FEW, MANY = 0.8, 5
-"""Decades below which an axis has ticks closer than 1 and 3, and from which at powers of ten."""
 
 
 def draw_regimes(panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
@@ -147,11 +145,8 @@ def _scale(panel: Axes, axis: XAxis | YAxis, values: xr.DataArray) -> None:
 
 
 def log_ticks(axis: XAxis | YAxis, decades: float) -> None:
-    """Put ticks at 1, 3, 10, 30, ... in plain numbers, at powers of ten alone, or even closer."""
-    close = decades < FEW
-    axis.set_major_locator(
-        MaxNLocator(5) if close else LogLocator(subs=(1, 3) if decades < MANY else (1,))
-    )
+    """Put ticks at 1, 3, 10, 30, ... in plain numbers, or at powers of ten alone."""
+    axis.set_major_locator(LogLocator(subs=(1, 3) if decades < 5 else (1,)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value)))
 
