@@ -78,6 +78,18 @@ def same_values(one: xr.DataArray, other: xr.DataArray) -> bool:
     return np.allclose(one, other, rtol=1e-9, atol=0)
 
 
+def in_order(dataset: xr.Dataset, *axes: str) -> xr.Dataset:
+    """Sort cells by axes of numbers, which a sweep keeps in the order that they were given in."""
+    unsorted = [
+        name
+        for name in axes
+        if name in dataset.dims
+        and not is_category(dataset[name])
+        and np.any(np.diff(dataset[name].values) < 0)
+    ]
+    return dataset.sortby(unsorted) if unsorted else dataset
+
+
 def cell_edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " edges"]:
     """Borders between the cells of an axis: halfway, in the logarithm on a logarithmic axis."""
     values = positions(dataset[axis])

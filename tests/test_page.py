@@ -416,6 +416,14 @@ def test_cells_to_open_are_those_marked(dataset, tmp_path):
         pj.write_page(part, tmp_path / "page.html", marks=[{"a": 1, "b": 1}] * 5)
 
 
+def test_the_page_has_axes_in_order(dataset, tmp_path):
+    part = dataset.isel(a=slice(0, 13, 4), b=slice(0, 13, 4))
+    pages = [pj.write_page(d, tmp_path / "page.html", marks=[{"a": 0.3, "b": 300}]).read_text()
+             for d in (part, part.isel(a=[2, 0, 3, 1]))]  # fmt: skip
+    packed = [re.search(r'id="packed">(.*?)</script>', page)[1] for page in pages]
+    assert packed[0] == packed[1]
+
+
 def test_a_narrow_axis_has_ticks(dataset):
     """Where 1, 3, 10, ... are too far apart."""
     narrow = dataset.assign_coords(a=("a", np.geomspace(1.2, 2.5, 13), {"scale": "log"}))

@@ -129,6 +129,7 @@ def test_figures_are_complete(draw, dataset):
     everything = np.arange(49).reshape(7, 7) % 7 - 1
     shown = dataset.assign(regime=dataset.regime.copy(data=everything))
     more = {"weight_decay": 0.01, "b1": 0.9, "nesterov": True, "mask": "models.heads", "none": None}
+    more |= {"masked": "x" * 90 + ".end"}
     long = {f"argument_{i}": f"package.module.function_{i}" for i in range(4)}
     attrs = {"fixed": shown.attrs["fixed"] | more | long}
     figure = draw(shown.assign_attrs(attrs), lines=["b = a/9", "b = 9/a", "a = 5", "b = 1e9 a"])
@@ -138,9 +139,21 @@ def test_figures_are_complete(draw, dataset):
     titles = figure.get_suptitle() or figure.axes[0].get_title()
     titles = " ".join(titles.split())
     for told in ("weight decay = 0.01", "b1 = 0.9", "nesterov = True", "mask = models.heads",
-                 "argument 3 = package.module.function_3", "η = 0.001"):  # fmt: skip
+                 "argument 3 = package.module.function_3", "xxx.end", "η = 0.001"):  # fmt: skip
         assert told in titles
     assert "None" not in titles
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_axes_are_drawn_in_order(draw, dataset):
+    """A sweep keeps the order that its values were given in, [10, 1, 100]; a plane has its own."""
+    shown = dataset.assign(regime=dataset.regime.copy(data=np.arange(49).reshape(7, 7) % 5))
+    mixed = shown.isel(a=[3, 0, 6, 1, 2, 5, 4], b=slice(None, None, -1))
+    for panel, expected in zip(draw(mixed).axes, draw(shown).axes, strict=True):
+        assert panel.get_xlim() == expected.get_xlim()
+        assert panel.get_ylim() == expected.get_ylim()
+        for one, other in zip(panel.collections, expected.collections, strict=True):
+            np.testing.assert_array_equal(one.get_array(), other.get_array())
 
 
 def test_what_is_selected_is_told(slices):

@@ -17,7 +17,8 @@ const phasejax = (() => {
   const number = value => Number.isFinite(value) && !Number.isInteger(value)
     ? String(Number(value.toPrecision(4))) : String(value);
   const regime = cell => about.codes[arrays.regime[cell]];
-  const value = (axis, at) => axis in about.names ? about.names[axis][at] : number(at);
+  const value = (axis, at) =>
+    Object.hasOwn(about.names, axis) ? about.names[axis][at] : number(at);
   const where = cell =>
     `${about.x} = ${value(about.x, x(cell))}, ${about.y} = ${value(about.y, y(cell))}`;
 

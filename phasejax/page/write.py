@@ -13,7 +13,7 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 
 from .._check import bad
-from ..axes import cell_edges, is_category, names_of, positions
+from ..axes import cell_edges, in_order, is_category, names_of, positions
 from ..info import summary
 from ..plot.diagram import plane
 from ..plot.lines import Line, Lines, lines_over
@@ -60,7 +60,7 @@ def write_page(
     cells = dataset["regime"].size
     if cells > MOST_CELLS:
         raise bad("dataset cells", cells, f"at most {MOST_CELLS}; take a part, as with isel")
-    dataset = _read(dataset).transpose(x, y, "window", ...)
+    dataset = in_order(_read(dataset), x, y).transpose(x, y, "window", ...)
     if marks is not None and len(marks) > PANELS:
         raise bad("marks", marks, f"at most {PANELS} cells")
     drawn = lines_over(dataset, x, y, lines)

@@ -7,7 +7,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from .._check import bad, choice
-from ..axes import cell_edges, same_values
+from ..axes import cell_edges, in_order, same_values
 from ..regimes import classify
 from .figure import Diagram
 from .lines import Lines
@@ -45,6 +45,7 @@ def phase_diagram(
     notebook shows it.
     """
     x, y = plane(dataset, x, y)
+    dataset = in_order(dataset, x, y)
     figure = Diagram(figsize=(11.5 if late_loss else 6.4, 5.6), layout="constrained")
     panels = figure.subplots(1, 2 if late_loss else 1, squeeze=False)[0]
     draw_regimes(panels[0], dataset, x, y)
@@ -79,6 +80,7 @@ def comparison(
     `ValueError` if the cells are not the same.
     """
     x, y = plane(one, x, y)
+    one, other = in_order(one, x, y), in_order(other, x, y)
     for name in (x, y):
         if name not in other.dims or not same_values(one[name], other[name]):
             raise bad("other", name, f"an axis with the same values as of {one.attrs['title']}")

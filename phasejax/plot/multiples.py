@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from .._check import bad, choice
-from ..axes import cell_edges
+from ..axes import cell_edges, in_order
 from ..regimes import NAMES
 from ..seeds import regime_probabilities
 from .diagram import plane
@@ -44,8 +44,9 @@ def small_multiples(
     choice("over", over, [str(name) for name in dataset["regime"].dims])
     if dataset.sizes[over] > MOST:
         raise bad("over", over, f"an axis of at most {MOST} values; it has {dataset.sizes[over]}")
+    x, y = plane(dataset.isel({over: 0}), x, y)
+    dataset = in_order(dataset, x, y)
     slices = [dataset.isel({over: i}) for i in range(dataset.sizes[over])]
-    x, y = plane(slices[0], x, y)
     figure, panels = _panels(len(slices))
     for panel, one in zip(panels, slices, strict=True):
         draw_regimes(panel, one, x, y)
@@ -78,9 +79,11 @@ def probability_diagram(
 
     Returns a `matplotlib.figure.Figure`: a panel for every regime that occurs, then the entropy.
     """
-    chances = regime_probabilities(dataset, over)
+    choice("over", over, [str(name) for name in dataset["regime"].dims])
+    x, y = plane(dataset.isel({over: 0}), x, y)
+    dataset = in_order(dataset, x, y)
     plane_of = dataset.isel({over: 0}, drop=True)
-    x, y = plane(plane_of, x, y)
+    chances = regime_probabilities(dataset, over)
     shown = [name for name in NAMES if (chances["probability"].sel(label=name) > 0).any()]
     figure, panels = _panels(len(shown) + 1)
     edges = cell_edges(dataset, x), cell_edges(dataset, y)

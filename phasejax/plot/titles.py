@@ -64,7 +64,10 @@ def setting(dataset: xr.Dataset, name: str, value: Any) -> str:
     inside = name == "eps_root" and of_optax(dataset)
     where = WHERE.get(name, "") if value and (own(dataset) or inside) else ""
     text = f"{value:.4g}" if symbol == "η" and not isinstance(value, str) else value_text(value)
-    return printable(f"{symbol} = {textwrap.shorten(text, LONGEST, placeholder='…')}{where}")
+    text = " ".join(text.split())
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
+    return printable(f"{symbol} = {text}{where}")
 
 
 def settings(dataset: xr.Dataset) -> list[str]:
