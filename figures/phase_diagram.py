@@ -6,12 +6,15 @@ import jax
 import jax.flatten_util
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 import phasejax as pj
+from phasejax.axes import cell_edges
 from phasejax.plot.diagram import draw_late_loss
-from phasejax.plot.panel import PAPER_CELLS, cell_edges, decorate, draw_legend, draw_regimes
+from phasejax.plot.marks import PAPER_CELLS
+from phasejax.plot.panel import decorate, draw_legend, draw_regimes
 
 from .recipes import found
 
@@ -23,9 +26,10 @@ diagonal, divergence below it, oscillations between. Left, two handwritten digit
 the paper's three cells. The border of spikes approaches b = 12a, where single runs burst once
 and then settle, for a from 10 on; at smaller a, spikes begin higher. Right, the late loss of 24
 × 24 cells, under the border from the left: it is smallest where spikes border on runs that still
-descend, and changes smoothly within the oscillation regime. Theory
-(`phasejax.theory.adam_border`, with the curvature that Adam reaches at a = b = 10) says that no
-cell of this plane can come to rest, and none did: nothing converged.
+descend, and changes smoothly within the oscillation regime. Both panels show the range that both
+sweeps cover. Theory (`phasejax.theory.adam_border`, with the curvature that Adam reaches at a =
+b = 10) says that Adam can rest only at a b far below this plane, so that no cell of it can come
+to rest, and none did: nothing converged.
 """
 LINES = {"b = 12 a": lambda a: 12 * a}
 
@@ -57,7 +61,8 @@ def rest_border(problem: pj.Problem, steps: int) -> float:
 
 def draw(sweeps: Sweeps) -> Figure:
     """Regimes on the left, the late loss with the refined border on the right."""
-    refined, dense, rest = sweeps
+    dense, rest = sweeps.dense, sweeps.rest
+    refined = _cropped(sweeps.refined, dense)
     figure = Figure(figsize=(11.5, 5.2))
     left, right = figure.subplots(1, 2)
     draw_regimes(left, refined, "a", "b")
@@ -70,8 +75,22 @@ def draw(sweeps: Sweeps) -> Figure:
         LineCollection(list(border_segments(refined, "a", "b")), colors="white", linewidths=1.2)
     )
     decorate(right, dense, "a", "b", PAPER_CELLS)
-    right.set_title(f"late loss, and the border; theory: at rest only below b = {rest:.1g}")
+    right.set_title(
+        f"late loss, and the border\ntheory: rest only where b < {rest:.1g}, not on this plane"
+    )
+    for get, show in ((Axes.get_xlim, Axes.set_xlim), (Axes.get_ylim, Axes.set_ylim)):
+        lows, highs = zip(get(left), get(right), strict=True)
+        for panel in (left, right):
+            show(panel, max(lows), min(highs))
     return figure
+
+
+def _cropped(dataset: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
+    """Return the cells whose middles lie on the plane of another sweep."""
+    for name in ("a", "b"):
+        low, high = cell_edges(other, name)[[0, -1]]
+        dataset = dataset.isel({name: (dataset[name] > low) & (dataset[name] < high)})
+    return dataset
 
 
 def border_segments(dataset: xr.Dataset, x: str, y: str) -> np.ndarray:

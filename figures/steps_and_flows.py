@@ -48,6 +48,6 @@ def draw(distances: dict[str, np.ndarray]) -> Figure:
         panel.loglog(eta, distances[name][-1] * eta / eta[-1], "--", color="black", lw=0.9)
     panel.plot([], [], "--", color="black", lw=0.9, label="slope one")
     panel.set_xlabel("learning rate η")
-    panel.set_ylabel("largest |x_k − x(kη)|, kη ≤ 2")
+    panel.set_ylabel("largest |$x_k$ − x(kη)|, kη ≤ 2")
     panel.legend()
     return figure

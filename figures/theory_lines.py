@@ -4,7 +4,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import phasejax as pj
-from phasejax.plot.panel import decorate, draw_legend, draw_regimes, title
+from phasejax.plot.panel import decorate, draw_legend, draw_regimes
+from phasejax.plot.titles import settings, wrap
 
 TITLE = "Borders that theory knows"
 CAPTION = """
@@ -12,7 +13,13 @@ Ma, Wu and E (2021) observe the regimes; on simple problems their borders can be
 quadratic Adam can rest only while its preconditioned curvature is below (2/η)(1 + β)/(1 − β)
 (arXiv 2207.14484), here up to b = 34; above that line the steps oscillate and spike (ε = 1e-8
 inside the root, η = 1/300). On |x|ᵏ/k with ε = 0 the descent goes on for ever above b = ak/(2(k
-− 2)), and bursts below it (cf. arXiv 2603.09581): b = a for k = 4, b = 0.75a for k = 6.
+− 2)), and bursts below it (cf. arXiv 2603.09581): b = a for k = 4, b = 0.75a for k = 6. Green
+(converged) is where the loss has come to zero: it is below 1e-307, where the numbers of float64
+end, and in most cells exactly zero, because the power of so small an iterate is. Above b = 34
+that happens at small a alone, while v still remembers larger gradients. Two edges of the left
+plane are special: at a = 1/η = 300 α is exactly 0, so that v is the last squared gradient alone;
+at b = 300 β is 0, and where a is not small the iterates jump from side to side at a constant
+loss, an oscillation.
 """
 
 
@@ -40,12 +47,12 @@ def compute(count: int = 48) -> list[xr.Dataset]:
 
 def draw(datasets: list[xr.Dataset]) -> Figure:
     """A panel each, with the line of theory."""
-    figure = Figure(figsize=(13, 5.2))
+    figure = Figure(figsize=(13, 5.4))
     for panel, dataset in zip(figure.subplots(1, 3), datasets, strict=True):
         draw_regimes(panel, dataset, "a", "b")
         draw_legend(panel, dataset, columns=2)
         decorate(panel, dataset, "a", "b")
         k = dataset.attrs["problem_arguments"].get("k")
         problem = "Adam on a quadratic" if k is None else f"Adam on |x|ᵏ/k, k = {k}"
-        panel.set_title(problem + "\n" + title(dataset).split(": ", 1)[1], fontsize=9)
+        panel.set_title(f"{problem}\n{wrap(settings(dataset), 13 / 3 - 0.3)}")
     return figure

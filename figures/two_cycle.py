@@ -11,7 +11,7 @@ TITLE = "Small oscillations: RMSprop's 2-cycle"
 CAPTION = """
 Ma, Wu and E (2021): on f(x) = x²/2 RMSprop falls into a 2-periodic solution, and oscillates at
 −η/2 and η/2. Left, the iterates in units of η (ε = 0, η = 1e-3): they fall far below η first,
-and come back. Right, the distance to the cycle, which shrinks by √α a step, as the eigenvalues
+and come back. Right, the distance to the cycle, which shrinks by √α per step, as the eigenvalues
 of the twice-iterated map say (dashed).
 """
 ETA, ALPHAS = 1e-3, (0.5, 0.9, 0.98)
@@ -46,11 +46,11 @@ def draw(paths: dict[float, np.ndarray]) -> Figure:
         expected = distance[first] * theory_rate(alpha) ** (steps - first)
         near = expected > 1e-15
         right.semilogy(steps[near], expected[near], ":", color="black", lw=1.2)
-    right.plot([], [], ":", color="black", lw=1.2, label="√α a step, by theory")
-    right.set_ylim(1e-17, 1e4)
+    right.plot([], [], ":", color="black", lw=1.2, label="√α per step, by theory")
+    right.set_ylim(1e-17, 1e8)
     right.set_xlabel("step k")
-    right.set_ylabel("| |x_k| / (η/2) − 1 |")
-    right.legend(loc="upper right")
+    right.set_ylabel("| |$x_k$| / (η/2) − 1 |")
+    right.legend(loc="upper right", ncols=2)
     return figure
 
 
@@ -63,11 +63,11 @@ def _draw_iterates(panel: Axes, path: np.ndarray) -> None:
     """The last stretch before the cycle, and the cycle."""
     start = int(np.flatnonzero(np.abs(np.abs(path) - 0.5) > 0.05)[-1]) - 40
     steps = STEPS[start : start + 70]
-    panel.plot(steps, path[steps], "o-", ms=3, lw=0.7, label="x_k / η, α = 0.9")
+    panel.plot(steps, path[steps], "o-", ms=3, lw=0.7, label="$x_k$ / η, α = 0.9")
     for side in (-0.5, 0.5):
         panel.axhline(side, ls="--", color="black", lw=0.9)
     panel.plot([], [], "--", color="black", lw=0.9, label="−1/2 and 1/2")
     panel.set_xlabel("step k")
-    panel.set_ylabel("x_k / η")
+    panel.set_ylabel("$x_k$ / η")
     panel.set_ylim(-0.85, 1.15)
     panel.legend(loc="upper left", ncols=2)

@@ -87,7 +87,7 @@ def once(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     return values
 
 
-def point(text: str) -> dict[str, bool | int | float | str]:
+def point(text: str, flag: str = "at") -> dict[str, bool | int | float | str]:
     """Read NAME=VALUE,... with numbers, True, False or names."""
 
     def value(written: str) -> bool | int | float | str:
@@ -96,7 +96,14 @@ def point(text: str) -> dict[str, bool | int | float | str]:
             return read
         raise ValueError("no number, and no name")
 
-    return _named("at", text, value, "NAME=VALUE,... such as a=1,b=100")
+    return _named(flag, text, value, "NAME=VALUE,... such as a=1,b=100")
+
+
+def marks(texts: list[str] | None) -> list[dict[str, Any]] | None:
+    """Read cells to mark, each as NAME=VALUE,...; `none` alone for none."""
+    if texts is None:
+        return None
+    return [] if texts == ["none"] else [point(text, "mark") for text in texts]
 
 
 def counts(text: str) -> int | dict[str, int]:

@@ -24,7 +24,7 @@ from typer.core import TyperCommand, TyperGroup
 import phasejax as pj
 
 from . import _text
-from ._check import ArgumentError, bad, choice, located
+from ._check import ArgumentError, bad, located
 
 HELD_BY = {"dataset": "store", "zoom": "to", "low:high": "to", "low": "to"}
 """Arguments of the package that commands take under another name: a dataset as its store."""
@@ -88,9 +88,20 @@ FurtherAxes = Annotated[
 ]
 Across = Annotated[str | None, typer.Option(help="Horizontal axis; by default the first.")]
 Up = Annotated[str | None, typer.Option(help="Vertical axis; by default the second.")]
+Marked = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mark",
+        metavar="NAME=VALUE,...",
+        help="A cell to mark, a=1,b=100; again for others; none for none. By default the paper's "
+        "three, where the sweep is the paper's.",
+    ),
+]
+Drawn = Annotated[
+    list[str] | None,
+    typer.Option("--line", metavar="FORMULA", help="A line to draw, 'b = 12 a'; again for others."),
+]
 JSON = Annotated[bool, typer.Option("--json", help="For machines.")]
-NUMERIC = "iuf"
-"""Kinds of NumPy's types that are real numbers."""
 StorePath = Annotated[Path, typer.Argument(help="Folder that `phasejax sweep` wrote.")]
 
 
@@ -375,6 +386,8 @@ def plot(
     probability: Annotated[
         bool, typer.Option("--probability", help="How probable each regime is over the seeds.")
     ] = False,
+    mark: Marked = None,
+    line: Drawn = None,
     at: FurtherAxes = None,
 ) -> int:
     """Draw the phase diagram of a sweep."""
@@ -382,12 +395,13 @@ def plot(
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise bad("output", str(output), "a name ending in .png, .svg or .pdf")
     dataset = _select(store, at)
+    drawn = {"x": x, "y": y, "marks": _text.marks(mark), "lines": line}
     if probability:
-        figure = pj.probability_diagram(dataset, over or "seed", x=x, y=y)
+        figure = pj.probability_diagram(dataset, over or "seed", **drawn)
     elif over is not None:
-        figure = pj.small_multiples(dataset, over, x=x, y=y)
+        figure = pj.small_multiples(dataset, over, **drawn)
     else:
-        figure = pj.phase_diagram(dataset, x=x, y=y, late_loss=late_loss)
+        figure = pj.phase_diagram(dataset, late_loss=late_loss, **drawn)
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=150)
     print(f"wrote {output}")
@@ -402,13 +416,20 @@ def view(
     ] = None,
     x: Across = None,
     y: Up = None,
+    mark: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,...", help="A cell whose curve is open at first, as of plot."
+        ),
+    ] = None,
+    line: Drawn = None,
     at: FurtherAxes = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> int:
     """Write a page to look around in a sweep, finished or not, and open it."""
-    page = pj.write_page(
-        _select(store, at), output or store.parent / "phase_diagram.html", x=x, y=y
-    )
+    output = output or store.parent / "phase_diagram.html"
+    drawn = {"marks": _text.marks(mark), "lines": line}
+    page = pj.write_page(_select(store, at), output, x=x, y=y, **drawn)
     print(f"wrote {page}")
     if browser:
         webbrowser.open(page.resolve().as_uri())
@@ -427,14 +448,14 @@ def info(
     """Print what was run and how many cells fell into each regime."""
     dataset = pj.open_dataset(store)
     if at is not None:
-        answer = pj.cell(dataset, _point(dataset, at))
+        answer = pj.cell(dataset, _text.point(at))
     else:
         answer = {"regimes": pj.regime_counts(dataset), "config": dataset.attrs}
     if as_json:
         print(json.dumps(answer, indent=2))
     elif at is not None:
         for name, value in answer.items():
-            print(f"{name:<20} {value if isinstance(value, str) else f'{value:.6g}'}")
+            print(f"{name:<20} {f'{value:.6g}' if isinstance(value, float) else value}")
     else:
         print(pj.summary(dataset))
     return 0
@@ -483,20 +504,6 @@ def _classified(name: str, curve: Any, minimum: float) -> "pj.Regime":
 
 
 def _select(store: Path, at: str | None):
-    dataset = pj.open_dataset(store)
-    for name, value in _point(dataset, at).items() if at is not None else ():
-        method = "nearest" if dataset[name].dtype.kind in NUMERIC else None
-        dataset = dataset.sel({name: value}, method=method)
-    return dataset
+    from .info import choose
 
-
-def _point(dataset, at: str) -> dict[str, bool | int | float | str]:
-    """Read values of axes: numbers on an axis of numbers, elsewhere a value that the axis has."""
-    point = _text.point(at)
-    for name, value in point.items():
-        choice("at", name, [str(dim) for dim in dataset["regime"].dims])
-        if dataset[name].dtype.kind not in NUMERIC:
-            choice(f"at {name}", str(value), map(str, dataset[name].values.tolist()))
-        elif isinstance(value, bool | str):
-            raise bad(f"at {name}", value, "a number")
-    return point
+    return choose(pj.open_dataset(store), _text.point(at) if at is not None else {})

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from ._check import ArgumentError, choice
+from .axes import index_of, value_text
 from .refine import COMPUTED
 from .regimes import NAMES, NO_REGIME, label_attributes, regime_counts
 
@@ -23,8 +24,7 @@ def summary(dataset: xr.Dataset) -> Summary:
     attrs = dataset.attrs
     lines = [f"{attrs['title']}, {length(attrs)}, {attrs['dtype']}"]
     for name, axis in attrs["axes"].items():
-        low, high, count = min(axis["values"]), max(axis["values"]), len(axis["values"])
-        lines.append(f"  {name:<14} {low:g} to {high:g}, {count} values, {axis['scale']}")
+        lines.append(f"  {name:<14} {_extent(**axis)}")
     for name, value in (attrs["fixed"] | attrs["problem_arguments"]).items():
         lines.append(f"  {name:<14} {value}")
     lines.append(
@@ -49,6 +49,13 @@ def summary(dataset: xr.Dataset) -> Summary:
     return Summary("\n".join(lines))
 
 
+def _extent(values: list[Any], scale: str, **_: Any) -> str:
+    """Ends of an axis of numbers, or the names on one of names."""
+    if scale == "category":
+        return f"{', '.join(map(value_text, values))}, {len(values)} values"
+    return f"{min(values):g} to {max(values):g}, {len(values)} values, {scale}"
+
+
 def length(attributes: dict[str, Any]) -> str:
     """How long the runs of a sweep are, in words."""
     if "time" in attributes:
@@ -56,16 +63,13 @@ def length(attributes: dict[str, Any]) -> str:
     return f"{attributes['steps']:,} steps"
 
 
-def cell(dataset: xr.Dataset, at: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe the cell nearest to `at` (by ratio on logarithmic axes): coordinates and label."""
-    nearest = {}
-    for name, value in at.items():
-        choice("at", name, [str(dim) for dim in dataset["regime"].dims])
-        values = dataset[name].values
-        logarithmic = dataset[name].attrs.get("scale") == "log" and value > 0
-        distance = np.abs(np.log(values / value) if logarithmic else values - value)
-        nearest[name] = int(distance.argmin())
-    chosen = dataset.isel(nearest)
+def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
+    """Describe one cell: coordinates and label.
+
+    `at` has a value of every axis: of numbers the nearest is taken (by ratio on logarithmic axes),
+    of names the same.
+    """
+    chosen = choose(dataset, at)
     if chosen["regime"].ndim:
         raise ArgumentError(
             "at", f" = {at}: must give every axis, also {list(chosen['regime'].dims)}"
@@ -77,3 +81,10 @@ def cell(dataset: xr.Dataset, at: Mapping[str, Any]) -> dict[str, Any]:
         "regime": NO_REGIME.get(code) or NAMES[code],
         **{name: float(chosen[name]) for name in labels if name != "regime"},
     }
+
+
+def choose(dataset: xr.Dataset, at: Mapping[str, Any]) -> xr.Dataset:
+    """Select the nearest number, or the same name, on some axes."""
+    for name in at:
+        choice("at", name, [str(dim) for dim in dataset["regime"].dims])
+    return dataset.isel({name: index_of(dataset[name], value, "at") for name, value in at.items()})

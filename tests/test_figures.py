@@ -4,6 +4,7 @@ import itertools
 from importlib import import_module
 
 import matplotlib.colors
+import matplotlib.style
 import numpy as np
 import pytest
 import zarr
@@ -28,6 +29,15 @@ from figures import (
 from phasejax.plot.style import COLOURS
 from phasejax.regimes import NAMES
 
+from .drawn import check_figure
+
+
+@pytest.fixture(autouse=True)
+def style():
+    """As `python -m figures` draws them."""
+    with matplotlib.style.context("phasejax.plot.paper"):
+        yield
+
 
 def lines(panel):
     return {line.get_label(): line for line in panel.lines if line.get_label()[0] != "_"}
@@ -49,6 +59,7 @@ def test_features_are_steps_of_real_runs():
     problem = pj.problems.digits(samples=8, hidden=(4,))
     runs = features.compute(problem)
     figure = features.draw(runs)
+    check_figure(figure)
     panels = np.reshape(figure.axes, (2, 3))
     for row, name, (calm, wild) in zip(panels, ("RMSprop", "Adam"), runs, strict=True):
         titles = [panel.get_title().split("\n")[0] for panel in row]
@@ -66,7 +77,9 @@ def test_features_are_steps_of_real_runs():
 
 
 def test_signgd_flow_is_drawn_under_its_bound():
-    panel = signgd.draw(signgd.compute()).axes[0]
+    figure = signgd.draw(signgd.compute())
+    check_figure(figure)
+    (panel,) = figure.axes
     bound, flow, adam = (xy(line)[1] for line in panel.lines)
     time = xy(panel.lines[0])[0]
     start = 0.5 * (1.0 + 0.3 * 0.36)
@@ -80,7 +93,9 @@ def test_signgd_flow_is_drawn_under_its_bound():
 
 
 def test_distances_to_both_limits_have_slope_one():
-    panel = steps_and_flows.draw(steps_and_flows.compute((4e-3, 1e-3))).axes[0]
+    figure = steps_and_flows.draw(steps_and_flows.compute((4e-3, 1e-3)))
+    check_figure(figure)
+    (panel,) = figure.axes
     points = [lines(panel)[name] for name in steps_and_flows.CASES]
     for line in points:
         eta, distance = np.log10(xy(line))
@@ -92,7 +107,9 @@ def test_distances_to_both_limits_have_slope_one():
 
 
 def test_two_cycle_ends_on_half_the_learning_rate():
-    left, right = two_cycle.draw(two_cycle.compute()).axes
+    figure = two_cycle.draw(two_cycle.compute())
+    check_figure(figure)
+    left, right = figure.axes
     _, iterates = xy(left.lines[0])
     np.testing.assert_allclose(np.abs(iterates[-10:]), 0.5, atol=0.02)
     assert np.all(iterates[-10:-1] * iterates[-9:] < 0)  # from side to side
@@ -101,11 +118,13 @@ def test_two_cycle_ends_on_half_the_learning_rate():
     for line, alpha in zip(dotted, (0.5, 0.9, 0.98), strict=True):
         k, expected = xy(line)
         assert slope(k, np.log(expected)) == pytest.approx(np.log(alpha) / 2)
-    assert legend(right) == ["α = 0.5", "α = 0.9", "α = 0.98", "√α a step, by theory"]
+    assert legend(right) == ["α = 0.5", "α = 0.9", "α = 0.98", "√α per step, by theory"]
 
 
 def test_the_flow_meets_its_linearization():
-    panel = linearization.draw(linearization.compute()).axes[0]
+    figure = linearization.draw(linearization.compute())
+    check_figure(figure)
+    (panel,) = figure.axes
     time, flow = xy(panel.lines[0])
     linear = xy(panel.lines[1])[1]
     assert slope(time, np.log(linear)) == pytest.approx(-3)
@@ -127,7 +146,9 @@ def plane():
 
 def test_three_regimes_are_the_papers_cells(plane):
     dataset, _ = plane
-    panels = three_regimes.draw(dataset).axes
+    figure = three_regimes.draw(dataset)
+    check_figure(figure)
+    panels = figure.axes
     for panel, (a, b) in zip(panels, [(1, 100), (10, 10), (100, 1)], strict=True):
         cell = dataset.sel(a=a, b=b, method="nearest")
         name = NAMES[int(cell.regime)]
@@ -150,13 +171,18 @@ def test_phase_diagram_has_cells_border_and_lines(plane):
         assert marked == {(1.0, 100.0), (10.0, 10.0), (100.0, 1.0)}
         assert panel.get_xlabel().startswith("a ")
         assert panel.get_ylabel().startswith("b ")
+    assert left.get_xlim() == right.get_xlim()
+    assert left.get_ylim() == right.get_ylim()
+    check_figure(figure)
     a, b = xy(lines(left)["b = 12 a"])
     np.testing.assert_allclose(b, 12 * a)
     a, b = xy(lines(left)["a = b"])
     np.testing.assert_array_equal(a, b)
     counts = pj.regime_counts(refined)
-    assert legend(left) == [f"{name}  {n}" for name, n in counts.items() if n]
-    assert "below b = 0.1" in right.get_title()
+    expected = [f"{name}  {n}" for name, n in counts.items() if n]
+    inferred = int((refined.status == 2).sum())
+    assert legend(left) == [*expected, f"pale: inferred  {inferred}"]
+    assert "rest only where b < 0.1, not on this plane" in right.get_title()
     np.testing.assert_array_equal(
         right.collections[0].get_array().reshape(5, 5), dense.late_level.transpose("b", "a")
     )
@@ -193,21 +219,26 @@ def test_rest_border_is_that_of_the_steepest_direction():
 
 
 def test_theory_lines_are_at_their_values():
-    figure = theory_lines.draw(theory_lines.compute(count=4))
+    known = [d.assign_attrs(problem_builtin=d.attrs["problem"]) for d in theory_lines.compute(4)]
+    figure = theory_lines.draw(known)
+    check_figure(figure)
     rest, fourth, sixth = figure.axes
     _, b = xy(lines(rest)["theory: b = 34"])
     np.testing.assert_allclose(b, float(pj.theory.adam_border(1.0, 1 / 300, 1e-8)))
-    a, b = xy(lines(fourth)["theory: b = a"])
+    a, b = xy(lines(fourth)["theory: a = b"])
     np.testing.assert_allclose(b, a)
+    assert set(lines(fourth)) == {"theory: a = b"}  # one line has one name
     a, b = xy(lines(sixth)["theory: b = 0.75 a"])
     np.testing.assert_allclose(b, 0.75 * a)
-    assert sixth.get_title().startswith("Adam on |x|ᵏ/k, k = 6\nη = 0.001, 60,000 steps")
+    assert sixth.get_title().startswith("Adam on |x|ᵏ/k, k = 6\nη = 0.001, ε = 0, 60,000 steps")
 
 
 def test_rmsprop_is_cut_along_a():
     grid = pj.Grid(a=pj.log_axis(0.5, 50, 4), learning_rate=[2.5e-4, 1e-3, 4e-3])
     dataset = pj.sweep(pj.problems.quadratic(), pj.rmsprop, grid, steps=1_280, windows=64)
-    plane, cut = rmsprop.draw(dataset).axes
+    figure = rmsprop.draw(dataset)
+    check_figure(figure)
+    plane, cut = figure.axes
     assert plane.get_ylabel() == "learning rate η"
     scatters = [c for c in cut.collections if len(c.get_offsets()) == 4]
     for scatter, rate in zip(scatters, (2.5e-4, 1e-3), strict=True):

@@ -1,6 +1,8 @@
 """The page of a sweep, in a real browser: what a reader clicks on is what the store has."""
 
+import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -10,10 +12,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 import xarray as xr
+from bokeh.models import FixedTicker
 
 import phasejax as pj
 from phasejax import cli
 from phasejax.page.pack import pack_curves
+from phasejax.page.plots import document
 from phasejax.plot.style import COLOURS
 from phasejax.regimes import NAMES
 
@@ -98,7 +102,8 @@ def dataset():
     values = pj.log_axis(0.3, 300, 13)
     problem = pj.problems.digits(samples=16, hidden=(4, 4))
     grid = pj.Grid(a=values, b=values, learning_rate=1e-3)
-    return pj.sweep(problem, pj.adam, grid, steps=4_096, windows=128)
+    swept = pj.sweep(problem, pj.adam, grid, steps=4_096, windows=128)
+    return swept.assign_attrs(problem_builtin="digits")
 
 
 @pytest.fixture
@@ -193,6 +198,10 @@ def test_the_map_is_of_regimes_and_of_any_feature(page, dataset):
     np.testing.assert_allclose(page.colour(*at), regime, atol=0.02)
 
 
+LABELS = """Bokeh.documents[0].roots()[0].center
+    .filter(part => part.type === "Label" && part.visible).map(label => label.text.text)"""
+
+
 def test_lines_can_be_taken_away(page):
     """On the diagonal between two cells there is a line, or there is none."""
 
@@ -202,11 +211,17 @@ def test_lines_can_be_taken_away(page):
                 .filter(r => r.tags.includes("a = b")).map(r => r.visible)"""
         )
 
+    def named():
+        return page.tab.evaluate(LABELS)
+
     assert drawn() == [True, True]
+    assert named() == ["a = b"]
     page.tab.uncheck("input.line")
     assert drawn() == [False, False]
+    assert named() == []
     page.tab.check("input.line")
     assert drawn() == [True, True]
+    assert named() == ["a = b"]
 
 
 def test_everything_can_be_done_without_a_mouse(page, dataset):
@@ -263,7 +278,8 @@ def test_a_large_sweep_opens_fast(browser, tmp_path):
     grid = pj.Grid(a=axis, b=axis, learning_rate=1e-3)
     problem = pj.problems.quadratic((1.0, 0.1))
     large = pj.sweep(problem, pj.adam, grid, steps=5_120, windows=256)
-    path = pj.write_page(large, tmp_path / "large.html")
+    marks = [{"a": 1, "b": 100}, {"a": 10, "b": 10}]
+    path = pj.write_page(large, tmp_path / "large.html", marks=marks)
     assert path.stat().st_size < 15e6
     first, second = (Page(browser, path) for _ in range(2))
     assert min(first.seconds, second.seconds) < 3  # the machine may do something else meanwhile
@@ -327,6 +343,93 @@ def test_axes_are_chosen_and_flows_have_a_time(browser, tmp_path):
     assert_is_the_stores(drawn, cell, 0.002)  # 33 decades
     assert page.said == []
     page.tab.close()
+
+
+def test_lines_look_different_and_their_names_are_on_the_plane(browser, dataset, tmp_path):
+    lines = ["b = 12 a", "b = 90/a", "a = 3"]
+    page = Page(browser, pj.write_page(dataset, tmp_path / "page.html", lines=lines))
+    assert page.tab.evaluate(LABELS) == ["a = b", *lines]
+    dashes = page.tab.evaluate(
+        """Bokeh.documents[0].roots()[0].renderers.filter(r => r.tags.length)
+            .map(r => String(r.glyph.line_dash.value)).filter((_, i) => i % 2)"""
+    )
+    assert len(set(dashes)) == len(dashes) == 4
+    assert page.said == []
+    page.tab.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "x"), [([False, True], "kind"), (["relu", "tanh", "<b>$$x$$</b>"], "b")]
+)
+def test_axes_of_names_are_told_by_name(browser, dataset, tmp_path, names, x):
+    """On the axis, at the pointer, with keys, over the curves and in the table."""
+    part = dataset.isel(a=slice(0, 12, 4)).isel(a=slice(len(names))).rename(a="kind")
+    part = part.assign_coords(kind=("kind", names, {"scale": "category"}))
+    axes = {"kind": {"values": names, "scale": "category", "even": False}}
+    part.attrs["axes"] = axes | {"b": dataset.attrs["axes"]["b"]}
+    marks = [{"kind": names[1], "b": 30}]
+    page = Page(browser, pj.write_page(part, tmp_path / "page.html", x=x, marks=marks))
+    across = x == "kind"
+    cell = part.isel(kind=1).sel(b=30, method="nearest")
+    told = [f"kind = {names[1]}", f"b = {float(cell.b):.4g}"][:: 1 if across else -1]
+    assert page.titles() == [f"1 {', '.join(told)}: {NAMES[int(cell.regime)]}"]
+    assert_is_the_stores(page.curve(1), cell)
+    last = len(names) - 1
+    at = (last, float(part.b[4]))[:: 1 if across else -1]
+    page.click(*at)
+    assert f"kind = {names[last]}" in page.titles()[-1]
+    assert f"kind = {names[last]}" in page.tab.locator("table").inner_text()
+    page.tab.mouse.move(*page.place(*at))
+    page.tab.wait_for_selector(".bk-tooltip-row-value")
+    values = page.tab.locator(".bk-tooltip-row-value").all_inner_texts()
+    assert values[0 if across else 1] == str(names[last])
+    page.tab.focus("#plane")
+    page.tab.keyboard.press("ArrowLeft" if across else "ArrowDown")
+    assert f"kind = {names[last - 1]}" in page.tab.locator("#told").inner_text()
+    ticks = page.tab.evaluate(
+        """side => [...Bokeh.documents[0].roots()[0][side][0].major_label_overrides.values()]
+            .map(text => text.text)""",
+        "below" if across else "left",
+    )
+    assert ticks == [str(name) for name in names]
+    assert page.said == []
+    page.tab.close()
+
+
+def test_cells_to_open_are_those_marked(dataset, tmp_path):
+    """None, one, or too many; cells off the plane are none; on a plane of others the surest."""
+    part = dataset.isel(a=slice(0, 13, 4), b=slice(0, 13, 4))
+    own = part.assign_attrs(problem_builtin="")
+    for shown_of, marks, shown in (
+        (part, (), "[]"),
+        (own, [{"a": 0.3, "b": 0.3}, {"a": 1e6, "b": 1}], "[0]"),
+        (own, None, None),
+    ):
+        page = pj.write_page(shown_of, tmp_path / "page.html", marks=marks).read_text()
+        found = re.search(r'"shown": (\[.*?\])', page)[1]
+        assert found == (shown or found)
+    codes, margins = part.regime.values.ravel(), part.margin.values.ravel()
+    cells = json.loads(found)
+    assert len({int(codes[i]) for i in cells}) == len(cells) > 0
+    assert all(margins[i] == margins[codes == codes[i]].max() for i in cells)
+    with pytest.raises(ValueError, match=r"marks = .*: must be at most 4 cells"):
+        pj.write_page(part, tmp_path / "page.html", marks=[{"a": 1, "b": 1}] * 5)
+
+
+def test_the_page_has_axes_in_order(dataset, tmp_path):
+    part = dataset.isel(a=slice(0, 13, 4), b=slice(0, 13, 4))
+    pages = [pj.write_page(d, tmp_path / "page.html", marks=[{"a": 0.3, "b": 300}]).read_text()
+             for d in (part, part.isel(a=[2, 0, 3, 1]))]  # fmt: skip
+    packed = [re.search(r'id="packed">(.*?)</script>', page)[1] for page in pages]
+    assert packed[0] == packed[1]
+
+
+def test_a_narrow_axis_has_ticks(dataset):
+    """Where 1, 3, 10, ... are too far apart."""
+    narrow = dataset.assign_coords(a=("a", np.geomspace(1.2, 2.5, 13), {"scale": "log"}))
+    plane = document(narrow, "a", "b", []).roots[0]
+    assert not isinstance(plane.below[0].ticker, FixedTicker)
+    assert isinstance(plane.left[0].ticker, FixedTicker)
 
 
 def test_too_many_cells_are_refused(tmp_path):

@@ -1,11 +1,19 @@
+import copy
+
 import matplotlib.colors
+import matplotlib.text
 import numpy as np
 import pytest
+import xarray as xr
 
 import phasejax as pj
-from phasejax.plot.panel import cell_edges
+from phasejax import cli
+from phasejax.axes import cell_edges
+from phasejax.plot.formula import read_line
 from phasejax.plot.style import COLOURS, HATCH
 from phasejax.regimes import NAMES, UNRESOLVED
+
+from .drawn import check_figure
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +79,108 @@ def test_axes_can_be_exchanged(dataset):
         assert axes.get_xscale() == axes.get_yscale() == "log"
 
 
-def test_paper_cells_and_diagonal_are_marked(dataset):
-    axes = pj.phase_diagram(dataset).axes[0]
-    texts = [text.get_text() for text in axes.texts]
-    assert "(1, 100)" in texts
-    assert "(10, 10)" in texts
-    assert "(100, 1)" in texts
-    assert "a = b" in texts
-    points = {(float(l.get_xdata()[0]), float(l.get_ydata()[0])) for l in axes.lines}  # noqa: E741
-    assert {(1.0, 100.0), (10.0, 10.0), (100.0, 1.0)} <= points
+PAPER = {(1.0, 100.0), (10.0, 10.0), (100.0, 1.0)}
+
+
+def marked(figure):
+    """Places of the circles on each panel of a plane."""
+    return [
+        {(float(line.get_xdata()[0]), float(line.get_ydata()[0]))
+         for line in panel.lines if line.get_marker() == "o"}
+        for panel in figure.axes if panel.get_label() != "<colorbar>"
+    ]  # fmt: skip
+
+
+DRAWN = {
+    "phase_diagram": lambda d, **how: pj.phase_diagram(d, late_loss=True, **how),
+    "comparison": lambda d, **how: pj.comparison(d, d, **how),
+    "small_multiples": lambda d, **how: pj.small_multiples(d.expand_dims(seed=[0]), "seed", **how),
+    "probability_diagram": lambda d, **how: pj.probability_diagram(d.expand_dims(seed=[0]), **how),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_marks_are_the_papers_on_its_own_plane_and_elsewhere_those_asked_for(draw, dataset):
+    paper = dataset.assign_attrs(problem_builtin="digits")
+    others = [
+        dataset,
+        dataset.assign_attrs(problem="digits", problem_builtin=""),  # a user's own of that name
+        paper.assign_attrs(optimizer_module="mine"),
+        paper.assign_attrs(fixed=paper.attrs["fixed"] | {"learning_rate": 3e-3}),
+    ]
+    assert all(places == PAPER for places in marked(draw(paper)))
+    for other in others:
+        assert all(places == set() for places in marked(draw(other)))
+    assert all(places == set() for places in marked(draw(paper, marks=())))
+    asked = draw(dataset, marks=[{"a": 3, "b": 30}, {"b": 1e6, "a": 3}], lines=["b = 12 a"])
+    assert all(places == {(3.0, 30.0)} for places in marked(asked))
+    for panel in asked.axes:
+        if panel.get_label() != "<colorbar>":
+            assert {"(3, 30)", "b = 12 a"} <= {text.get_text() for text in panel.texts}
+    with pytest.raises(ValueError, match=r"mark = 'a=3': must be a=\.\.\.,b=\.\.\."):
+        draw(dataset, marks=[{"a": 3}])
+    with pytest.raises(ValueError, match="mark = 'b=nan': must be a finite number"):
+        draw(dataset, marks=[{"a": 3, "b": float("nan")}])
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_figures_are_complete(draw, dataset):
+    """All regimes occur, and whatever stands on a figure lies on it and is named."""
+    everything = np.arange(49).reshape(7, 7) % 7 - 1
+    shown = dataset.assign(regime=dataset.regime.copy(data=everything))
+    more = {"weight_decay": 0.01, "b1": 0.9, "nesterov": True, "mask": "models.heads", "none": None}
+    more |= {"masked": "x" * 90 + ".end"}
+    long = {f"argument_{i}": f"package.module.function_{i}" for i in range(4)}
+    attrs = {"fixed": shown.attrs["fixed"] | more | long}
+    figure = draw(shown.assign_attrs(attrs), lines=["b = a/9", "b = 9/a", "a = 5", "b = 1e9 a"])
+    check_figure(figure)
+    for panel in figure.axes:
+        assert "b = 1e9 a" not in {text.get_text() for text in panel.texts}
+    titles = figure.get_suptitle() or figure.axes[0].get_title()
+    titles = " ".join(titles.split())
+    for told in ("weight decay = 0.01", "b1 = 0.9", "nesterov = True", "mask = models.heads",
+                 "argument 3 = package.module.function_3", "xxx.end", "η = 0.001"):  # fmt: skip
+        assert told in titles
+    assert "None" not in titles
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_axes_are_drawn_in_order(draw, dataset):
+    """A sweep keeps the order that its values were given in, [10, 1, 100]; a plane has its own."""
+    shown = dataset.assign(regime=dataset.regime.copy(data=np.arange(49).reshape(7, 7) % 5))
+    mixed = shown.isel(a=[3, 0, 6, 1, 2, 5, 4], b=slice(None, None, -1))
+    for panel, expected in zip(draw(mixed).axes, draw(shown).axes, strict=True):
+        assert panel.get_xlim() == expected.get_xlim()
+        assert panel.get_ylim() == expected.get_ylim()
+        for one, other in zip(panel.collections, expected.collections, strict=True):
+            np.testing.assert_array_equal(one.get_array(), other.get_array())
+
+
+def test_what_is_selected_is_told(slices):
+    title = pj.phase_diagram(slices.sel(seed=1, learning_rate=3e-3)).get_suptitle()
+    assert "seed = 1" in title
+    assert "η = 0.003" in title
+    assert (
+        "seed = 5"
+        in pj.phase_diagram(
+            slices.sel(seed=1, learning_rate=3e-3, drop=True).assign_attrs(
+                axes={name: slices.attrs["axes"][name] for name in "ab"}, seeds=[5]
+            )
+        ).get_suptitle()
+    )
+
+
+def test_epsilon_is_where_the_dynamics_have_it(dataset):
+    """Zero of two is not told twice; of optax's `eps` it is not known where it stands."""
+
+    def title(module="phasejax.dynamics.adam", **fixed):
+        attrs = {"optimizer_module": module, "fixed": fixed}
+        return pj.phase_diagram(dataset.assign_attrs(attrs)).get_suptitle()
+
+    assert ": ε = 0.1 inside the root, 640" in title(eps=0.0, eps_root=0.1)
+    assert ": ε = 0, 640" in title(eps=0.0, eps_root=0.0)
+    assert ": ε = 1e-08, β₁ = 0.9, 640" in title("optax._src.alias", eps=1e-8, b1=0.9)
+    assert ": eps = 1e-08, b1 = 0.9, 640" in title("mine", eps=1e-8, b1=0.9)
 
 
 def test_title_says_where_epsilon_is(dataset):
@@ -197,7 +298,7 @@ def test_mini_batches_are_in_the_title():
 
 
 def drawn_lines(panel):
-    return {line.get_label(): line for line in panel.lines if line.get_linestyle() == "--"}
+    return {line.get_label(): line for line in panel.lines if line.get_label()[0] != "_"}
 
 
 def test_what_theory_knows_of_a_problem_is_drawn_over_it():
@@ -210,7 +311,7 @@ def test_what_theory_knows_of_a_problem_is_drawn_over_it():
         pj.Grid(a=axis, b=axis, learning_rate=1 / 300, **epsilon),
         steps=64,
         windows=8,
-    )
+    ).assign_attrs(problem_builtin="quadratic")
     border = float(pj.theory.adam_border(1.0, 1 / 300, 1e-8))
     line = drawn_lines(pj.phase_diagram(quadratic).axes[0])[f"theory: b = {border:.3g}"]
     np.testing.assert_array_equal(line.get_ydata(), border)
@@ -220,8 +321,25 @@ def test_what_theory_knows_of_a_problem_is_drawn_over_it():
 
     grid = pj.Grid(a=axis, b=axis, learning_rate=1e-3, eps=0.0)
     power = pj.sweep(pj.problems.power(6), pj.adam, grid, steps=64, windows=8)
+    power = power.assign_attrs(problem_builtin="power")
     line = drawn_lines(pj.phase_diagram(power).axes[0])["theory: b = 0.75 a"]
     np.testing.assert_allclose(line.get_ydata(), pj.theory.power_border(line.get_xdata(), 6))
+    strokes = [
+        line.get_linestyle() for line in drawn_lines(pj.phase_diagram(power).axes[0]).values()
+    ]
+    assert len(set(strokes)) == len(strokes) == 2
+
+    for known in (quadratic, power):
+        attrs = known.attrs
+        for own in (
+            {"problem_builtin": "", "problem_arguments": {}},  # a user's own problem of that name
+            {"problem_builtin": "", "problem": attrs["problem"]},
+            {"optimizer_module": "mine"},  # a user's own optimizer that is called adam
+        ):
+            names = set(drawn_lines(pj.phase_diagram(known.assign_attrs(own)).axes[0]))
+            assert names == ({"a = b"} if "problem_builtin" in own else set())
+    mine = pj.phase_diagram(quadratic.assign_attrs(optimizer_module="mine")).axes[0]
+    assert (mine.get_xlabel(), mine.get_ylabel()) == ("a", "b")  # whatever they are
 
 
 def test_lines_of_a_user_are_drawn_where_they_are_inside(dataset):
@@ -234,3 +352,169 @@ def test_lines_of_a_user_are_drawn_where_they_are_inside(dataset):
     assert "b = 12 a" in [text.get_text() for text in figure.axes[0].texts]
     with pytest.raises(ValueError, match=r"lines\['b'\] = \(2,\): must be one number for each"):
         pj.phase_diagram(dataset, lines={"b": lambda a: a[:2]})
+
+
+@pytest.mark.parametrize(
+    ("text", "axis", "expected"),
+    [
+        ("b = 12 a", "a", 24),
+        ("b=12a", "a", 24),
+        ("b = 12*a**0.5", "a", 12 * 2**0.5),
+        ("b = 2a^2", "a", 8),
+        ("b = 1e-3 a", "a", 2e-3),
+        ("b = -(1 + a)(3 - a) / .5", "a", -6),
+        ("b = 34", "a", 34),
+        ("a = b/12", "b", 2 / 12),
+        ("b = 1/0", "a", np.inf),
+    ],
+)
+def test_formulas_are_read_as_they_are_written(text, axis, expected):
+    found, function = read_line(text, "a", "b")
+    assert found == axis
+    assert function(np.array([2.0])) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["b", "b = foo(a)", "b = a.real", "c = a", "b = a b", "b = True a", "b = 1j a", "b = ",
+     "b = 'a'", "b = 2 c", "b = 12 a = 3", "b = a\0", "b = [a]", "b = a if a else a", "b == a",
+     "b = __import__('os')", "b = " + "-" * 100_000 + "a", "b = " + "(" * 5_000,
+     "b = " + "9" * 5_000],
+)  # fmt: skip
+def test_what_is_no_formula_is_refused_in_a_line(text, dataset):
+    with pytest.raises(ValueError, match=r"^line = .*must be") as refused:
+        pj.phase_diagram(dataset, lines=[text])
+    assert "\n" not in str(refused.value)
+
+
+def test_lines_have_names_apart_from_each_other(dataset):
+    lines = ["b = 1.1 a", "b = 1.2 a", "b = 1.3 a", "b = 90/a", "b = 300 a", "a = 0.4", "b = 0.4"]
+    figure = pj.phase_diagram(dataset, lines=lines)
+    figure.draw_without_rendering()
+    panel = figure.axes[0]
+    boxes = [text.get_window_extent() for text in panel.texts]
+    assert len(boxes) == 8
+    for i, box in enumerate(boxes):
+        assert panel.bbox.padded(2).containsx(box.x0)
+        assert panel.bbox.padded(2).containsx(box.x1)
+        assert panel.bbox.padded(2).containsy(box.y0)
+        assert not box.count_overlaps(boxes[i + 1 :])
+
+
+def test_names_with_dollar_signs_are_drawn(dataset, tmp_path):
+    bad = r"$\badcmd$"
+    shown = dataset.rename(a=bad).assign_attrs(problem=bad, optimizer=bad)
+    shown.attrs["axes"] = {bad: dataset.attrs["axes"]["a"], "b": dataset.attrs["axes"]["b"]}
+    for draw in DRAWN.values():
+        figure = draw(shown, lines={bad: lambda a: a, "$b = a^2$": lambda a: a**2})
+        figure.savefig(tmp_path / "f.png")
+
+
+def test_small_numbers_have_no_e(dataset):
+    small = dataset.assign_coords(a=("a", np.geomspace(1e-5, 1e-2, 7), {"scale": "log"}))
+    figure = pj.phase_diagram(small)
+    figure.draw_without_rendering()
+    texts = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert {"10⁻⁵", "3·10⁻⁵", "0.001"} <= set(texts)
+
+
+def with_names(slices, names):
+    """The slices, as if the learning rate had been an axis of names."""
+    name = "nesterov" if isinstance(names[0], bool) else "activation"
+    attrs = copy.deepcopy(slices.attrs)
+    rates = attrs["axes"].pop("learning_rate")
+    attrs["axes"] = {name: rates | {"values": names, "scale": "category"}} | attrs["axes"]
+    renamed = slices.isel(learning_rate=slice(len(names))).rename(learning_rate=name)
+    found = renamed.assign_coords({name: (name, names, {"scale": "category"})})
+    return found.assign_attrs(attrs)
+
+
+@pytest.mark.parametrize("names", [[False, True], ["relu", "tanh", "gelu"]])
+def test_axes_of_names_have_cells_side_by_side(slices, names):
+    dataset = with_names(slices, names).sel(seed=0)
+    name, texts = str(dataset.regime.dims[0]), [str(value) for value in names]
+    plane = dataset.isel(a=2)
+    np.testing.assert_array_equal(cell_edges(plane, name), np.arange(len(names) + 1) - 0.5)
+    for x, y in ((name, "b"), ("b", name)):
+        mark = {name: names[1], "b": 10.0}
+        figure = pj.phase_diagram(plane, x=x, y=y, late_loss=True, marks=[mark])
+        check_figure(figure)
+        for panel in figure.axes[:2]:
+            axis = panel.xaxis if x == name else panel.yaxis
+            assert [label.get_text() for label in axis.get_ticklabels()] == texts
+            assert axis.get_label_text() == name
+        assert marked(figure)[0] == {(1.0, 10.0) if x == name else (10.0, 1.0)}
+        mesh = figure.axes[0].collections[0]
+        colours = mesh.to_rgba(mesh.get_array()).reshape(*plane.regime.transpose(y, x).shape, 4)
+        for at, code in np.ndenumerate(plane.regime.transpose(y, x).values):
+            assert matplotlib.colors.same_color(colours[at], COLOURS[NAMES[code]])
+    with pytest.raises(ValueError, match=f"line = 'b = 3': must be left out: {name} is an axis of"):
+        pj.phase_diagram(plane, lines=["b = 3"])
+    with pytest.raises(ValueError, match=f"mark = '{name}=what': unknown"):
+        pj.phase_diagram(plane, marks=[{name: "what", "b": 1}])
+
+    panels = pj.small_multiples(dataset, name).axes
+    assert [panel.get_title() for panel in panels] == [f"{name} = {text}" for text in texts]
+    assert f"{name} = {texts[1]}" in pj.phase_diagram(dataset.isel({name: 1})).get_suptitle()
+    check_figure(pj.probability_diagram(with_names(slices, names).isel(a=1)))
+    check_figure(pj.probability_diagram(dataset, name))
+    check_figure(pj.comparison(plane, plane))
+    other = plane.assign_coords({name: (name, names[::-1], {"scale": "category"})})
+    with pytest.raises(ValueError, match=f"other = '{name}': must be an axis with the same values"):
+        pj.comparison(plane, other)
+
+
+@pytest.mark.parametrize("names", [[False, True], ["relu", "tanh", "gelu"]])
+def test_cells_of_names_are_told_and_found_by_name(slices, names):
+    dataset = with_names(slices, names)
+    name = str(dataset.regime.dims[0])
+    assert f"{', '.join(map(str, names))}, {len(names)} values" in pj.summary(dataset)
+    for value in (names[1], str(names[1])):
+        found = pj.cell(dataset, {name: value, "a": 2, "b": 2, "seed": 1})
+        cell = dataset.sel({name: names[1], "seed": 1}).isel(a=1, b=1)
+        assert found[name] == names[1]
+        assert found["regime"] == NAMES[int(cell.regime)]
+        assert found["a"] == float(cell.a)
+    for at in ({name: "what"}, {name: 1.0}, {"a": "relu"}, {"a": float("nan")}):
+        with pytest.raises(ValueError, match=r"^at = "):
+            pj.cell(dataset, {name: names[0], "a": 2, "b": 2, "seed": 1} | at)
+
+
+def test_axes_are_the_same_up_to_rounding_and_no_further(dataset):
+    """Learning rates of 1e-12 and 1e-13 differ, and so do one cell and seven."""
+    other = dataset.assign_coords(a=xr.DataArray(dataset.a.values * 1e-12, dims="a"))
+    another = dataset.assign_coords(a=xr.DataArray(dataset.a.values * 1e-13, dims="a"))
+    for one, two in ((other, another), (dataset, dataset.isel(a=[0]))):
+        with pytest.raises(ValueError, match="other = 'a': must be an axis with the same values"):
+            pj.comparison(one, two)
+
+
+def test_marks_and_lines_of_the_command_line(small, tmp_path, monkeypatch, capsys):
+    """They come to the figure and to the page; what is none of them is one line."""
+    monkeypatch.chdir(tmp_path)
+    pj.sweep(**small, store="s.zarr")
+    asked = ["--mark", "a=1,b=10", "--mark", "a=100,b=1", "--line", "b = 12 a", "--line", "a = 10"]
+    assert cli.main(["plot", "s.zarr", *asked, "--output", "f.svg"]) == 0
+    drawn = (tmp_path / "f.svg").read_text()
+    for text in ("(1, 10)", "(100, 1)", "b = 12 a", "a = 10"):
+        assert f"<!-- {text} -->" in drawn
+    assert cli.main(["plot", "s.zarr", "--mark", "none", "--output", "f.svg"]) == 0
+    assert "<!-- (" not in (tmp_path / "f.svg").read_text()
+    assert cli.main(["view", "s.zarr", "--no-browser", *asked]) == 0
+    page = (tmp_path / "phase_diagram.html").read_text()
+    assert '"shown": [2, 8]' in page
+    assert '"lines": ["a = b", "b = 12 a", "a = 10"]' in page
+    capsys.readouterr()
+    for wrong, told in (
+        (["--line", "b = foo(a)"], "error: --line = 'b = foo(a)': must be b = a formula of a"),
+        (["--line", "c = a"], "error: --line = 'c = a': must be b = a formula of a, or a ="),
+        (["--mark", "a=1"], "error: --mark = 'a=1.0': must be a=...,b=..."),
+        (["--mark", "a"], "error: --mark = 'a': must be NAME=VALUE,..."),
+        (["--mark", "a=1,b=relu"], "error: --mark = 'b=relu': must be a finite number"),
+        (["--at", "a=relu"], "error: --at = 'a=relu': must be a finite number"),
+    ):
+        for command in (["plot", "s.zarr"], ["view", "s.zarr", "--no-browser"]):
+            assert cli.main([*command, *wrong]) == 2
+            said = capsys.readouterr().err
+            assert said.startswith(told)
+            assert said.count("\n") == 1

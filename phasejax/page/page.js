@@ -14,9 +14,13 @@ const phasejax = (() => {
   const element = id => document.getElementById(id);
   const x = cell => arrays[`${about.x} values`][Math.floor(cell / ny)];
   const y = cell => arrays[`${about.y} values`][cell % ny];
-  const number = value => Number.isFinite(value) ? String(Number(value.toPrecision(4))) : String(value);
+  const number = value => Number.isFinite(value) && !Number.isInteger(value)
+    ? String(Number(value.toPrecision(4))) : String(value);
   const regime = cell => about.codes[arrays.regime[cell]];
-  const where = cell => `${about.x} = ${number(x(cell))}, ${about.y} = ${number(y(cell))}`;
+  const value = (axis, at) =>
+    Object.hasOwn(about.names, axis) ? about.names[axis][at] : number(at);
+  const where = cell =>
+    `${about.x} = ${value(about.x, x(cell))}, ${about.y} = ${value(about.y, y(cell))}`;
 
   async function unpack() {
     const text = atob(element("packed").textContent.trim());
@@ -66,6 +70,8 @@ const phasejax = (() => {
       top: column(cell => edges[1][cell % ny + 1]),
       x: column(x),
       y: column(y),
+      x_name: Array.from({ length: count }, (_, cell) => value(about.x, x(cell))),
+      y_name: Array.from({ length: count }, (_, cell) => value(about.y, y(cell))),
       regime: arrays.regime,
       alpha: Float64Array.from(arrays.inferred, inferred => inferred ? 0.65 : 1),
       label: Array.from({ length: count }, (_, cell) =>

@@ -14,6 +14,7 @@ from bokeh.models import (
     FixedTicker,
     GlyphRenderer,
     HoverTool,
+    Label,
     LinearColorMapper,
     LogTicker,
     PlainText,
@@ -24,9 +25,10 @@ from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 from bokeh.transform import linear_cmap
 
-from ..plot.lines import Line
-from ..plot.panel import axis_name, cell_edges
-from ..plot.style import COLOURS
+from ..axes import cell_edges, is_category, is_log, names_of
+from ..plot.lines import Line, Name, name_places
+from ..plot.style import COLOURS, STROKES
+from ..plot.titles import axis_name
 from ..regimes import NAMES, UNLABELLED, UNRESOLVED
 
 PANELS = 4
@@ -45,6 +47,8 @@ SIDES = ("left", "right", "bottom", "top")
 HOVERED = ("margin", "late_level", "late_peak", "onset", "spike_count", "spike_period", "amplitude")
 """Features in the box at the pointer; the table has them all."""
 TICKS = [m * 10.0**e for e in range(-12, 13) for m in (1, 3)]
+FEW = 0.8
+"""Decades below which an axis needs more ticks than these."""
 TOOLS = "pan,box_zoom,wheel_zoom,reset,save"
 
 
@@ -55,7 +59,13 @@ def document(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> Document
     parts: dict[str, Any] = {
         "cells": _cells(plane),
         "bar": _colour_bar(plane),
-        "lines": [drawn for line in lines for drawn in _draw(plane, line)],
+        "lines": [
+            drawn
+            for number, (line, name) in enumerate(
+                zip(lines, name_places(dataset, x, y, lines), strict=True)
+            )
+            for drawn in _draw(plane, line, name, STROKES[number % len(STROKES)])
+        ],
         "pins": _pins(plane),
         "cursor": _cursor(plane),
         "panels": panels,
@@ -73,7 +83,7 @@ def document(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> Document
 
 def _empty_plane(dataset: xr.Dataset, x: str, y: str) -> figure:
     edges = cell_edges(dataset, x), cell_edges(dataset, y)
-    logarithmic = [dataset[name].attrs.get("scale") == "log" for name in (x, y)]
+    logarithmic = [is_log(dataset[name]) for name in (x, y)]
     plane = figure(
         frame_width=540,
         frame_height=520,
@@ -87,11 +97,15 @@ def _empty_plane(dataset: xr.Dataset, x: str, y: str) -> figure:
         name="plane",
     )
     sides: Any = (plane.xaxis, plane.yaxis)
-    for axis, name, spread in zip(sides, (x, y), logarithmic, strict=True):
+    for axis, name, sides_of, spread in zip(sides, (x, y), edges, logarithmic, strict=True):
         axis.axis_label = PlainText(text=axis_name(dataset, name))
-        if spread:
+        if spread and abs(np.log10(sides_of[-1] / sides_of[0])) >= FEW:
             axis.ticker = FixedTicker(ticks=TICKS, minor_ticks=[])
             axis.formatter.min_exponent = 5
+        if is_category(dataset[name]):
+            axis.ticker = FixedTicker(ticks=list(range(dataset.sizes[name])))
+            names = enumerate(names_of(dataset[name]))
+            axis.major_label_overrides = {place: PlainText(text=text) for place, text in names}
     plane.grid.visible = False
     return plane
 
@@ -120,15 +134,29 @@ def _colour_bar(plane: figure) -> ColorBar:
     return bar
 
 
-def _draw(plane: figure, line: Line) -> list[GlyphRenderer]:
-    """A line in black on white, so that it is seen on every colour."""
-    drawn = [
+def _draw(plane: figure, line: Line, name: Name, stroke: str) -> list[GlyphRenderer | Label]:
+    """A line in black on white, so that it is seen on every colour, and its name beside it."""
+    strokes = [
         plane.line(line.x, line.y, color=colour, line_width=width, line_dash=dash)
-        for colour, width, dash in (("white", 4, "solid"), ("black", 1.5, "dashed"))
+        for colour, width, dash in (("white", 4, "solid"), ("black", 1.5, stroke))
     ]
-    for stroke in drawn:
-        stroke.tags = [line.name]
-    return drawn
+    how: Any = {"padding": 2}
+    label = Label(
+        x=name.x,
+        y=name.y,
+        x_offset=-8 if name.left else 8,
+        y_offset=8 if name.above else -8,
+        text=PlainText(text=line.name),
+        text_font_size="12px",
+        text_align="right" if name.left else "left",
+        text_baseline="bottom" if name.above else "top",
+        background_fill_color="white",
+        **how,
+    )
+    plane.add_layout(label)
+    for drawn in (*strokes, label):
+        drawn.tags = [line.name]
+    return [*strokes, label]
 
 
 def _pins(plane: figure) -> GlyphRenderer:
@@ -148,12 +176,11 @@ def _cursor(plane: figure) -> GlyphRenderer:
 
 def _hover(dataset: xr.Dataset, x: str, y: str, cells: GlyphRenderer) -> HoverTool:
     """Say what the cell under the pointer is, and what it did."""
-    numbers = ["x", "y", *(name for name in HOVERED if name in dataset)]
-    names = [x, y, *(name.replace("_", " ") for name in numbers[2:])]
-    rows = [(name, f"@{number}{{%.4g}}") for name, number in zip(names, numbers, strict=True)]
+    numbers = [name for name in HOVERED if name in dataset]
+    rows = [(name.replace("_", " "), f"@{name}{{%.4g}}") for name in numbers]
     return HoverTool(
         renderers=[cells],
-        tooltips=[*rows[:2], ("regime", "@label"), *rows[2:]],
+        tooltips=[(x, "@x_name"), (y, "@y_name"), ("regime", "@label"), *rows],
         formatters={f"@{number}": "printf" for number in numbers},
     )
 

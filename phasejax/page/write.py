@@ -13,10 +13,11 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 
 from .._check import bad
+from ..axes import cell_edges, in_order, is_category, names_of, positions
 from ..info import summary
 from ..plot.diagram import plane
 from ..plot.lines import Line, Lines, lines_over
-from ..plot.panel import PAPER_CELLS, cell_edges
+from ..plot.marks import Marks, marks_on
 from ..refine import COMPUTED, INFERRED, MISSING
 from ..regimes import NAMES, label_attributes
 from .pack import SERIES, pack, pack_curves
@@ -32,6 +33,7 @@ def write_page(
     *,
     x: str | None = None,
     y: str | None = None,
+    marks: Marks | None = None,
     lines: Lines | None = None,
 ) -> Path:
     """Write a page to look around in a sweep over two axes; returns its path.
@@ -46,6 +48,9 @@ def write_page(
         two axes, select one value each first: `dataset.sel(seed=0)`.
     - `path`: the file, such as `phase_diagram.html`; its folder is made if need be.
     - `x`, `y`: which axis is horizontal and which vertical; by default the first and the second.
+    - `marks`: cells whose curves are open at first, at most four: `[{"a": 1, "b": 100}]`; `()` for
+        none. By default the paper's three, if the sweep is the paper's, or the surest cells of
+        some regimes.
     - `lines`: as of `phasejax.phase_diagram`.
 
     Raises a `ValueError` for more than 100,000 cells: select a part of them. Curves are rounded,
@@ -55,7 +60,9 @@ def write_page(
     cells = dataset["regime"].size
     if cells > MOST_CELLS:
         raise bad("dataset cells", cells, f"at most {MOST_CELLS}; take a part, as with isel")
-    dataset = _read(dataset).transpose(x, y, "window", ...)
+    dataset = in_order(_read(dataset), x, y).transpose(x, y, "window", ...)
+    if marks is not None and len(marks) > PANELS:
+        raise bad("marks", marks, f"at most {PANELS} cells")
     drawn = lines_over(dataset, x, y, lines)
     known = label_attributes("time" in dataset.attrs)
     features = [name for name in known if name in dataset and name != "regime"]
@@ -63,6 +70,7 @@ def write_page(
     regimes = _counts(arrays["regime"])
     layout, packed = pack(arrays)
     about |= {"layout": layout, "lines": [line.name for line in drawn]}
+    about["shown"] = _first_shown(dataset, x, y, marks)
     page = _template().render(
         title=dataset.attrs["title"],
         summary=summary(dataset),
@@ -114,7 +122,7 @@ def _packed(
     curves = pack_curves({n: dataset[n].values.reshape(-1, windows)[computed] for n in SERIES})
     unit = dataset["time" if "time" in dataset.coords else "step"].values
     arrays = {
-        **{f"{name} values": dataset[name].values.astype(float) for name in (x, y)},
+        **{f"{name} values": positions(dataset[name]) for name in (x, y)},
         **{f"{name} edges": cell_edges(dataset, name) for name in (x, y)},
         "regime": np.where(status == MISSING, NOT_THERE, dataset["regime"].values).astype(np.int8),
         "inferred": (status == INFERRED).astype(np.uint8),
@@ -131,7 +139,7 @@ def _packed(
         "ranges": {name: _range(dataset[name].values) for name in features},
         "codes": CODES,
         "colours": PAGE_COLOURS,
-        "shown": _first_shown(dataset, x, y, computed.reshape(status.shape)),
+        "names": {n: names_of(dataset[n]) for n in (x, y) if is_category(dataset[n])},
         "resolution": curves.resolution,
         "curves": int(computed.sum()),
         "extent": dataset.attrs["time" if "time" in dataset.attrs else "steps"],
@@ -148,18 +156,20 @@ def _range(values: np.ndarray) -> list[float]:
     return [low, high] if high > low else [low - 0.5, high + 0.5]
 
 
-def _first_shown(dataset: xr.Dataset, x: str, y: str, computed: np.ndarray) -> list[int]:
-    """Cells whose curves are open at first: the paper's three, or the surest of some regimes."""
+def _first_shown(dataset: xr.Dataset, x: str, y: str, marks: Marks | None) -> list[int]:
+    """Cells whose curves are open at first: those marked, or the surest of some regimes."""
     shape = dataset["regime"].shape
+    computed = dataset["status"].values == COMPUTED
     edges = cell_edges(dataset, x), cell_edges(dataset, y)
     found = []
-    for mark in PAPER_CELLS if {x, y} == {"a", "b"} else ():
+    for mark in marks_on(dataset, x, y, marks):
         place = tuple(
-            int(np.searchsorted(side, mark[n])) - 1 for side, n in zip(edges, (x, y), strict=True)
+            min(int(np.searchsorted(side, at)), size) - 1
+            for side, at, size in zip(edges, mark[:2], shape, strict=True)
         )
-        if all(0 <= i < size for i, size in zip(place, shape, strict=True)) and computed[place]:
+        if computed[place]:
             found.append(int(np.ravel_multi_index(place, shape)))
-    if found:
+    if found or marks is not None:
         return found
     regimes, margins = dataset["regime"].values, np.nan_to_num(dataset["margin"].values)
     for code in range(len(NAMES)):

@@ -3,21 +3,33 @@
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from .._check import bad, choice
+from ..axes import cell_edges, in_order
 from ..regimes import NAMES
 from ..seeds import regime_probabilities
 from .diagram import plane
 from .figure import Diagram
-from .panel import PAPER_CELLS, cell_edges, decorate, draw_regimes, legend_of, title
-from .style import NAMES_OF
+from .lines import Lines
+from .marks import Marks
+from .panel import decorate, draw_regimes, legend_of
+from .titles import setting, title, wrap
 
 MOST, COLUMNS = 24, 4
 """Panels that a reader can still tell apart, and how many stand in a row."""
+PANEL_WIDTH, LEGEND_COLUMN = 3.9, 1.7
+"""Inches of a panel, and of an entry of the legend under all of them."""
 
 
 def small_multiples(
-    dataset: xr.Dataset, over: str, *, x: str | None = None, y: str | None = None
+    dataset: xr.Dataset,
+    over: str,
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    marks: Marks | None = None,
+    lines: Lines | None = None,
 ) -> Figure:
     """Draw the regimes of a plane once for every value of a third axis.
 
@@ -25,28 +37,37 @@ def small_multiples(
 
     - `dataset`: a sweep over three axes, such as a, b and the learning rate.
     - `over`: the axis that has a panel for each of its values, at most 24.
-    - `x`, `y`: as in `phasejax.phase_diagram`.
+    - `x`, `y`, `marks`, `lines`: as in `phasejax.phase_diagram`, for all panels.
 
     Returns a `matplotlib.figure.Figure`. The legend counts the cells of all panels.
     """
     choice("over", over, [str(name) for name in dataset["regime"].dims])
     if dataset.sizes[over] > MOST:
         raise bad("over", over, f"an axis of at most {MOST} values; it has {dataset.sizes[over]}")
+    x, y = plane(dataset.isel({over: 0}), x, y)
+    dataset = in_order(dataset, x, y)
     slices = [dataset.isel({over: i}) for i in range(dataset.sizes[over])]
-    x, y = plane(slices[0], x, y)
     figure, panels = _panels(len(slices))
     for panel, one in zip(panels, slices, strict=True):
         draw_regimes(panel, one, x, y)
-        decorate(panel, one, x, y, PAPER_CELLS)
-        panel.set_title(f"{NAMES_OF.get(over, over.replace('_', ' '))} = {float(one[over]):.4g}")
+        decorate(panel, one, x, y, marks, lines)
+        panel.set_title(wrap([setting(dataset, over, one[over].item())], PANEL_WIDTH), fontsize=10)
     _label_outside(panels)
-    figure.legend(handles=legend_of(dataset), loc="outside lower center", ncols=6, frameon=False)
-    figure.suptitle(title(dataset), fontsize=10)
+    columns = max(int(figure.get_figwidth() / LEGEND_COLUMN), 1)
+    where = "outside lower center"
+    figure.legend(**legend_of(dataset), loc=where, ncols=columns, frameon=False)
+    figure.suptitle(title(dataset, figure.get_figwidth()), fontsize=10)
     return figure
 
 
 def probability_diagram(
-    dataset: xr.Dataset, over: str = "seed", *, x: str | None = None, y: str | None = None
+    dataset: xr.Dataset,
+    over: str = "seed",
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    marks: Marks | None = None,
+    lines: Lines | None = None,
 ) -> Figure:
     """Draw how probable each regime is, and the entropy of the regime, over a plane.
 
@@ -54,12 +75,15 @@ def probability_diagram(
 
     - `dataset`: a sweep over a plane and seeds; `phasejax.regime_probabilities` has the formulas.
     - `over`: the axis whose values are the runs of a cell, by default `seed`.
-    - `x`, `y`: as in `phasejax.phase_diagram`.
+    - `x`, `y`, `marks`, `lines`: as in `phasejax.phase_diagram`, for all panels.
 
     Returns a `matplotlib.figure.Figure`: a panel for every regime that occurs, then the entropy.
     """
-    chances = regime_probabilities(dataset, over)
+    choice("over", over, [str(name) for name in dataset["regime"].dims])
     x, y = plane(dataset.isel({over: 0}), x, y)
+    dataset = in_order(dataset, x, y)
+    plane_of = dataset.isel({over: 0}, drop=True)
+    chances = regime_probabilities(dataset, over)
     shown = [name for name in NAMES if (chances["probability"].sel(label=name) > 0).any()]
     figure, panels = _panels(len(shown) + 1)
     edges = cell_edges(dataset, x), cell_edges(dataset, y)
@@ -68,7 +92,7 @@ def probability_diagram(
         array = values.transpose(y, x).values
         mesh = panel.pcolormesh(*edges, array, cmap=colours, vmin=0, vmax=most)
         figure.colorbar(mesh, ax=panel, label=label, fraction=0.05)
-        decorate(panel, dataset, x, y)
+        decorate(panel, plane_of, x, y, marks, lines)
 
     *of_regimes, last = panels
     for panel, name in zip(of_regimes, shown, strict=True):
@@ -79,7 +103,8 @@ def probability_diagram(
     draw(last, chances["entropy"], most, "magma", "bits")
     last.set_title("entropy of the regime")
     _label_outside(panels)
-    figure.suptitle(f"{title(dataset)}, {dataset.sizes[over]} values of {over}", fontsize=10)
+    runs = f"{dataset.sizes[over]} values of {over.replace('_', ' ')}"
+    figure.suptitle(title(dataset, figure.get_figwidth(), runs), fontsize=10)
     return figure
 
 
@@ -92,7 +117,8 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     """Make a figure with so many panels, and nothing in the places that are left over."""
     columns = _columns(count)
     rows = -(-count // columns)
-    figure = Diagram(figsize=(3.9 * columns + 0.8, 3.6 * rows + 0.8), layout="constrained")
+    apart = ConstrainedLayoutEngine(w_pad=0.1)  # inches: colour bars keep off the next panel
+    figure = Diagram(figsize=(PANEL_WIDTH * columns + 0.8, 3.6 * rows + 0.8), layout=apart)
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in places[count:]:
         place.remove()

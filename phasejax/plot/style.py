@@ -13,27 +13,26 @@ COLOURS = {
 }
 HATCH = "////"
 """Over cells whose solver gave up."""
-SYMBOLS = {
+STROKES = ("dashed", "dashdot", "dotted", "solid")
+"""Of the first line on a plane, the second, ...; matplotlib and Bokeh both know these names."""
+AXES = {"learning_rate": "learning rate η"}
+"""Names of axes, whatever the optimizer."""
+OPTAX_AXES = AXES | {"b1": "m-decay β₁", "b2": "v-decay β₂", "eps_root": "ε inside the root"}
+OWN_AXES = AXES | {
     "a": "a   (v-decay α = 1 − aη)",
     "b": "b   (m-decay β = 1 − bη)",
-    "learning_rate": "learning rate η",
     "eps": "ε outside the root",
     "eps_root": "ε inside the root",
-    "b1": "m-decay β₁",
-    "b2": "v-decay β₂",
-    "weight_decay": "weight decay",
 }
-FLOW_SYMBOLS = {
+"""Of phasejax's own dynamics, whose a and b, and whose two ε, are the paper's."""
+FLOW_AXES = OWN_AXES | {
     "a": "a   (rate of v)",
     "b": "b   (rate of m)",
 }
 """Of a flow, which has rates and no decays."""
-TITLE = {
-    "a": "a = {:g}",
-    "b": "b = {:g}",
-    "learning_rate": "η = {:.4g}",
-    "eps": "ε = {:g} outside the root",
-    "eps_root": "ε = {:g} inside the root",
-}
-NAMES_OF = {"learning_rate": "η", "eps": "ε outside the root", "eps_root": "ε inside the root"}
-"""Of an axis, in the title of a panel."""
+SYMBOLS = {"learning_rate": "η"}
+"""Of hyper-parameters with a value, as in `η = 0.001`."""
+OPTAX_SYMBOLS = SYMBOLS | {"b1": "β₁", "b2": "β₂", "eps": "ε", "eps_root": "ε"}
+OWN_SYMBOLS = SYMBOLS | {"eps": "ε", "eps_root": "ε"}
+WHERE = {"eps": " outside the root", "eps_root": " inside the root"}
+"""After an ε of phasejax's own; some of optax's `eps` are inside the root, others outside."""

@@ -1,0 +1,118 @@
+"""What was run, in the words of a figure: names of axes, fixed values, titles."""
+
+import textwrap
+from typing import Any
+
+import xarray as xr
+from matplotlib.mathtext import MathTextParser
+
+from ..axes import selected, value_text
+from ..info import length
+from ..refine import COMPUTED, INFERRED
+from .style import (
+    AXES,
+    FLOW_AXES,
+    OPTAX_AXES,
+    OPTAX_SYMBOLS,
+    OWN_AXES,
+    OWN_SYMBOLS,
+    SYMBOLS,
+    WHERE,
+)
+
+SIZE = 10
+"""Points of a title's letters."""
+LETTER = 0.57
+"""Width of a letter, in its height: a little more than in the mean."""
+LONGEST = 40
+"""Letters of a value in a title; some functions and masks have names of any length."""
+
+
+def printable(text: str) -> str:
+    """Return a text that matplotlib can draw: dollar signs are mathematics only if that parses."""
+    try:
+        MathTextParser("path").parse(text)
+    except ValueError:
+        return text.replace("$", r"\$")
+    return text
+
+
+def own(dataset: xr.Dataset) -> bool:
+    """Say whether the dynamics are phasejax's, whose a, b and ε are the paper's."""
+    return dataset.attrs.get("optimizer_module", "").startswith("phasejax.")
+
+
+def of_optax(dataset: xr.Dataset) -> bool:
+    """Say whether the optimizer is one of optax, whose names are the literature's."""
+    return dataset.attrs.get("optimizer_module", "").startswith("optax.")
+
+
+def axis_name(dataset: xr.Dataset, name: str) -> str:
+    """Name an axis as the field does, with what it stands for."""
+    plain = name.replace("_", " ")
+    if not own(dataset):
+        return printable(
+            OPTAX_AXES.get(name, plain) if of_optax(dataset) else AXES.get(name, plain)
+        )
+    return printable((FLOW_AXES if "time" in dataset.attrs else OWN_AXES).get(name, plain))
+
+
+def setting(dataset: xr.Dataset, name: str, value: Any) -> str:
+    """Write one hyper-parameter and its value: `η = 0.001`, `ε = 1e-08 outside the root`."""
+    symbols = OWN_SYMBOLS if own(dataset) else OPTAX_SYMBOLS if of_optax(dataset) else SYMBOLS
+    symbol = symbols.get(name, name.replace("_", " "))
+    inside = name == "eps_root" and of_optax(dataset)
+    where = WHERE.get(name, "") if value and (own(dataset) or inside) else ""
+    text = f"{value:.4g}" if symbol == "η" and not isinstance(value, str) else value_text(value)
+    text = " ".join(text.split())
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
+    return printable(f"{symbol} = {text}{where}")
+
+
+def settings(dataset: xr.Dataset) -> list[str]:
+    """All that is fixed or selected, then the mini-batches, the length of a run and its dtype.
+
+    Arguments that are `None` are not there; of two ε that are zero, one is named.
+    """
+    attrs = dataset.attrs
+    values = {name: value for name, value in selected(dataset).items() if value is not None}
+    if own(dataset) or of_optax(dataset):
+        values = _one_epsilon(dataset, values)
+    fixed = [setting(dataset, name, value) for name, value in values.items()]
+    seeds = attrs.get("seeds", [0])
+    if "seed" not in attrs["axes"] and seeds != [0]:
+        fixed.append(f"seed = {seeds[0]}")
+    drawn = attrs["problem_arguments"].get("batch_size")
+    batches = [f"batches of {drawn}"] if drawn else []
+    return [*fixed, *batches, length(attrs), attrs["dtype"]]
+
+
+def _one_epsilon(dataset: xr.Dataset, values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out an ε that is zero beside one that is not, or beside another zero."""
+    zero = [name for name in WHERE if values.get(name) == 0]
+    both = all(name in values or name in dataset.dims for name in WHERE)
+    left_out = zero[-1:] if len(zero) == 2 else zero if both else []
+    return {name: value for name, value in values.items() if name not in left_out}
+
+
+def headline(dataset: xr.Dataset) -> str:
+    """Say which optimizer ran on which problem."""
+    return printable(f"{dataset.attrs['optimizer']} on {dataset.attrs['problem']}")
+
+
+def title(dataset: xr.Dataset, inches: float, *more: str) -> str:
+    """What was run, in lines that fit, and how much of it was computed, if not all was."""
+    lines = wrap([*settings(dataset), *more], inches, f"{headline(dataset)}: ")
+    if "status" in dataset and (dataset["status"] == INFERRED).any():
+        computed = int((dataset["status"] == COMPUTED).sum())
+        cells = f"{computed:,} of {dataset['status'].size:,} cells computed"
+        lines += f"\n{cells}, the pale ones inferred"
+    return lines
+
+
+def wrap(parts: list[str], inches: float, head: str = "") -> str:
+    """Join texts by commas, in lines of a width; a text is cut only if it is longer than that."""
+    letters = max(int(inches * 72 / (SIZE * LETTER)), 10)
+    unbroken = [part.replace(" ", "\xa0") for part in parts]
+    return textwrap.fill(head + ", ".join(unbroken), letters).replace("\xa0", " ")
