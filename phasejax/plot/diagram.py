@@ -13,6 +13,7 @@ from ..regimes import classify
 from .figure import Diagram
 from .lines import Lines
 from .panel import PAPER_CELLS, cell_edges, decorate, draw_legend, draw_regimes, title
+from .style import plain
 
 
 def phase_diagram(
@@ -87,7 +88,7 @@ def comparison(
     draw_legend(right, differing)
     right.set_title(
         f"where they differ: {differ.sum()} of {differ.size} cells,\n"
-        f"in the colours of {other.attrs['title']}",
+        f"in the colours of {plain(other.attrs['title'])}",
         fontsize=10,
     )
     for panel, dataset in ((left, one), (middle, other), (right, other)):

@@ -10,7 +10,7 @@ from ..seeds import regime_probabilities
 from .diagram import plane
 from .figure import Diagram
 from .panel import PAPER_CELLS, cell_edges, decorate, draw_regimes, legend_of, title
-from .style import NAMES_OF
+from .style import NAMES_OF, plain
 
 MOST, COLUMNS = 24, 4
 """Panels that a reader can still tell apart, and how many stand in a row."""
@@ -38,7 +38,9 @@ def small_multiples(
     for panel, one in zip(panels, slices, strict=True):
         draw_regimes(panel, one, x, y)
         decorate(panel, one, x, y, PAPER_CELLS)
-        panel.set_title(f"{NAMES_OF.get(over, over.replace('_', ' '))} = {float(one[over]):.4g}")
+        panel.set_title(
+            f"{NAMES_OF.get(over, plain(over.replace('_', ' ')))} = {float(one[over]):.4g}"
+        )
     _label_outside(panels)
     figure.legend(handles=legend_of(dataset), loc="outside lower center", ncols=6, frameon=False)
     figure.suptitle(title(dataset), fontsize=10)
@@ -79,7 +81,7 @@ def probability_diagram(
     draw(last, chances["entropy"], most, "magma", "bits")
     last.set_title("entropy of the regime")
     _label_outside(panels)
-    figure.suptitle(f"{title(dataset)}, {dataset.sizes[over]} values of {over}", fontsize=10)
+    figure.suptitle(f"{title(dataset)}, {dataset.sizes[over]} values of {plain(over)}", fontsize=10)
     return figure
 
 

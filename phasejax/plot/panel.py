@@ -15,7 +15,7 @@ from ..info import length
 from ..refine import COMPUTED, INFERRED
 from ..regimes import NAMES, UNLABELLED, UNRESOLVED, regime_counts
 from .lines import Line, Lines, lines_over
-from .style import COLOURS, FLOW_SYMBOLS, HATCH, SYMBOLS, TITLE
+from .style import COLOURS, FLOW_SYMBOLS, HATCH, SYMBOLS, TITLE, plain
 
 PAPER_CELLS = ({"a": 1.0, "b": 100.0}, {"a": 10.0, "b": 10.0}, {"a": 100.0, "b": 1.0})
 """Ma, Wu and E (2021): the cells they show for spikes, small oscillations and divergence."""
@@ -96,7 +96,7 @@ def decorate(
 ) -> None:
     """Scale and label the axes; draw the lines that are known or given, and marks inside."""
     for axis, name in ((panel.xaxis, x), (panel.yaxis, y)):
-        axis.set_label_text(axis_name(dataset, name))
+        axis.set_label_text(plain(axis_name(dataset, name)))
         _scale(panel, axis, dataset[name])
     panel.set_xlim(*cell_edges(dataset, x)[[0, -1]])
     panel.set_ylim(*cell_edges(dataset, y)[[0, -1]])
@@ -134,9 +134,9 @@ def log_ticks(axis: XAxis | YAxis, decades: float) -> None:
 def draw_line(panel: Axes, line: Line) -> None:
     """Draw a line in black on white, named at its upper end."""
     panel.plot(line.x, line.y, color="white", linewidth=2.4)
-    panel.plot(line.x, line.y, color="black", linewidth=1, linestyle="--", label=line.name)
+    panel.plot(line.x, line.y, color="black", linewidth=1, linestyle="--", label=plain(line.name))
     end = float(line.x[-1]), float(line.y[-1])
-    _label(panel, line.name, end, offset=(-8, -14), ha="right", va="top", fontsize=9)
+    _label(panel, plain(line.name), end, offset=(-8, -14), ha="right", va="top", fontsize=9)
 
 
 def _label(panel: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **how) -> None:
@@ -168,7 +168,7 @@ def title(dataset: xr.Dataset) -> str:
     drawn = attrs["problem_arguments"].get("batch_size")
     batches = [f"batches of {drawn}"] if drawn else []
     settings = ", ".join([*fixed, *batches, length(attrs), attrs["dtype"]])
-    line = f"{attrs['optimizer']} on {attrs['problem']}: {settings}"
+    line = plain(f"{attrs['optimizer']} on {attrs['problem']}: {settings}")
     if "status" in dataset and (dataset["status"] == INFERRED).any():
         computed = int((dataset["status"] == COMPUTED).sum())
         cells = f"{computed:,} of {dataset['status'].size:,} cells computed"

@@ -37,3 +37,8 @@ TITLE = {
 }
 NAMES_OF = {"learning_rate": "η", "eps": "ε outside the root", "eps_root": "ε inside the root"}
 """Of an axis, in the title of a panel."""
+
+
+def plain(text: str) -> str:
+    """A user's name as matplotlib shows it, and does not read it as a formula."""
+    return text.replace("$", r"\$")
