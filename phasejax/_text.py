@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import re
 import runpy
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,16 +116,26 @@ def from_file(flag: str, text: str) -> Callable | None:
 
 def curves(path: Path) -> dict[str, np.ndarray]:
     """Read loss curves, one a column. A NPY file that would need unpickling is refused."""
-    if path.suffix == ".npy":
-        values, names = np.load(path, allow_pickle=False), None
-    else:
-        header = path.read_text().partition("\n")[0].split(",")
-        named = not all(re.fullmatch(r"\s*[-+.\deEinfa]+\s*", field) for field in header)
-        values = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2)
-        names = [field.strip() for field in header] if named else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as that of a file without numbers
+            values, names = _read_curves(path)
+    except Exception as error:  # whatever a damaged file may raise
+        raise bad("path", str(path), f"a file of loss curves, CSV or NPY: {error}") from error
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2:
         raise bad("path", str(path), "an array [steps] or [steps, runs]")
     names = names or [f"run {i}" for i in range(values.shape[1])]
     return dict(zip(names, values.T, strict=True))
+
+
+def _read_curves(path: Path) -> tuple[np.ndarray, list[str] | None]:
+    """Read an array, and the names in a CSV file's header if it has one."""
+    if path.suffix == ".npy":
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False).astype(float), None
+    header = path.read_text().partition("\n")[0].split(",")
+    named = not all(re.fullmatch(r"\s*[-+.\deEinfa]+\s*", field) for field in header)
+    values = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2)
+    return values, [field.strip() for field in header] if named else None

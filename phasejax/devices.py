@@ -5,6 +5,8 @@ import os
 import jax
 import platformdirs
 
+from ._check import bad
+
 
 def use_all_cores(cores: int | None = None) -> None:
     """Make JAX see every processor core as a device; call it before JAX computes anything.
@@ -34,3 +36,14 @@ def use_compilation_cache() -> None:
         folder = platformdirs.user_cache_path("phasejax") / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def check_platform() -> None:
+    """Start JAX. Raises a `ValueError` if the platform that it was told to use is not there."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        chosen = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        reason = str(error).partition(" (set JAX_PLATFORMS")[0] or "JAX finds no such device"
+        allowed = f"a platform of this machine, or left out; {reason}"
+        raise bad("JAX_PLATFORMS", chosen, allowed) from error

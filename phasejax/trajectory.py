@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from . import kernel
 from ._check import bad
+from .devices import check_platform
 from .dynamics import Discrete, Flow
 from .dynamics.integrator import RUNNING, TURNED_STIFF
 from .problems import Problem
@@ -51,6 +52,7 @@ def trajectory(
     given.check_names(set(hyperparameters))
     given, numbers = given.split(hyperparameters)
     given.check_values(numbers)
+    check_platform()
     with jax.enable_x64(True):
         params = jax.tree.map(lambda x: x[None], initial_params(problem, seed))
         if isinstance(given, Flow):
