@@ -19,6 +19,7 @@ import phasejax as pj
 
 from . import _text
 from ._check import bad, choice
+from ._interrupt import heard
 
 app = typer.Typer(
     help="Phase diagrams of optimizer dynamics.",
@@ -28,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 RANGE = "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one fixed value"
+MADE_BY = "phasejax"
+"""Stands in every picture and page."""
 FurtherAxes = Annotated[
     str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
 ]
@@ -40,14 +43,20 @@ StorePath = Annotated[Path, typer.Argument(help="Folder that `phasejax sweep` wr
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     command = typer.main.get_command(app)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
-        code = command.main(arguments, prog_name="phasejax", standalone_mode=False)
+        # The parser's own `main` would answer an interrupt with an exit code and no word.
+        with heard(), command.make_context("phasejax", words) as context:
+            code = command.invoke(context)
         return code if isinstance(code, int) else 0
+    except typer.Exit as end:
+        return end.exit_code
     except (ValueError, TypeError) as error:
         return _fail(_name_flags(str(error)), 2)
-    except KeyboardInterrupt:
-        return _fail("interrupted; finished tiles are kept, go on with --resume", 1)
+    except KeyboardInterrupt as error:
+        kept = hasattr(error, "__notes__")  # by a sweep that has begun to write its store
+        return _fail(f"interrupted{'; finished tiles are kept, go on with --resume' * kept}", 1)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command-line parser
             return _fail(error.format_message(), 2)  # pyright: ignore[reportAttributeAccessIssue]
@@ -164,10 +173,13 @@ def sweep(
     }
     arguments = dict(_text.pair("problem-arg", text) for text in problem_arg or [])
     solving = {"solver": solver, "rtol": rtol, "atol": atol, "max_steps": max_steps}
+    from .devices import check_platform
+
     dynamics = _text.dynamics(optimizer, time is not None, solving)
     counts = None if refine is None else _text.counts(refine)
     pj.use_all_cores()
     pj.use_compilation_cache()
+    check_platform()
     dataset = pj.sweep(
         _text.problem(problem, {name: _text.literal(text) for name, text in arguments.items()}),
         dynamics,
@@ -201,6 +213,7 @@ def zoom(
 
     Example: phasejax zoom out/a-b.zarr --to a=1:10,b=30:300 --refine 257 --store out/zoom.zarr
     """
+    from .devices import check_platform
     from .rerun import arguments_of
 
     dataset = pj.open_dataset(source)
@@ -208,6 +221,7 @@ def zoom(
     counts = None if refine is None else _text.counts(refine)
     pj.use_all_cores()
     pj.use_compilation_cache()
+    check_platform()
     dataset = pj.sweep(
         **arguments_of(dataset),
         grid=pj.zoom(dataset, **windows),
@@ -267,8 +281,11 @@ def classify(
         return 0
     from .store import Store
 
-    dataset = pj.classify(pj.open_dataset(path).load())
-    Store(path).relabel(dataset)
+    pj.open_dataset(path)  # or say what is wrong with it
+    with Store(path) as store:
+        store.lock()
+        dataset = pj.classify(pj.open_dataset(path).load())
+        store.relabel(dataset)
     print(pj.summary(dataset))
     return 0
 
@@ -291,7 +308,7 @@ def plot(
     at: FurtherAxes = None,
 ) -> int:
     """Draw the phase diagram of a sweep."""
-    output = output or store.parent / "phase_diagram.png"
+    output = output or _beside(store, "phase_diagram.png")
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise bad("--output", str(output), "a name ending in .png, .svg or .pdf")
     dataset = _select(store, at)
@@ -302,7 +319,7 @@ def plot(
     else:
         figure = pj.phase_diagram(dataset, x=x, y=y, late_loss=late_loss)
     output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output, dpi=150)
+    figure.savefig(output, dpi=150, metadata={"Title": f"{dataset.attrs['title']} - {MADE_BY}"})
     print(f"wrote {output}")
     return 0
 
@@ -319,9 +336,8 @@ def view(
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> int:
     """Write a page to look around in a sweep, finished or not, and open it."""
-    page = pj.write_page(
-        _select(store, at), output or store.parent / "phase_diagram.html", x=x, y=y
-    )
+    output = output or _beside(store, "phase_diagram.html")
+    page = pj.write_page(_select(store, at), output, x=x, y=y)
     print(f"wrote {page}")
     if browser:
         webbrowser.open(page.resolve().as_uri())
@@ -367,6 +383,14 @@ def _connect(scheduler: str):
         allowed = "left out, or Dask installed: pip install 'phasejax[cluster]'"
         raise bad("scheduler", scheduler, allowed) from error
     return connect(scheduler)
+
+
+def _beside(store: Path, name: str) -> Path:
+    """Where a picture goes by default; one that phasejax did not make is not replaced."""
+    path = store.parent / name
+    if path.exists() and not (path.is_file() and MADE_BY.encode() in path.read_bytes()):
+        raise bad("--output", None, f"given: there is {path}, which phasejax did not make")
+    return path
 
 
 def _plain(regime: "pj.Regime") -> dict:

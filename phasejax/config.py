@@ -11,9 +11,7 @@ import xarray as xr
 from .dynamics import Flow
 from .problems.problem import fingerprint
 from .run import Run
-
-FORMAT = 2
-"""Of the store: what is in it, beside what the configuration says."""
+from .store import FORMAT
 
 
 def configuration(run: Run) -> dict[str, Any]:
