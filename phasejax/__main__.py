@@ -1,7 +1,23 @@
-"""`python -m phasejax` is `phasejax`."""
+"""`phasejax`, or `python -m phasejax`."""
 
 import sys
 
-from .cli import main
+from ._interrupt import LINE, ignore, listen
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line; an interrupt is one line, also while modules are imported."""
+    listen()
+    try:
+        from .cli import main
+
+        code = main()
+        ignore()
+    except KeyboardInterrupt:
+        print(LINE, file=sys.stderr)
+        return 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

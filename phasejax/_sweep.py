@@ -17,6 +17,7 @@ from ._check import ArgumentError, bad, choice, located, whole
 from ._types import Whole
 from .batch import layout_of, run_here, run_on
 from .config import check_same, coordinates
+from .devices import check_platform
 from .dynamics import Discrete, Flow
 from .grid import MOST_VALUES, Cells, Grid
 from .identity import label
@@ -64,7 +65,8 @@ def sweep(
     - `dtype`: "float64", or "float32", which warns: rounding hides what is deep down.
     - `store`: a folder for the results (Zarr v3); `None` keeps them in memory.
     - `overwrite`, `resume`: what to do if `store` is there: replace it, or run the tiles that it
-        lacks. A resumed sweep must have the same configuration, devices included.
+        lacks. A resumed sweep must have the same configuration, devices included. Only a store that
+        phasejax wrote is replaced, and one process at a time writes to it; others may read it.
     - `lanes`: cells that a device advances at once; by default measured where a sweep is
         long enough, and remembered. The same lanes give the same bits; others may round
         differently, and chaotic cells amplify rounding.
@@ -86,56 +88,65 @@ def sweep(
     `failures`, and all others intact. An `OSError` says that the store can't be written any more,
     on a full disk for example; what was finished can be resumed.
     """
-    results = Store(store)
     if resume and overwrite:
         raise ArgumentError("overwrite", " and resume exclude each other: choose one")
-    if results.exists() and not (resume or overwrite):
-        raise bad("store", str(store), "a new path, or given with overwrite or resume")
-    stored = results.open() if results.exists() and resume else None
-    family, extent = _dynamics_and_extent(dynamics, steps, time)
-    windows = whole("windows", windows, least=8)
-    lanes = None if lanes is None else whole("lanes", lanes)
-    if not isinstance(grid, Grid):
-        raise TypeError(f"grid = {grid!r} must be a phasejax.Grid")
-    start, counts = _refined(grid, refine)
-    executor = _executor(executor)
-    run = Run(
-        problem=problem,
-        grid=grid.with_counts(counts),
-        start=start,
-        dynamics=family,
-        extent=extent,
-        windows=windows,
-        dtype=dtype,
-        given_lanes=stored.attrs.get("lanes") if stored is not None and lanes is None else lanes,
-    )
-    run.check()
-    if executor is not None:
-        run = dataclasses.replace(run, given_layout=layout_of(executor, run))
-    run.check_devices()
-    _warn_of_gradients(run)
-    if stored is not None:
-        check_same(run, stored)
-        results.resume()
-    else:
-        shapes = tuple(run.grid.axes), run.tile_shape
-        labels = label_attributes(isinstance(family, Flow))
-        results.create(coordinates(run), *shapes, dtype, labels)
-    if dtype == "float32":
-        warnings.warn(
-            "dtype = 'float32': losses below about 1e-14 of the initial loss are rounding, and "
-            "the deep spikes of b >> a drown in it; use float64 to tell regimes apart",
-            stacklevel=2,
+    check_platform()
+    with Store(store) as results:
+        if results.exists():
+            if not (resume or overwrite):
+                raise bad("store", str(store), "a new path, or given with overwrite or resume")
+            results.lock()
+        stored = results.open() if resume and results.laid_out() else None
+        family, extent = _dynamics_and_extent(dynamics, steps, time)
+        windows = whole("windows", windows, least=8)
+        lanes = None if lanes is None else whole("lanes", lanes)
+        if not isinstance(grid, Grid):
+            raise TypeError(f"grid = {grid!r} must be a phasejax.Grid")
+        start, counts = _refined(grid, refine)
+        executor = _executor(executor)
+        kept_lanes = stored.attrs.get("lanes") if stored is not None else None
+        run = Run(
+            problem=problem,
+            grid=grid.with_counts(counts),
+            start=start,
+            dynamics=family,
+            extent=extent,
+            windows=windows,
+            dtype=dtype,
+            given_lanes=kept_lanes if lanes is None else lanes,
         )
-    failures = _run_all(run, results, executor)
-    results.close(failures)
-    if failures:
-        warnings.warn(
-            f"{len(failures)} batches of cells failed and are unlabelled; the first: {failures[0]}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    return results.open()
+        run.check()
+        if executor is not None:
+            run = dataclasses.replace(run, given_layout=layout_of(executor, run))
+        run.check_devices()
+        _warn_of_gradients(run)
+        if stored is not None:
+            check_same(run, stored)
+        else:
+            shapes = tuple(run.grid.axes), run.tile_shape
+            labels = label_attributes(isinstance(family, Flow))
+            results.create(coordinates(run), *shapes, dtype, labels)
+        if dtype == "float32":
+            warnings.warn(
+                "dtype = 'float32': losses below about 1e-14 of the initial loss are rounding, and "
+                "the deep spikes of b >> a drown in it; use float64 to tell regimes apart",
+                stacklevel=2,
+            )
+        try:
+            failures = _run_all(run, results, executor)
+            results.close(failures)
+        except KeyboardInterrupt as interrupt:
+            if results.path is not None:
+                interrupt.add_note("finished tiles are kept: go on with resume=True")
+            raise
+        if failures:
+            warnings.warn(
+                f"{len(failures)} batches of cells failed and are unlabelled; the first: "
+                f"{failures[0]}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return results.open()
 
 
 def _refined(
@@ -176,6 +187,7 @@ def _warn_of_gradients(run: Run) -> None:
 def _executor(executor: Any) -> Executor | None:
     """Take an executor as it is, and Dask's client as the executor that it can be."""
     if executor is None or isinstance(executor, Executor):
+        _check_start(executor)
         return executor
     if type(executor).__module__.startswith("distributed"):
         from .cluster import executor_of
@@ -184,6 +196,18 @@ def _executor(executor: Any) -> Executor | None:
     raise TypeError(
         f"executor = {executor!r} must be a concurrent.futures.Executor or a distributed.Client"
     )
+
+
+def _check_start(executor: Executor | None) -> None:
+    """Refuse a pool of processes that are forks of this one, in which JAX waits for ever."""
+    # What concurrent.futures and loky call it.
+    context = getattr(executor, "_mp_context", getattr(executor, "_context", None))
+    method = getattr(context, "get_start_method", lambda: None)()
+    if method == "fork":
+        kind = type(executor).__name__
+        allowed = "a pool whose processes JAX can run in: "
+        allowed += f'{kind}(2, mp_context=multiprocessing.get_context("spawn"))'
+        raise ValueError(f"executor = {kind} with the start method 'fork': must be {allowed}")
 
 
 def _dynamics_and_extent(

@@ -196,7 +196,7 @@ def curves(path: Path) -> dict[str, np.ndarray]:
         raise bad("path", str(path), "a sweep's folder or a file; there is nothing at this path")
     try:
         names, values = _npy(path) if path.suffix.lower() == ".npy" else _csv(path)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+    except Exception as error:  # whatever a damaged file may raise
         allowed = "a table of numbers, one run a column"
         raise bad("path", str(path), f"{allowed}: {error}") from error
     return dict(zip(names, values.T, strict=True))

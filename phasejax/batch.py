@@ -90,10 +90,9 @@ def run_on(
     executor: concurrent.futures.Executor, run: Run, store: Store, cells: Cells, progress: Progress
 ) -> Iterator[Outcome]:
     """Run batches by an executor, whose workers write to the store if that is a folder."""
-    packed = _packed(run)
+    packed, address = _packed(run), store.address
     futures = {
-        executor.submit(_run_there, packed, store.path, batch): batch
-        for batch in batches(run, cells)
+        executor.submit(_run_there, packed, address, batch): batch for batch in batches(run, cells)
     }
     try:
         for future in concurrent.futures.as_completed(futures):
@@ -124,10 +123,10 @@ def _layout_there(packed: bytes) -> Layout:
     return _unpacked(packed).layout_here()
 
 
-def _run_there(packed: bytes, path: Path | None, cells: Cells) -> Computed | None:
+def _run_there(packed: bytes, address: tuple[Path, str] | None, cells: Cells) -> Computed | None:
     run = _unpacked(packed)
     run.check_worker()
-    if path is None:
+    if address is None:
         return compute(run, cells)
-    run_batch(run, Store(path), cells)
+    run_batch(run, Store(*address), cells)
     return None

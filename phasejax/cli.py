@@ -25,6 +25,7 @@ import phasejax as pj
 
 from . import _text
 from ._check import ArgumentError, bad, located
+from ._interrupt import heard
 
 HELD_BY = {"dataset": "store", "zoom": "to", "low:high": "to", "low": "to"}
 """Arguments of the package that commands take under another name: a dataset as its store."""
@@ -83,6 +84,8 @@ app = typer.Typer(
 )
 command = functools.partial(app.command, cls=Command)
 RANGE = "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one fixed value"
+MADE_BY = "phasejax"
+"""Stands in every picture and page."""
 FurtherAxes = Annotated[
     str | None, typer.Option(metavar="NAME=VALUE,...", help="Values of further axes.")
 ]
@@ -112,12 +115,17 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # letters that a Windows console may lack
             stream.reconfigure(errors="backslashreplace")
     warnings.showwarning = lambda message, *_: _say("warning", str(message))
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-        code = commands.main(given, prog_name="phasejax", standalone_mode=False)
+        # The parser's own `main` would answer an interrupt with an exit code and no word.
+        with heard(), commands.make_context("phasejax", words or ["--help"]) as context:
+            code = commands.invoke(context)
         return code if isinstance(code, int) else 0
-    except KeyboardInterrupt:
-        return _fail("interrupted; finished tiles are kept, go on with --resume", 1)
+    except typer.Exit as end:
+        return end.exit_code
+    except KeyboardInterrupt as error:
+        kept = hasattr(error, "__notes__")  # by a sweep that has begun to write its store
+        return _fail(f"interrupted{'; finished tiles are kept, go on with --resume' * kept}", 1)
     except Exception as error:
         return _fail(*_summed_up(error))
 
@@ -260,10 +268,13 @@ def sweep(
     hyper = _text.hyper_parameters(given + [_text.pair("axis", text) for text in axis or []])
     arguments = _text.once(_text.pair("problem_arg", text) for text in problem_arg or [])
     solving = {"solver": solver, "rtol": rtol, "atol": atol, "max_steps": max_steps}
+    from .devices import check_platform
+
     dynamics = _text.dynamics(optimizer, time is not None, solving)
     counts = None if refine is None else _text.counts(refine)
     pj.use_all_cores()
     pj.use_compilation_cache()
+    check_platform()
     dataset = pj.sweep(
         _text.problem(problem, {name: _text.literal(text) for name, text in arguments.items()}),
         dynamics,
@@ -297,6 +308,7 @@ def zoom(
 
     Example: phasejax zoom out/a-b.zarr --to a=1:10,b=30:300 --refine 257 --store out/zoom.zarr
     """
+    from .devices import check_platform
     from .rerun import arguments_of
 
     with _called("source"):
@@ -305,6 +317,7 @@ def zoom(
     counts = None if refine is None else _text.counts(refine)
     pj.use_all_cores()
     pj.use_compilation_cache()
+    check_platform()
     dataset = pj.sweep(
         **arguments_of(dataset),
         grid=pj.zoom(dataset, **windows),
@@ -365,8 +378,11 @@ def classify(
     from .store import Store
 
     with _called("path"):
-        dataset = pj.classify(pj.open_dataset(path).load())
-    Store(path).relabel(dataset)
+        pj.open_dataset(path)  # or say what is wrong with it
+        with Store(path) as store:
+            store.lock()
+            dataset = pj.classify(pj.open_dataset(path).load())
+            store.relabel(dataset)
     print(pj.summary(dataset))
     return 0
 
@@ -391,7 +407,7 @@ def plot(
     at: FurtherAxes = None,
 ) -> int:
     """Draw the phase diagram of a sweep."""
-    output = output or store.parent / "phase_diagram.png"
+    output = output or _beside(store, "phase_diagram.png")
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise bad("output", str(output), "a name ending in .png, .svg or .pdf")
     dataset = _select(store, at)
@@ -403,7 +419,7 @@ def plot(
     else:
         figure = pj.phase_diagram(dataset, late_loss=late_loss, **drawn)
     output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output, dpi=150)
+    figure.savefig(output, dpi=150, metadata={"Title": f"{dataset.attrs['title']} - {MADE_BY}"})
     print(f"wrote {output}")
     return 0
 
@@ -427,7 +443,7 @@ def view(
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> int:
     """Write a page to look around in a sweep, finished or not, and open it."""
-    output = output or store.parent / "phase_diagram.html"
+    output = output or _beside(store, "phase_diagram.html")
     drawn = {"marks": _text.marks(mark), "lines": line}
     page = pj.write_page(_select(store, at), output, x=x, y=y, **drawn)
     print(f"wrote {page}")
@@ -475,6 +491,14 @@ def _connect(scheduler: str):
         allowed = "left out, or Dask installed: pip install 'phasejax[cluster]'"
         raise bad("scheduler", scheduler, allowed) from error
     return connect(scheduler)
+
+
+def _beside(store: Path, name: str) -> Path:
+    """Where a picture goes by default; one that phasejax did not make is not replaced."""
+    path = store.parent / name
+    if path.exists() and not (path.is_file() and MADE_BY.encode() in path.read_bytes()):
+        raise bad("--output", None, f"given: there is {path}, which phasejax did not make")
+    return path
 
 
 def _plain(regime: "pj.Regime") -> dict:

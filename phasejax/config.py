@@ -15,9 +15,8 @@ from .identity import arrays_digest, identify
 from .problems import BUILT_IN, Problem
 from .problems.problem import fingerprint, initial_params
 from .run import Run
+from .store import FORMAT
 
-FORMAT = 3
-"""Version of the layout of a store."""
 SAME = 1e-6
 """Relative difference of initial losses and gradients that other processors may make."""
 

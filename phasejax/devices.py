@@ -5,6 +5,7 @@ import os
 import jax
 import platformdirs
 
+from ._check import bad
 from ._platform import usable_cores
 
 
@@ -36,3 +37,14 @@ def use_compilation_cache() -> None:
         folder = platformdirs.user_cache_path("phasejax") / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def check_platform() -> None:
+    """Start JAX. Raises a `ValueError` if the platform that it was told to use is not there."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        chosen = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        reason = str(error).partition(" (set JAX_PLATFORMS")[0] or "JAX finds no such device"
+        allowed = f"a platform of this machine, or left out; {reason}"
+        raise bad("JAX_PLATFORMS", chosen, allowed) from error

@@ -11,6 +11,7 @@ from . import kernel
 from ._check import bad, whole
 from ._precision import precision
 from ._types import AnyArray, Whole
+from .devices import check_platform
 from .dynamics import Discrete, Flow
 from .dynamics.integrator import RUNNING, TURNED_STIFF
 from .grid import LARGEST_SEED
@@ -54,6 +55,7 @@ def trajectory(
     if isinstance(given, Flow):
         given.check("float64")
     seed = whole("seed", seed, least=0, most=LARGEST_SEED)
+    check_platform()
     params = initial_params(problem, seed)
     edges = np.concatenate([[0.0], at[1:] if at[0] == 0 else at])
     found = find_structure(problem, given, hyperparameters, {}, params, edges, "float64")

@@ -90,7 +90,8 @@ def test_twenty_kills_change_nothing(whole, tmp_path):
         if not killed_in_the_middle(store, rng):
             shutil.rmtree(store)  # it came to its end
             continue
-        found = Store(store).open().load() if store.exists() else reference.isel(a=slice(0))
+        there = (store / "zarr.json").exists()
+        found = Store(store).open().load() if there else reference.isel(a=slice(0))
         there = found.status.values == 1
         for name in reference.data_vars:
             if found[name].dims[:2] == ("a", "b"):
@@ -102,7 +103,15 @@ def test_twenty_kills_change_nothing(whole, tmp_path):
     started(store).join()
     assert_same_store(store, whole)
     assert not list(store.rglob("*.partial"))
+    assert not (store / ".phasejax").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
+
+
+def test_signals_at_random_moments_lose_nothing_and_touch_nothing_foreign():
+    """`python -m tests.campaign_signals` does the same for longer, also to new interpreters."""
+    from tests.campaign_signals import run
+
+    assert run(4, seed=0, real=0).total() == 4
 
 
 def test_a_checkpoint_saves_what_a_killed_tile_had_done(tmp_path, monkeypatch):
@@ -157,12 +166,12 @@ def check_parts(arguments, tmp_path, monkeypatch):
                 break
             except KeyboardInterrupt:
                 cuts += 1
-                assert len(list((tmp_path / "s.zarr.checkpoints").iterdir())) == 1
+                assert len(list((store / ".phasejax" / "checkpoints").iterdir())) == 1
     assert cuts > 5
     resumed = pj.open_dataset(store)
     for name in expected.data_vars:
         np.testing.assert_array_equal(resumed[name], expected[name], err_msg=str(name))
-    assert not (tmp_path / "s.zarr.checkpoints").exists()
+    assert not (store / ".phasejax").exists()
     return expected
 
 
