@@ -13,6 +13,8 @@ quadratic Adam can rest only while its preconditioned curvature is below (2/η)(
 (arXiv 2207.14484), here up to b = 34; above that line the steps oscillate and spike (ε = 1e-8
 inside the root, η = 1/300). On |x|ᵏ/k with ε = 0 the descent goes on for ever above b = ak/(2(k
 − 2)), and bursts below it (cf. arXiv 2603.09581): b = a for k = 4, b = 0.75a for k = 6.
+Green cells have converged: a loss of zero, or at the rounding floor, or loss and parameters at
+rest. The column a = 300 = 1/η has α = 0, a v without memory.
 """
 
 

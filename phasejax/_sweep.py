@@ -73,9 +73,10 @@ def sweep(
         they run here.
 
     Returns an `xarray.Dataset` with the grid's axes and `window` as dimensions: `loss_min`,
-    `loss_max`, `loss_mean`, `log10_loss_mean` per window; `regime`, `margin` and the features per
-    cell; the whole configuration as attributes. A flow adds `solver_steps`, `end_time`,
-    `implicit_from` and `loss_floor` per cell; a cell that used up its solver steps is `unresolved`.
+    `loss_max`, `loss_mean`, `log10_loss_mean` and, for an optimizer, `relative_step` per window;
+    `regime`, `margin` and the features per cell; the whole configuration as attributes. A flow adds
+    `solver_steps`, `end_time`, `implicit_from` and `loss_floor` per cell; a cell that used up its
+    solver steps is `unresolved`.
 
     Raises a `ValueError` or `TypeError` that names the argument before anything is computed. Cells
     that fail at run time stay unlabelled (−1), with a warning, the error in the attribute

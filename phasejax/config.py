@@ -12,7 +12,7 @@ from .dynamics import Flow
 from .problems.problem import fingerprint
 from .run import Run
 
-FORMAT = 2
+FORMAT = 3
 """Of the store: what is in it, beside what the configuration says."""
 
 

@@ -20,12 +20,20 @@ class Envelope(NamedTuple):
     - `loss_min`, `loss_max`, `loss_mean`: in units of the loss.
     - `log10_loss_mean`: mean of log10 of the loss, in decades; −inf where a loss in the window
       was zero, +inf where one was not finite, nan where one was negative.
+    - `relative_step`: how far the last step of the window moved the parameter that it moved most,
+      over the largest that any parameter has been at the start or at the end of a window so far;
+      nan where a loss was not finite or only the loss is known. `None` for flows.
     """
 
     loss_min: Float[AnyArray, "*cells window"]
     loss_max: Float[AnyArray, "*cells window"]
     loss_mean: Float[AnyArray, "*cells window"]
     log10_loss_mean: Float[AnyArray, "*cells window"]
+    relative_step: Float[AnyArray, "*cells window"] | None = None
+
+
+LOSSES = Envelope._fields[:4]
+"""What is kept of the loss; it is all that is known of a flow."""
 
 
 class Solved(NamedTuple):
@@ -107,8 +115,10 @@ def add(running: Running, loss: Float[Array, ""], weight: Float[Array, ""]) -> R
     )
 
 
-def finish(running: Running, length: Int[Array, ""]) -> Envelope:
-    """End a window of `length` steps."""
+def finish(
+    running: Running, length: Int[Array, ""], relative_step: Float[Array, "*cells"] | None = None
+) -> Envelope:
+    """End a window of `length` steps, with what is known of the parameters."""
     minimum, maximum, mean, mantissa, exponent = running
     lost = ~jnp.isfinite(mean)
     log10 = (exponent + jnp.log2(mantissa)) * (np.log10(2.0) / length)
@@ -119,6 +129,7 @@ def finish(running: Running, length: Int[Array, ""]) -> Envelope:
         jnp.where(lost, jnp.inf, maximum),
         jnp.where(lost, jnp.inf, mean),
         jnp.where(lost, jnp.inf, log10),
+        None if relative_step is None else jnp.where(lost, jnp.nan, relative_step),
     )
 
 
@@ -158,7 +169,10 @@ def close(span: Span) -> Envelope:
 
 
 def of_curve(loss: Float[np.ndarray, " steps"], windows: int) -> Envelope:
-    """Envelope of a recorded curve, `[windows]`: the same statistics, of all losses at once."""
+    """Envelope of a recorded curve, `[windows]`: the same statistics, of all losses at once.
+
+    How the parameters moved is not known.
+    """
     loss = np.where(np.isfinite(loss), loss, np.inf)
     bounds = edges(len(loss), windows)
     starts, lengths = bounds[:-1], np.diff(bounds)
@@ -171,6 +185,7 @@ def of_curve(loss: Float[np.ndarray, " steps"], windows: int) -> Envelope:
         maximum,
         np.add.reduceat(loss / np.repeat(lengths, lengths), starts),
         np.where(np.isinf(maximum), np.inf, log10),
+        np.full(windows, np.nan),
     )
 
 

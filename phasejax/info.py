@@ -72,5 +72,5 @@ def cell(dataset: xr.Dataset, at: dict[str, float]) -> dict[str, Any]:
     return {
         **{str(name): chosen[name].item() for name in dataset["regime"].dims},
         "regime": NO_REGIME.get(code) or NAMES[code],
-        **{name: float(chosen[name]) for name in labels if name != "regime"},
+        **{name: float(chosen[name]) for name in labels if name != "regime" and name in chosen},
     }

@@ -20,7 +20,7 @@ import zarr.storage
 from jaxtyping import Float, Int
 
 from ._check import bad
-from .envelope import Envelope
+from .envelope import LOSSES, Envelope
 from .grid import Cells, Tile, by_tile
 from .refine import COMPUTED, INFERRED, MISSING, Labels
 from .regimes import UNLABELLED, label_attributes
@@ -36,6 +36,7 @@ ENVELOPE_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "loss_max": {"long_name": "maximum of the loss in the window"},
     "loss_mean": {"long_name": "mean of the loss in the window"},
     "log10_loss_mean": {"long_name": "mean of log10 of the loss in the window", "units": "decades"},
+    "relative_step": {"long_name": "last step of the window relative to the parameters"},
 }
 
 
@@ -104,7 +105,8 @@ class Store:
         `cells` are in ascending order. Nobody else may write to the same tiles at the same time.
         Raises a `StoreError`.
         """
-        values = {**envelope._asdict(), **{n: v for n, v in labels.items() if n != "regime"}}
+        values = {n: v for n, v in envelope._asdict().items() if v is not None}
+        values |= {n: v for n, v in labels.items() if n != "regime"}
         values["regime"] = labels["regime"]
         with self._writing() as group:
             status = _array(group, STATUS)
@@ -133,10 +135,11 @@ class Store:
             _array(group, STATUS)[...] = np.where(computed, status, INFERRED).astype(np.int8)
 
     def relabel(self, dataset: xr.Dataset) -> None:
-        """Replace the labels of every cell by those of `dataset`."""
+        """Replace the labels of every cell by those of `dataset`; older stores lack some."""
         with self._writing() as group:
             for name in label_attributes("time" in dataset.attrs):
-                _array(group, name)[...] = dataset[name].values
+                if name in group:
+                    _array(group, name)[...] = dataset[name].values
 
     def resume(self) -> None:
         """Get ready to go on where a process was killed."""
@@ -210,6 +213,8 @@ def _lay_out(
     shape = tuple(coords.sizes[axis] for axis in axes)
     windows = coords.sizes["window"]
     for name, attributes in ENVELOPE_ATTRIBUTES.items():
+        if "time" in coords.attrs and name not in LOSSES:
+            continue  # a flow has no steps
         group.create_array(
             name,
             shape=(*shape, windows),

@@ -44,8 +44,11 @@ class Discrete(Factory):
             )
 
     def start(self, hyper: Hyperparameters, params: PyTree, key: PyTree = ()) -> PyTree:
-        """Return the state of one cell before its first step; `key` draws its mini-batches."""
-        return params, self.build(hyper).init(params), key
+        """Return the state of one cell before its first step; `key` draws its mini-batches.
+
+        The last number is the size that the largest parameter has had so far.
+        """
+        return params, self.build(hyper).init(params), key, _largest(params)
 
     def advance(
         self,
@@ -71,8 +74,12 @@ class Discrete(Factory):
         state: PyTree,
         length: Int[Array, ""],
     ) -> tuple[PyTree, Envelope]:
-        """Advance cells by `length` steps, with the loss before each step's update."""
-        params, *_ = state
+        """Advance cells by `length` steps, with the loss before each step's update.
+
+        The last step runs apart, so that it is known how far it goes; the body is compiled once.
+        """
+        *state, size = state
+        params = state[0]
         dtype = jnp.result_type(*jax.tree.leaves(params))
         weight = 1 / length.astype(dtype)
         tiny = sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(params)) <= TINY
@@ -103,13 +110,23 @@ class Discrete(Factory):
 
             return several
 
+        def part(last, before_and_carry):
+            """Take all steps but the last, and then that one."""
+            _, carry = before_and_carry
+            before = carry[0][0]
+            count = jnp.where(last, jnp.minimum(length, 1), jnp.maximum(length - 1, 0))
+            carry = jax.lax.fori_loop(0, count // unroll, steps(unroll), carry)
+            if unroll > 1:
+                carry = jax.lax.fori_loop(0, count % unroll, steps(1), carry)
+            return before, carry
+
         cells = jax.tree.leaves(params)[0].shape[0]
-        carry = state, jax.tree.map(lambda x: jnp.broadcast_to(x, cells), empty(dtype))
-        carry = jax.lax.fori_loop(0, length // unroll, steps(unroll), carry)
-        if unroll > 1:
-            carry = jax.lax.fori_loop(0, length % unroll, steps(1), carry)
-        state, running = carry
-        return state, finish(running, length)
+        carry = tuple(state), jax.tree.map(lambda x: jnp.broadcast_to(x, cells), empty(dtype))
+        before, (state, running) = jax.lax.fori_loop(0, 2, part, (params, carry))
+        moved = jax.vmap(_largest)(jax.tree.map(jnp.subtract, state[0], before))
+        size = jnp.maximum(size, jax.vmap(_largest)(state[0]))
+        relative_step = jnp.where(moved == 0, 0, moved / size).astype(dtype)
+        return (*state, size), finish(running, length, relative_step)
 
     def ended(self, loss: Loss, state: PyTree) -> Bool[Array, ""]:
         """Say of one cell whether a loss of zero, or one that is not finite, is its last word.
@@ -117,11 +134,16 @@ class Discrete(Factory):
         It is where a parameter is nan, which no update mends; and where the gradient is zero and
         the optimizer's state says by `resting` that it then stays.
         """
-        params, optimizer_state, _ = state
+        params, optimizer_state, *_ = state
         broken = [jnp.isnan(x).any() for x in jax.tree.leaves(params)]
         pulled = [jnp.any(x != 0) for x in jax.tree.leaves(jax.grad(loss)(params))]
         resting = getattr(optimizer_state, "resting", False)
         return jnp.stack(broken).any() | (~jnp.stack(pulled).any() & resting)
+
+
+def _largest(params: PyTree) -> Float[Array, ""]:
+    """Size of the largest parameter."""
+    return jnp.stack([jnp.abs(x).max(initial=0) for x in jax.tree.leaves(params)]).max()
 
 
 def _cells_together(arrays: PyTree) -> PyTree:

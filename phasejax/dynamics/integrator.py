@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._types import AnyArray
-from ..envelope import Envelope, Span, begin, close, extend
+from ..envelope import LOSSES, Envelope, Span, begin, close, extend
 from .discrete import Loss
 from .factory import Factory, Hyperparameters
 from .steppers import EXPLICIT, Step, accept, order, rms, take
@@ -97,7 +97,7 @@ class Integrator(Factory):
         """Return one cell at t = 0; a flow draws nothing by `key`."""
         dtype = jnp.result_type(*jax.tree.leaves(params))
         zero, count = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
-        empty = Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in Envelope._fields))
+        empty = Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in LOSSES))
         y = params, self.build(hyper).init(params)
         return Lane(
             y=y,

@@ -129,7 +129,8 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
     Cells that never ran keep −1, as do cells whose loss was negative. Cells that a refined sweep
     inferred have the regime of the nearest cell that it computed.
     """
-    window_last = [dataset[name].transpose(..., "window") for name in Envelope._fields]
+    names = [name for name in Envelope._fields if name in dataset]
+    window_last = [dataset[name].transpose(..., "window") for name in names]
     cells = window_last[0].dims[:-1]
     initial = dataset["initial_loss"].broadcast_like(window_last[0].isel(window=0, drop=True))
     flow = "time" in dataset.attrs
