@@ -20,7 +20,7 @@ from .dynamics import Discrete, Flow
 from .grid import Cells, Grid
 from .problems import Problem
 from .refine import Refinement
-from .regimes import label_attributes
+from .regimes import UNLABELLED, label_attributes
 from .run import Run
 from .store import Store
 
@@ -129,7 +129,26 @@ def sweep(
             RuntimeWarning,
             stacklevel=2,
         )
+    _warn_of_cells_below(run, results)
     return results.open()
+
+
+def _warn_of_cells_below(run: Run, results: Store) -> None:
+    """Say how many cells have no label because their loss fell below what it can be."""
+    cells = np.flatnonzero(results.computed())
+    count = int(np.sum(results.labels(cells)[0] == UNLABELLED))
+    if count:
+        minimum = run.problem.minimum
+        cause = (
+            "zero, and no minimum is given: give the problem its minimum, Problem(..., minimum=...)"
+            if minimum is None
+            else f"the problem's minimum {minimum:g}"
+        )
+        warnings.warn(
+            f"{count} of {len(cells)} computed cells are unlabelled: their loss fell below {cause}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _refined(

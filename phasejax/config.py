@@ -23,6 +23,7 @@ def configuration(run: Run) -> dict[str, Any]:
         "problem": run.problem.name,
         "problem_arguments": dict(run.problem.config),
         "problem_fingerprint": fingerprint(run.problem, list(run.starts.values())),
+        "minimum": run.problem.minimum or 0.0,
         "optimizer": dynamics.name,
         "optimizer_module": getattr(dynamics.factory, "__module__", ""),
         "axes": {

@@ -26,6 +26,8 @@ def summary(dataset: xr.Dataset) -> Summary:
         lines.append(f"  {name:<14} {low:g} to {high:g}, {count} values, {axis['scale']}")
     for name, value in (attrs["fixed"] | attrs["problem_arguments"]).items():
         lines.append(f"  {name:<14} {value}")
+    if attrs.get("minimum"):
+        lines.append(f"  {'minimum':<14} {attrs['minimum']:g}, subtracted from the loss")
     lines.append(
         f"  run on         {attrs['device']}, {attrs['lanes']} lanes ({attrs['lanes_source']}) on "
         f"each, phasejax {attrs['phasejax_version']}, jax {attrs['jax_version']}"

@@ -13,7 +13,7 @@ from jaxtyping import Float, PyTree
 
 from ._check import bad, choice, positive, whole
 from .dynamics import Discrete, Flow
-from .envelope import edges
+from .envelope import edges, excess
 from .grid import Grid, tile_shape
 from .lanes import choose
 from .problems.problem import Problem, checked_initial_loss, initial_params
@@ -95,10 +95,17 @@ class Run:
         for corner in self.grid.corners():
             dynamics.check_values({**numbers, **corner})
         for seed, loss in zip(self.seeds, self.initial_loss, strict=True):
-            if loss < 0:
+            minimum = self.problem.minimum
+            if excess(loss, minimum or 0.0, float(np.finfo(np.float64).eps)) < 0:
+                allowed = (
+                    "; it must not be negative: give the problem its minimum, "
+                    "Problem(..., minimum=...)"
+                    if minimum is None
+                    else f", below the problem's minimum {minimum:g}"
+                )
                 raise ValueError(
-                    f"loss of problem '{self.problem.name}' is {loss} at the start of seed {seed}; "
-                    "it must not be negative (log10 of it is kept): subtract its minimum"
+                    f"loss of problem '{self.problem.name}' is {loss} at the start of seed {seed}"
+                    + allowed
                 )
 
     def check_devices(self) -> None:

@@ -35,7 +35,10 @@ ENVELOPE_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "loss_min": {"long_name": "minimum of the loss in the window"},
     "loss_max": {"long_name": "maximum of the loss in the window"},
     "loss_mean": {"long_name": "mean of the loss in the window"},
-    "log10_loss_mean": {"long_name": "mean of log10 of the loss in the window", "units": "decades"},
+    "log10_loss_mean": {
+        "long_name": "mean of log10 of the loss less its minimum in the window",
+        "units": "decades",
+    },
     "relative_step": {"long_name": "last step of the window relative to the parameters"},
 }
 

@@ -12,7 +12,7 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ..envelope import Envelope, add, empty, finish
-from ..problems.problem import Sampled, draw
+from ..problems.problem import Objective, draw, lowest
 from .factory import Factory, Hyperparameters
 
 TINY, UNROLL = 64, 4
@@ -82,6 +82,7 @@ class Discrete(Factory):
         params = state[0]
         dtype = jnp.result_type(*jax.tree.leaves(params))
         weight = 1 / length.astype(dtype)
+        minimum = None if lowest(loss) is None else jnp.asarray(lowest(loss), dtype)
         tiny = sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(params)) <= TINY
         unroll = UNROLL if tiny else 1
 
@@ -89,12 +90,12 @@ class Discrete(Factory):
             (params, optimizer_state, key), running = carry
             optimizer = optax.with_extra_args_support(self.build(fixed | hyper))
             seen = loss
-            if isinstance(loss, Sampled):
+            if isinstance(loss, Objective) and loss.batch_loss is not None:
                 key, now = draw(key)
                 seen = partial(loss.batch_loss, key=now)
             value, grad = jax.value_and_grad(seen)(params)
             recorded = value if seen is loss else loss(params)
-            running = add(running, recorded.astype(dtype), weight)
+            running = add(running, recorded.astype(dtype), weight, minimum)
             updates, optimizer_state = optimizer.update(
                 grad, optimizer_state, params, value=value, grad=grad, value_fn=seen
             )
@@ -126,7 +127,7 @@ class Discrete(Factory):
         moved = jax.vmap(_largest)(jax.tree.map(jnp.subtract, state[0], before))
         size = jnp.maximum(size, jax.vmap(_largest)(state[0]))
         relative_step = jnp.where(moved == 0, 0, moved / size).astype(dtype)
-        return (*state, size), finish(running, length, relative_step)
+        return (*state, size), finish(running, length, relative_step, minimum)
 
     def ended(self, loss: Loss, state: PyTree) -> Bool[Array, ""]:
         """Say of one cell whether a loss of zero, or one that is not finite, is its last word.

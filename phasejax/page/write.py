@@ -13,6 +13,7 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 
 from .._check import bad
+from ..envelope import excess
 from ..info import summary
 from ..plot.diagram import plane
 from ..plot.lines import Line, Lines, lines_over
@@ -111,7 +112,9 @@ def _packed(
     status = dataset["status"].values
     computed = (status == COMPUTED).ravel()
     windows = dataset.sizes["window"]
-    curves = pack_curves({n: dataset[n].values.reshape(-1, windows)[computed] for n in SERIES})
+    curves = pack_curves(
+        {name: _over_minimum(dataset, name).reshape(-1, windows)[computed] for name in SERIES}
+    )
     unit = dataset["time" if "time" in dataset.coords else "step"].values
     arrays = {
         **{f"{name} values": dataset[name].values.astype(float) for name in (x, y)},
@@ -137,6 +140,15 @@ def _packed(
         "extent": dataset.attrs["time" if "time" in dataset.attrs else "steps"],
     }
     return arrays, about
+
+
+def _over_minimum(dataset: xr.Dataset, name: str) -> np.ndarray:
+    """A series of the envelope; losses are taken over the problem's minimum, as logarithms are."""
+    values = dataset[name].values
+    if name.startswith("log10") or not dataset.attrs.get("minimum"):
+        return values
+    eps = float(np.finfo(dataset.attrs["dtype"]).eps)
+    return excess(values, dataset.attrs["minimum"], eps)
 
 
 def _range(values: np.ndarray) -> list[float]:

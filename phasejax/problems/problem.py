@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt32
 
+from .._check import bad
+
 Params = PyTree[Float[Array, "..."]]
 NOISE = "threefry2x32"
 """JAX's generator of random numbers for mini-batches, whatever the process's default is."""
@@ -32,7 +34,8 @@ class Problem:
         sweep's dtype, so that float32 and float64 sweeps start at the same point.
     - `name`: how results name the problem.
     - `config`: JSON-able arguments that rebuild it, written into every result.
-    - `minimum`: the smallest value of the loss, where known.
+    - `minimum`: the smallest value of the loss, where known. Regimes live in decades above it:
+        what is judged is the loss less its minimum. `None` is judged as 0.
     - `pl_constant`: the largest known μ with |∇f|² ≥ μ (f − minimum) everywhere, the
         Polyak–Łojasiewicz condition as in Ma, Wu and E (2021), where known.
     - `hessian`: the Hessian at the minimum, `[size, size]`, where known.
@@ -60,6 +63,12 @@ class Problem:
                 )
         if self.batch_loss is not None and not callable(self.batch_loss):
             raise TypeError(f"batch_loss = {self.batch_loss!r} must be a function, or left out")
+        if self.minimum is not None:
+            numeric = isinstance(self.minimum, int | float | np.number | np.ndarray | jax.Array)
+            numeric = numeric and not isinstance(self.minimum, bool) and np.ndim(self.minimum) == 0
+            if not numeric or not np.isfinite(float(self.minimum)):
+                raise bad("minimum", self.minimum, "a finite number, or left out if unknown")
+            object.__setattr__(self, "minimum", float(self.minimum))
         if not self.name:
             object.__setattr__(self, "name", getattr(self.loss, "__qualname__", "custom"))
 
@@ -69,19 +78,31 @@ class Problem:
 
     @property
     def objective(self) -> Any:
-        """What is handed to a compiled program: the loss, with its noise if it has some."""
-        return self.loss if self.batch_loss is None else Sampled(self.loss, self.batch_loss)
+        """What is handed to a compiled program: the loss, with its noise and minimum if any.
+
+        The minimum is a number of the program: another one compiles nothing.
+        """
+        if self.batch_loss is None and not self.minimum:
+            return self.loss
+        minimum = np.array(self.minimum) if self.minimum else None
+        return Objective(self.loss, self.batch_loss, minimum)
 
 
-class Sampled(eqx.Module):
-    """A loss, and an estimate of it from data drawn at random."""
+class Objective(eqx.Module):
+    """A loss, an estimate of it from data drawn at random, and its minimum; `None` for neither."""
 
     loss: Any
     batch_loss: Any
+    minimum: Any
 
     def __call__(self, params: Params) -> Float[Array, ""]:
         """Return the loss, on all data."""
         return self.loss(params)
+
+
+def lowest(objective: Any) -> Any:
+    """Minimum of a problem's `objective`, or `None` if it is zero or not known."""
+    return objective.minimum if isinstance(objective, Objective) else None
 
 
 def noise_key(seed: int) -> UInt32[np.ndarray, " key"]:

@@ -105,7 +105,7 @@ def features(
     - `end_step`: log10 of the largest relative step in the last eighth − log10 eps; −400 where
       nothing moves, or where only the loss is known.
 
-    A negative loss gives nan.
+    A loss below its minimum gives nan; all losses here are less that.
     """
     level, peak, bottom, last_finite, step = curves
     with np.errstate(divide="ignore"):

@@ -14,7 +14,8 @@ from .features import LIMIT, Features
 NAMES = ("spike", "oscillation", "divergence", "converged", "descending")
 UNLABELLED, UNRESOLVED = -1, len(NAMES)
 NO_REGIME = {UNRESOLVED: "unresolved", UNLABELLED: "unlabelled"}
-"""Cells of a flow whose solver gave up, and cells that never ran or whose loss was negative."""
+"""Cells of a flow whose solver gave up, and cells that never ran or whose loss fell below its
+minimum."""
 
 EXCURSION = 2.0
 """A spike stands this far over the late level; a pure squared sinusoid reaches log10 4 = 0.6."""
