@@ -47,7 +47,7 @@ def test_the_label_of_a_sweep_is_that_of_its_curve():
     grid, problem = pj.Grid(learning_rate=[0.1]), raised(0.5, 0.5)
     path = pj.trajectory(problem, optax.adam, steps=np.arange(3000), learning_rate=0.1)
     curve = path**2 @ np.array([0.5, 0.05]) + 0.5
-    for minimum, low, high in ((None, -0.4, -0.2), (0.5, -20, -3)):
+    for minimum, low, high in ((None, -0.4, -0.2), (0.5, -401, -3)):
         dataset = pj.sweep(raised(0.5, minimum), optax.adam, grid, **LENGTH)
         found = pj.classify_curve(curve, minimum or 0.0)
         assert regimes(dataset) == [str(found)]
