@@ -61,7 +61,7 @@ def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Resu
     def work() -> Result:
         results = tuple(np.empty((grid.size, windows), dtype) for _ in range(4))
         for cells, envelope in compute():
-            for result, values in zip(results, envelope, strict=True):
+            for result, values in zip(results, envelope[:4], strict=True):
                 result[cells] = values
         return results
 

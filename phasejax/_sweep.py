@@ -23,7 +23,7 @@ from .grid import MOST_VALUES, Cells, Grid
 from .identity import label
 from .problems import Problem
 from .refine import Refinement
-from .regimes import label_attributes
+from .regimes import UNLABELLED, label_attributes
 from .run import Run
 from .store import Store
 
@@ -79,9 +79,10 @@ def sweep(
         they run here.
 
     Returns an `xarray.Dataset` with the grid's axes and `window` as dimensions: `loss_min`,
-    `loss_max`, `loss_mean`, `log10_loss_mean` per window; `regime`, `margin` and the features per
-    cell; the whole configuration as attributes. A flow adds `solver_steps`, `end_time`,
-    `implicit_from` and `loss_floor` per cell; a cell that used up its solver steps is `unresolved`.
+    `loss_max`, `loss_mean`, `log10_loss_mean` and, for an optimizer, `relative_step` per window;
+    `regime`, `margin` and the features per cell; the whole configuration as attributes. A flow adds
+    `solver_steps`, `end_time`, `implicit_from` and `loss_floor` per cell; a cell that used up its
+    solver steps is `unresolved`.
 
     Raises a `ValueError` or `TypeError` that names the argument before anything is computed. Cells
     that fail at run time stay unlabelled (−1), with a warning, the error in the attribute
@@ -146,7 +147,26 @@ def sweep(
                 RuntimeWarning,
                 stacklevel=2,
             )
+        _warn_of_cells_below(run, results)
         return results.open()
+
+
+def _warn_of_cells_below(run: Run, results: Store) -> None:
+    """Say how many cells have no label because their loss fell below what it can be."""
+    cells = np.flatnonzero(results.computed())
+    count = int(np.sum(results.labels(cells)[0] == UNLABELLED))
+    if count:
+        minimum = run.problem.minimum
+        cause = (
+            "zero, and no minimum is given: give the problem its minimum, Problem(..., minimum=...)"
+            if minimum is None
+            else f"the problem's minimum {minimum:g}"
+        )
+        warnings.warn(
+            f"{count} of {len(cells)} computed cells are unlabelled: their loss fell below {cause}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _refined(

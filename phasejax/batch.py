@@ -59,7 +59,9 @@ def compute(
     seeds = run.grid.cells(cells).get("seed", np.full(len(cells), run.seeds[0]))
     initial_loss = np.array([initial[int(seed)] for seed in seeds])
     eps = float(np.finfo(run.dtype).eps)
-    return envelope, classify_envelope(envelope, initial_loss, eps, run.extent, solved=solved)
+    minimum = run.problem.minimum or 0.0
+    labels = classify_envelope(envelope, initial_loss, eps, run.extent, minimum, solved=solved)
+    return envelope, labels
 
 
 def run_batch(run: Run, store: Store, cells: Cells, progress: Progress = lambda _: None) -> None:

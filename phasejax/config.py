@@ -30,6 +30,7 @@ def configuration(run: Run) -> dict[str, Any]:
         "problem_builtin": built_in_name(run.problem),
         "problem_arguments": dict(run.problem.config),
         "problem_fingerprint": fingerprint(run.problem, list(run.starts.values())),
+        "minimum": run.problem.minimum or 0.0,
         "optimizer": dynamics.name,
         "optimizer_module": getattr(dynamics.factory, "__module__", ""),
         "axes": {name: _described(axis) for name, axis in run.grid.axes.items()},

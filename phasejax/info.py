@@ -27,6 +27,8 @@ def summary(dataset: xr.Dataset) -> Summary:
         lines.append(f"  {name:<14} {_extent(**axis)}")
     for name, value in (attrs["fixed"] | attrs["problem_arguments"]).items():
         lines.append(f"  {name:<14} {value}")
+    if attrs.get("minimum"):
+        lines.append(f"  {'minimum':<14} {attrs['minimum']:g}, subtracted from the loss")
     lines.append(
         f"  run on         {attrs['device']}, {attrs['lanes']} lanes ({attrs['lanes_source']}) on "
         f"each, phasejax {attrs['phasejax_version']}, jax {attrs['jax_version']}"
@@ -79,7 +81,7 @@ def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
     return {
         **{str(name): chosen[name].item() for name in dataset["regime"].dims},
         "regime": NO_REGIME.get(code) or NAMES[code],
-        **{name: float(chosen[name]) for name in labels if name != "regime"},
+        **{name: float(chosen[name]) for name in labels if name != "regime" and name in chosen},
     }
 
 

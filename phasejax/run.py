@@ -13,7 +13,7 @@ from jaxtyping import Float, PyTree
 
 from ._check import ArgumentError, bad, choice, positive
 from .dynamics import Discrete, Flow
-from .envelope import Envelope, edges
+from .envelope import Envelope, edges, excess
 from .grid import Cells, Grid, tile_shape
 from .lanes import choose
 from .problems.problem import Problem, initial_params, initial_values
@@ -99,10 +99,17 @@ class Run:
                 raise bad("axis of the grid", axis, allowed)
         self._check_hyperparameters()
         for seed, loss in zip(self.seeds, self.initial_loss, strict=True):
-            if loss < 0:
+            minimum = self.problem.minimum
+            if excess(loss, minimum or 0.0, float(np.finfo(np.float64).eps)) < 0:
+                allowed = (
+                    "; it must not be negative: give the problem its minimum, "
+                    "Problem(..., minimum=...)"
+                    if minimum is None
+                    else f", below the problem's minimum {minimum:g}"
+                )
                 raise ValueError(
-                    f"loss of problem '{self.problem.name}' is {loss} at the start of seed {seed}; "
-                    "it must not be negative (log10 of it is kept): subtract its minimum"
+                    f"loss of problem '{self.problem.name}' is {loss} at the start of seed {seed}"
+                    + allowed
                 )
         _ = self.structure  # traces every program
 

@@ -16,7 +16,7 @@ from . import kernel
 from .checkpoint import Checkpoint
 from .dynamics.integrator import RUNNING, TURNED_STIFF, Integrator, Lane, live
 from .dynamics.steppers import IMPLICIT
-from .envelope import Envelope, Solved
+from .envelope import LOSSES, Envelope, Solved
 from .grid import Cells
 from .places import gather, groups_for, on_devices, spread, start_cells
 
@@ -41,7 +41,7 @@ def solve_cells(
     and looked for.
     """
     values, count = run.grid.cells(cells), len(cells)
-    whole = Envelope(*(np.full((count, run.windows), np.nan, run.dtype) for _ in Envelope._fields))
+    whole = Envelope(*(np.full((count, run.windows), np.nan, run.dtype) for _ in LOSSES))
     solved = Solved(*(np.full(count, np.nan) for _ in Solved._fields))
     place, method = spread(np.arange(count), run), np.array(-1)
     programs = run.programs(cells)
@@ -134,8 +134,8 @@ def _write(whole: Envelope, solved: Solved, place: np.ndarray, state: Lane, at: 
     """Put what cells at some places have come to where it belongs."""
     at = at & (place >= 0)
     cells = place[at]
-    for field, values in zip(whole, state.envelope, strict=True):
-        field[cells] = np.asarray(values)[at]
+    for name in LOSSES:
+        getattr(whole, name)[cells] = np.asarray(getattr(state.envelope, name))[at]
     solved.solver_steps[cells] = np.asarray(state.steps)[at]
     solved.end_time[cells] = np.asarray(state.time)[at]
     solved.loss_floor[cells] = np.asarray(state.floor)[at]

@@ -26,7 +26,7 @@ from xarray.core import indexing
 
 from ._check import bad
 from ._platform import flush
-from .envelope import Envelope
+from .envelope import LOSSES, Envelope
 from .grid import Cells, Tile, by_tile
 from .refine import COMPUTED, INFERRED, MISSING, Labels
 from .regimes import NAMES, UNLABELLED, label_attributes
@@ -43,7 +43,11 @@ ENVELOPE_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "loss_min": {"long_name": "minimum of the loss in the window"},
     "loss_max": {"long_name": "maximum of the loss in the window"},
     "loss_mean": {"long_name": "mean of the loss in the window"},
-    "log10_loss_mean": {"long_name": "mean of log10 of the loss in the window", "units": "decades"},
+    "log10_loss_mean": {
+        "long_name": "mean of log10 of the loss less its minimum in the window",
+        "units": "decades",
+    },
+    "relative_step": {"long_name": "last step of the window relative to the parameters"},
 }
 
 KINDS: dict[str, Any] = {
@@ -62,7 +66,7 @@ KINDS: dict[str, Any] = {
     "jax_version": str,
 }
 """Attributes that every store has, and of what kind they are."""
-VARIABLES = (*ENVELOPE_ATTRIBUTES, "initial_loss", "regime", "margin")
+VARIABLES = (*LOSSES, "initial_loss", "regime", "margin")
 """... and variables, with one for each axis."""
 
 WORK = ".phasejax"
@@ -276,7 +280,8 @@ class Store:
         `cells` are in ascending order. Nobody else may write to the same tiles at the same time.
         Raises a `StoreError`.
         """
-        values = {**envelope._asdict(), **{n: v for n, v in labels.items() if n != "regime"}}
+        values = {n: v for n, v in envelope._asdict().items() if v is not None}
+        values |= {n: v for n, v in labels.items() if n != "regime"}
         values["regime"] = labels["regime"]
         with self._writing() as group:
             status = _array(group, STATUS)
@@ -305,10 +310,11 @@ class Store:
             _array(group, STATUS)[...] = np.where(computed, status, INFERRED).astype(np.int8)
 
     def relabel(self, dataset: xr.Dataset) -> None:
-        """Replace the labels of every cell by those of `dataset`."""
+        """Replace the labels of every cell by those of `dataset`; older stores lack some."""
         with self._writing() as group:
             for name in label_attributes("time" in dataset.attrs):
-                _array(group, name)[...] = dataset[name].values
+                if name in group:
+                    _array(group, name)[...] = dataset[name].values
 
     def close(self, failures: list[str]) -> None:
         """Note which cells failed, and gather all metadata, as xarray likes it."""
@@ -383,6 +389,8 @@ def _lay_out(
     shape = tuple(coords.sizes[axis] for axis in axes)
     windows = coords.sizes["window"]
     for name, attributes in ENVELOPE_ATTRIBUTES.items():
+        if "time" in coords.attrs and name not in LOSSES:
+            continue  # a flow has no steps
         group.create_array(
             name,
             shape=(*shape, windows),

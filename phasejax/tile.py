@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 from jaxtyping import Int, PyTree
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 PART_WORK, MOST_PARTS = 4e7, 32
 """A batch is run in calls of about so many steps × cells × parameters, and in about so many at
 most, so that progress moves, an interrupt is heard, and finished cells are found."""
-LAST = {"lost": (np.inf, np.inf, np.inf, np.inf), "zero": (0.0, 0.0, 0.0, -np.inf)}
-"""Envelope of a window of losses that are not finite, and of losses that are zero."""
+LAST = {"lost": (np.inf, np.inf, np.inf, np.inf, np.nan), "zero": (0.0, 0.0, 0.0, -np.inf, 0.0)}
+"""Envelope of a window of losses that are not finite, and of losses that are zero, at rest."""
 
 
 def run_cells(
@@ -83,8 +84,8 @@ def _write(
     whole: Envelope, part: Envelope, place: Int[np.ndarray, " batch"], first: int, last: int
 ) -> None:
     """Put windows `first` to `last` where they belong; what is after them in `part` is empty."""
-    for field, values in zip(whole, part, strict=True):
-        for shard in values.addressable_shards:  # pyright: ignore[reportAttributeAccessIssue]
+    for field, values in zip(*map(jax.tree.leaves, (whole, part)), strict=True):
+        for shard in values.addressable_shards:
             cells = place[shard.index[0]]
             cells = cells[cells >= 0]  # ascending, and first in the shard
             used = len(cells)
@@ -116,7 +117,7 @@ def _retire(
     if groups_for(live.sum() - candidates.sum(), run) == groups:
         return place, hyper, state
     for kind, ended in (("lost", candidates & (high != 0)), ("zero", candidates & (high == 0))):
-        for field, value in zip(whole, LAST[kind], strict=True):
+        for field, value in zip(jax.tree.leaves(whole), LAST[kind], strict=True):
             field[place[ended], windows:] = value
     order, (hyper, state) = gather(run, np.flatnonzero(live & ~candidates), (hyper, state))
     return np.where(candidates, -1, place)[order], hyper, state

@@ -74,6 +74,71 @@ def test_rmsprop_is_optax_rmsprop(problem, inside, b):
     )
 
 
+RATES = {"float64": (1e-300, 1e-150, 1.0, 1e300), "float32": (1e-36, 1e-15, 1.0, 1e36)}
+SIZES = {"float64": (1e-300, 1e-150, 1e150, 1e307), "float32": (1e-36, 1e-15, 1e15, 1e36)}
+
+
+def updates_of(make, rates, sizes, dtype):
+    """Six updates of `make(learning_rate)` for every learning rate and size of the gradients."""
+    gradients = np.array([1.0, -0.5, 0.25, 3.0, 0.0, -2.0])
+
+    def cell(rate, size):
+        optimizer = make(rate)
+
+        def step(state, g):
+            update, state = optimizer.update(g * size, state)
+            return state, update
+
+        return jax.lax.scan(step, optimizer.init(jnp.zeros((), dtype)), gradients.astype(dtype))[1]
+
+    with jax.enable_x64(dtype == "float64"):
+        pairs = np.stack(np.meshgrid(rates, sizes), -1).reshape(-1, 2).astype(dtype)
+        return np.asarray(jax.jit(jax.vmap(cell))(*pairs.T))
+
+
+@pytest.mark.parametrize("dtype", RATES)
+@pytest.mark.parametrize(("eps", "eps_root"), [(0.0, 0.0), (1e-8, 0.0), (0.0, 1e-8)])
+@pytest.mark.parametrize("method", ["adam", "rmsprop"])
+def test_optax_at_the_extremes(method, eps, eps_root, dtype):
+    """Learning rates and gradients of any size: squares that overflow or underflow, in both."""
+
+    def theirs(rate):
+        if method == "adam":
+            return optax.adam(rate, b1=0.75, b2=0.875, eps=eps, eps_root=eps_root)
+        return optax.rmsprop(rate, 0.875, eps or eps_root, eps_in_sqrt=eps_root > 0)
+
+    def ours(rate):
+        if method == "adam":
+            return pj.adam(0.125 / rate, 0.25 / rate, rate, eps, eps_root)
+        return pj.rmsprop(0.125 / rate, None, rate, eps, eps_root)
+
+    expected = updates_of(theirs, RATES[dtype], SIZES[dtype], dtype)
+    found = updates_of(ours, RATES[dtype], SIZES[dtype], dtype)
+    if not eps and not eps_root:  # where v underflows theirs is 0/0, and ours no step
+        expected = np.where(np.isfinite(expected), expected, 0)
+    tiny = float(np.finfo(dtype).tiny)
+    np.testing.assert_allclose(found, expected, rtol=1e2 * np.finfo(dtype).eps, atol=4 * tiny)
+
+
+@pytest.mark.parametrize(("dtype", "rate"), [("float64", 1e-300), ("float32", 1e-30)])
+def test_adam_with_the_smallest_decays_takes_plain_means(dtype, rate):
+    """At a·η and b·η far below a rounding, corrected averages are means of all gradients."""
+    found = updates_of(lambda _: pj.adam(1.0, 1.0, rate, eps=0.0), [1.0], [1.0], dtype)[0]
+    g = np.array([1.0, -0.5, 0.25, 3.0, 0.0, -2.0])
+    count = np.arange(1, 7)
+    expected = -rate * (np.cumsum(g) / count) / np.sqrt(np.cumsum(g * g) / count)
+    np.testing.assert_allclose(found, expected, rtol=1e2 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("make", [lambda a: pj.adam(a, 1.0), lambda a: pj.rmsprop(a)])
+def test_a_decay_that_rounding_makes_negative_is_zero(make):
+    optimizer = make(1000 * (1 + 5e-13))  # a·η is allowed to be 1 but for rounding
+    with jax.enable_x64(True):
+        _, state = optimizer.update(jnp.ones(1), optimizer.init(jnp.zeros(1)))
+        _, state = optimizer.update(jnp.zeros(1), state)
+        assert state.v == 0
+
+
 def fifty_digits(method, a, b, eps, eps_root, spectrum, start, steps):
     """The update rules of the docstrings, one number at a time, in 50 digits."""
     with mpmath.workdps(50):

@@ -12,7 +12,9 @@ from .moments import (
     average,
     check_decays,
     check_eps,
+    corrected_weight,
     is_zero,
+    power_of_two,
     precondition,
     zero_weight,
 )
@@ -48,10 +50,12 @@ def adam(
     Ma, Wu and E (2021), the Adam update of section 1, has ε inside the root (`eps_root`); Kingma
     and Ba (2015) and optax have it outside (`eps`). In optax's names this is
     `optax.adam(learning_rate, b1=1 - b * learning_rate, b2=1 - a * learning_rate, eps, eps_root)`
-    and agrees with it to rounding, with two differences:
+    and agrees with it to rounding over the whole range of floating point, squares that overflow
+    included, with two differences:
 
     - The corrections 1 − αᵗ and 1 − βᵗ are carried from step to step, as the running average of
       ones: w ← αw + (1 − α). That costs no power per step, and loses no digits where αᵗ ≈ 1.
+      (aη, bη far below a rounding give plain means, where optax has 0/0.)
     - Where the denominator is zero (ε = 0 and v underflowed) the update is zero, not 0/0.
 
     **Arguments:**
@@ -72,7 +76,6 @@ def adam(
     """
     check_decays(learning_rate, a=a, b=b)
     check_eps(eps, eps_root)
-    a_eta, b_eta = a * learning_rate, b * learning_rate
 
     def init(params: optax.Params) -> AdamState:
         zeros = jax.tree.map(jnp.zeros_like, params)
@@ -82,14 +85,19 @@ def adam(
         updates: optax.Updates, state: Any, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         del params
+        dtype = state.m_weight.dtype
+        b_eta = corrected_weight(b * learning_rate, dtype)
+        a_eta = corrected_weight(a * learning_rate, dtype)
         m = average(state.m, updates, b_eta)
         v = average(state.v, jax.tree.map(jnp.square, updates), a_eta)
         m_weight = average(state.m_weight, 1.0, b_eta)
         v_weight = average(state.v_weight, 1.0, a_eta)
         both = 1 / (m_weight * v_weight)  # one division instead of two
-        m_scale, v_scale = -learning_rate * v_weight * both, m_weight * both
+        # The learning rate's power of two comes after the division: m times it may underflow.
+        scale = power_of_two(learning_rate, v_weight)
+        m_scale, v_scale = -(learning_rate / scale) * v_weight * both, m_weight * both
         steps = jax.tree.map(
-            lambda m, v: precondition(m * m_scale, v * v_scale, eps, eps_root), m, v
+            lambda m, v: precondition(m * m_scale, v * v_scale, eps, eps_root) * scale, m, v
         )
         return steps, AdamState(m, v, m_weight, v_weight)
 

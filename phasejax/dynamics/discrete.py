@@ -14,7 +14,7 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ..envelope import Envelope, add, empty, finish
-from ..problems.problem import Sampled, draw
+from ..problems.problem import Objective, draw, lowest
 from .factory import Factory, Hyperparameters
 
 TINY, UNROLL = 64, 4
@@ -54,8 +54,11 @@ class Discrete(Factory):
         return np.array([steps], np.int32)
 
     def start(self, hyper: Hyperparameters, params: PyTree, noise: PyTree = ()) -> PyTree:
-        """Return the state of one cell before its first step; `noise` draws its mini-batches."""
-        return params, self.build(hyper).init(params), noise
+        """Return the state of one cell before its first step; `noise` draws its mini-batches.
+
+        The last number is the size that the largest parameter has had so far.
+        """
+        return params, self.build(hyper).init(params), noise, _largest(params)
 
     def advance(
         self,
@@ -81,10 +84,15 @@ class Discrete(Factory):
         state: PyTree,
         length: Int[Array, ""],
     ) -> tuple[PyTree, Envelope]:
-        """Advance cells by `length` steps, with the loss before each step's update."""
-        params, *_ = state
+        """Advance cells by `length` steps, with the loss before each step's update.
+
+        The last step runs apart, so that it is known how far it goes; the body is compiled once.
+        """
+        *state, size = state
+        params = state[0]
         dtype = jnp.result_type(*jax.tree.leaves(params))
         weight = 1 / length.astype(dtype)
+        minimum = None if lowest(loss) is None else jnp.asarray(lowest(loss), dtype)
         tiny = sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(params)) <= TINY
         unroll = UNROLL if tiny else 1
 
@@ -92,13 +100,13 @@ class Discrete(Factory):
             (params, optimizer_state, noise), running = carry
             update = self.build(fixed | hyper).update
             seen = loss
-            if isinstance(loss, Sampled):
-                step = noise.step
+            if isinstance(loss, Objective) and loss.batch_loss is not None:
+                number = noise.step
                 noise, now = draw(noise)
-                seen = loss.drawn(now, step)
+                seen = loss.drawn(now, number)
             value, grad = jax.value_and_grad(seen)(params)
             recorded = value if seen is loss else loss(params)
-            running = add(running, recorded.astype(dtype), weight)
+            running = add(running, recorded.astype(dtype), weight, minimum)
             extra = _accepted(update, value=value, grad=grad, objective=seen)
             updates, optimizer_state = update(grad, optimizer_state, params, **extra)
             params = optax.apply_updates(params, updates)
@@ -113,13 +121,23 @@ class Discrete(Factory):
 
             return several
 
+        def part(last, before_and_carry):
+            """Take all steps but the last, and then that one."""
+            _, carry = before_and_carry
+            before = carry[0][0]
+            count = jnp.where(last, jnp.minimum(length, 1), jnp.maximum(length - 1, 0))
+            carry = jax.lax.fori_loop(0, count // unroll, steps(unroll), carry)
+            if unroll > 1:
+                carry = jax.lax.fori_loop(0, count % unroll, steps(1), carry)
+            return before, carry
+
         cells = jax.tree.leaves(params)[0].shape[0]
-        carry = state, jax.tree.map(lambda x: jnp.broadcast_to(x, cells), empty(dtype))
-        carry = jax.lax.fori_loop(0, length // unroll, steps(unroll), carry)
-        if unroll > 1:
-            carry = jax.lax.fori_loop(0, length % unroll, steps(1), carry)
-        state, running = carry
-        return state, finish(running, length)
+        carry = tuple(state), jax.tree.map(lambda x: jnp.broadcast_to(x, cells), empty(dtype))
+        before, (state, running) = jax.lax.fori_loop(0, 2, part, (params, carry))
+        moved = jax.vmap(_largest)(jax.tree.map(jnp.subtract, state[0], before))
+        size = jnp.maximum(size, jax.vmap(_largest)(state[0]))
+        relative_step = jnp.where(moved == 0, 0, moved / size).astype(dtype)
+        return (*state, size), finish(running, length, relative_step, minimum)
 
     def ended(self, loss: Loss, state: PyTree) -> Bool[Array, ""]:
         """Say of one cell whether a loss of zero, or one that is not finite, is its last word.
@@ -127,7 +145,7 @@ class Discrete(Factory):
         It is where a parameter is nan, which no update mends; and where the gradient is zero and
         the optimizer's state says by `resting` that it then stays.
         """
-        params, optimizer_state, _ = state
+        params, optimizer_state, *_ = state
         broken = [jnp.isnan(x).any() for x in jax.tree.leaves(params)]
         pulled = [jnp.any(x != 0) for x in jax.tree.leaves(jax.grad(loss)(params))]
         resting = getattr(optimizer_state, "resting", False)
@@ -147,6 +165,11 @@ def _accepted(update: Callable, value: Any, grad: PyTree, objective: Loss) -> di
     if any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         return offered
     return {name: argument for name, argument in offered.items() if name in taken}
+
+
+def _largest(params: PyTree) -> Float[Array, ""]:
+    """Size of the largest parameter."""
+    return jnp.stack([jnp.abs(x).max(initial=0) for x in jax.tree.leaves(params)]).max()
 
 
 def _cells_together(arrays: PyTree) -> PyTree:

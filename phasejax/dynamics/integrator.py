@@ -15,7 +15,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._types import AnyArray
-from ..envelope import Envelope, Span, begin, close, extend
+from ..envelope import LOSSES, Envelope, Span, begin, close, extend
+from ..problems.problem import lowest
 from .discrete import Loss
 from .factory import Factory, Hyperparameters
 from .steppers import EXPLICIT, Step, accept, order, rms, take
@@ -58,7 +59,7 @@ class Lane(NamedTuple):
       `[cells, windows]`. `unsure`, `way`: errors and steps of the parameters, summed over it.
     - `halted`: `RUNNING`, `TURNED_STIFF` or `STALLED` (steps are lost in the rounding of t);
       `stiff` counts towards the second.
-    - `floor`: largest loss of a window that shows the solver's errors.
+    - `floor`: largest loss, over the minimum, of a window that shows the solver's errors.
     """
 
     y: PyTree[Float[Array, "cells ..."]]
@@ -97,7 +98,7 @@ class Integrator(Factory):
         """Return one cell at t = 0; a flow has no `noise`."""
         dtype = jnp.result_type(*jax.tree.leaves(params))
         zero, count = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
-        empty = Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in Envelope._fields))
+        empty = Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in LOSSES))
         y = params, self.build(hyper).init(params)
         return Lane(
             y=y,
@@ -193,6 +194,11 @@ class _Cell(NamedTuple):
         params, state = self.unravel(y)
         return _ravel(self.field.velocity(time, jax.grad(self.loss)(params), state))
 
+    @property
+    def minimum(self) -> Float[Array, ""] | None:
+        """Return what is subtracted from the loss before its logarithm."""
+        return None if lowest(self.loss) is None else jnp.asarray(lowest(self.loss))
+
     def value(self, y: Float[Array, " all"]) -> Float[Array, ""]:
         """Return the loss; what is not a number counts as infinite, as in every envelope."""
         value = self.loss(self.unravel(y)[0]).astype(y.dtype)
@@ -241,11 +247,12 @@ class _Cell(NamedTuple):
 
         losses = self.losses(lane, new, t1 - lane.time)
         share = (t1 - lane.time) / (ends - begins)
-        span = extend(lane.span, jnp.concatenate([lane.loss[None], losses]), share)
+        span = extend(lane.span, jnp.concatenate([lane.loss[None], losses]), share, self.minimum)
         way = lane.way + norm((new.y - lane.y)[: self.size])
         unsure = jnp.maximum(norm(new.error[: self.size]), HIDDEN * norm(scale[: self.size]))
         unsure = lane.unsure + unsure
-        noise = jnp.where(reaching & (unsure > NOISE * way), span.maximum, 0)
+        high = span.maximum if self.minimum is None else span.maximum - self.minimum
+        noise = jnp.where(reaching & (unsure > NOISE * way), high, 0)
         stiff = jnp.where(new.stiffness > STIFF, lane.stiff + 2, jnp.maximum(lane.stiff - 1, 0))
         turned = self.integrator.leave_stiff & (stiff > 2 * ENOUGH)
         kept = Lane(
@@ -269,7 +276,8 @@ class _Cell(NamedTuple):
             steps=lane.steps + ready,
             halted=jnp.where(stalled, STALLED, lane.halted),
         )
-        return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, missed), close(span)
+        lane = jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, missed)
+        return lane, close(span, self.minimum)
 
     def losses(self, lane: Lane, new: Step, h: Float[Array, ""]) -> Float[Array, " points"]:
         """Losses half-way and at the end of a step.

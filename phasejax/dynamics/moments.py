@@ -16,6 +16,23 @@ def average(old: PyTree, new: PyTree, weight: Scalar) -> PyTree:
     return jax.tree.map(lambda old, new: old + weight * (new - old), old, new)
 
 
+def corrected_weight(weight: Scalar, dtype: jnp.dtype) -> Float[Array, ""]:
+    """Keep the weight of a bias-corrected average where its arithmetic holds.
+
+    At most 1, above which a rounding of a·η would make v negative. And at least eps²/4096: after t
+    steps a corrected average depends on so small a weight by a relative t·weight / 2, less than
+    a rounding for any t below 1e9; the product of two, and its inverse, are finite.
+    """
+    return jnp.clip(weight, float(jnp.finfo(dtype).eps) ** 2 / 4096, 1.0)
+
+
+def power_of_two(x: Scalar, like: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the largest power of two up to x > 0, in the dtype of x · `like`."""
+    x = jax.lax.stop_gradient(jnp.asarray(x, jnp.result_type(x, like)))
+    _, exponent = jnp.frexp(x)
+    return jnp.maximum(jnp.ldexp(jnp.full_like(x, 0.5), exponent), jnp.finfo(x.dtype).tiny)
+
+
 def relax(moment: PyTree, target: PyTree, rate: Scalar) -> PyTree:
     """Velocity of an exponential moving average: rate · (target − moment)."""
     return jax.tree.map(lambda moment, target: rate * (target - moment), moment, target)
@@ -43,8 +60,9 @@ def precondition(
 ) -> Float[Array, "..."]:
     """m / (√(v + eps_root) + eps), and 0 where that denominator is 0."""
     denominator = jnp.sqrt(v + eps_root) + eps
-    # Zero becomes inf, and m / inf is 0. A nan stays, or divergence would go unseen.
-    return m / jnp.where(denominator > 0, denominator, denominator + jnp.inf)
+    # Zero becomes inf, and m / inf is 0. So does nan: v overflowed, and inf - inf came after. (A
+    # gradient that is nan makes m nan too, so that divergence is seen.)
+    return m / jnp.where(denominator > 0, denominator, jnp.inf)
 
 
 def non_negative_moment(v: Float[Array, "..."]) -> Float[Array, "..."]:

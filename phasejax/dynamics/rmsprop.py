@@ -46,7 +46,6 @@ def rmsprop(
     """
     check_decays(learning_rate, a=a, **({} if b is None else {"b": b}))
     check_eps(eps, eps_root)
-    a_eta = a * learning_rate
 
     def init(params: optax.Params) -> RMSpropState:
         zeros = jax.tree.map(jnp.zeros_like, params)
@@ -56,6 +55,7 @@ def rmsprop(
         updates: optax.Updates, state: Any, params: optax.Params | None = None
     ) -> tuple[optax.Updates, RMSpropState]:
         del params
+        a_eta = jnp.minimum(a * learning_rate, 1.0)  # a rounding above 1 would make v negative
         v = average(state.v, jax.tree.map(jnp.square, updates), a_eta)
         direction = jax.tree.map(lambda g, v: precondition(g, v, eps, eps_root), updates, v)
         if b is not None:

@@ -204,7 +204,8 @@ def _panel(dataset: xr.Dataset) -> figure:
     across.axis_label = "time" if flow else "step"
     across.formatter = BasicTickFormatter(use_scientific=False)
     up: Any = panel.yaxis
-    up.axis_label = "loss"
+    minimum = dataset.attrs.get("minimum", 0.0)
+    up.axis_label = f"loss − ({minimum:g})" if minimum else "loss"
     up.ticker = LogTicker(desired_num_ticks=5)
     up.minor_tick_line_color = None
     panel.xgrid.visible = False

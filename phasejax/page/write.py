@@ -14,6 +14,7 @@ from bokeh.resources import Resources
 
 from .._check import bad
 from ..axes import cell_edges, in_order, is_category, names_of, positions
+from ..envelope import excess
 from ..info import summary
 from ..plot.diagram import plane
 from ..plot.lines import Line, Lines, lines_over
@@ -119,7 +120,9 @@ def _packed(
     status = dataset["status"].values
     computed = (status == COMPUTED).ravel()
     windows = dataset.sizes["window"]
-    curves = pack_curves({n: dataset[n].values.reshape(-1, windows)[computed] for n in SERIES})
+    curves = pack_curves(
+        {name: _over_minimum(dataset, name).reshape(-1, windows)[computed] for name in SERIES}
+    )
     unit = dataset["time" if "time" in dataset.coords else "step"].values
     arrays = {
         **{f"{name} values": positions(dataset[name]) for name in (x, y)},
@@ -145,6 +148,15 @@ def _packed(
         "extent": dataset.attrs["time" if "time" in dataset.attrs else "steps"],
     }
     return arrays, about
+
+
+def _over_minimum(dataset: xr.Dataset, name: str) -> np.ndarray:
+    """A series of the envelope; losses are taken over the problem's minimum, as logarithms are."""
+    values = dataset[name].values
+    if name.startswith("log10") or not dataset.attrs.get("minimum"):
+        return values
+    eps = float(np.finfo(dataset.attrs["dtype"]).eps)
+    return excess(values, dataset.attrs["minimum"], eps)
 
 
 def _range(values: np.ndarray) -> list[float]:

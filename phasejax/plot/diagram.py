@@ -135,7 +135,9 @@ def plane(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]:
 def draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
     """Draw the late mean of log10 of the loss, with its scale; grey where there is no curve."""
     level = dataset["late_level"].transpose(y, x).values
-    top = float(np.log10(dataset["initial_loss"].max())) + 1
+    minimum = dataset.attrs.get("minimum", 0.0)
+    above = max(float(dataset["initial_loss"].max()) - minimum, np.finfo(float).tiny)
+    top = float(np.log10(above)) + 1
     known = level[np.isfinite(level)]
     panel.set_facecolor("0.85")  # cells without a curve
     bottom = max(float(np.quantile(known, 0.02)), top - 40) if known.size else top - 1
@@ -148,4 +150,6 @@ def draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y: 
         vmax=top,
         rasterized=level.size > 10_000,
     )
-    figure.colorbar(mesh, ax=panel, extend="both", label=r"late mean of $\log_{10}$ loss (decades)")
+    loss = f"(loss − ({minimum:g}))" if minimum else "loss"
+    label = rf"late mean of $\log_{{10}}$ {loss} (decades)"
+    figure.colorbar(mesh, ax=panel, extend="both", label=label)

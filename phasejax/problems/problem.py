@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt32
 
+from .._check import bad
 from .._precision import precision
 from .._types import AnyArray
 from ..identity import arrays_digest, trace_digest
@@ -37,7 +38,8 @@ class Problem:
         sweep's dtype, so that float32 and float64 sweeps start at the same point.
     - `name`: how results name the problem.
     - `config`: JSON-able arguments that rebuild it, written into every result.
-    - `minimum`: the smallest value of the loss, where known.
+    - `minimum`: the smallest value of the loss, where known. Regimes live in decades above it:
+        what is judged is the loss less its minimum. `None` is judged as 0.
     - `pl_constant`: the largest known μ with |∇f|² ≥ μ (f − minimum) everywhere, the
         Polyak–Łojasiewicz condition as in Ma, Wu and E (2021), where known.
     - `hessian`: the Hessian at the minimum, `[size, size]`, where known.
@@ -75,6 +77,12 @@ class Problem:
             except (TypeError, ValueError) as error:
                 allowed = f"what JSON can write, such as a list of numbers ({error})"
                 raise TypeError(f"config[{name!r}] = {value!r}: must be {allowed}") from error
+        if self.minimum is not None:
+            numeric = isinstance(self.minimum, int | float | np.number | np.ndarray | jax.Array)
+            numeric = numeric and not isinstance(self.minimum, bool) and np.ndim(self.minimum) == 0
+            if not numeric or not np.isfinite(float(self.minimum)):
+                raise bad("minimum", self.minimum, "a finite number, or left out if unknown")
+            object.__setattr__(self, "minimum", float(self.minimum))
         if not self.name:
             object.__setattr__(self, "name", getattr(self.loss, "__qualname__", "custom"))
 
@@ -84,15 +92,22 @@ class Problem:
 
     @property
     def objective(self) -> Any:
-        """What is handed to a compiled program: the loss, with its noise if it has some."""
-        return self.loss if self.batch_loss is None else Sampled(self.loss, self.batch_loss)
+        """What is handed to a compiled program: the loss, with its noise and minimum if any.
+
+        The minimum is a number of the program: another one compiles nothing.
+        """
+        if self.batch_loss is None and not self.minimum:
+            return self.loss
+        minimum = np.array(self.minimum) if self.minimum else None
+        return Objective(self.loss, self.batch_loss, minimum)
 
 
-class Sampled(eqx.Module):
-    """A loss, and an estimate of it from data drawn at random."""
+class Objective(eqx.Module):
+    """A loss, an estimate of it from data drawn at random, and its minimum; `None` for neither."""
 
     loss: Any
     batch_loss: Any
+    minimum: Any
 
     def __call__(self, params: Params) -> Float[Array, ""]:
         """Return the loss, on all data."""
@@ -104,6 +119,11 @@ class Sampled(eqx.Module):
         """Return the loss on the data of one step, a function of the parameters."""
         counted = {"step": step} if "step" in _arguments(self.batch_loss) else {}
         return lambda params: self.batch_loss(params, key, **counted)
+
+
+def lowest(objective: Any) -> Any:
+    """Minimum of a problem's `objective`, or `None` if it is zero or not known."""
+    return objective.minimum if isinstance(objective, Objective) else None
 
 
 def _arguments(function: Callable) -> Iterable[str]:
@@ -179,7 +199,9 @@ def initial_values(problem: Problem, params: PyTree) -> tuple[float, PyTree[np.n
         _check_scalar("loss", problem, problem.loss, params)
         if problem.batch_loss is not None:
             key = jax.random.key(0, impl=NOISE)
-            drawn = Sampled(problem.loss, problem.batch_loss).drawn(key, jnp.zeros((), jnp.int32))
+            drawn = Objective(problem.loss, problem.batch_loss, None).drawn(
+                key, jnp.zeros((), jnp.int32)
+            )
             _check_scalar("batch_loss", problem, drawn, params)
         value, grads = _value_and_grad(problem.loss, trace_of(problem, params)[0], params)
         if not np.isfinite(value):
@@ -252,7 +274,7 @@ def trace_of(problem: Problem, params: PyTree) -> tuple[str, PyTree]:
     def both(arrays: PyTree, params: PyTree, noise: Noise) -> Any:
         objective = eqx.combine(arrays, functions)
         values = [jax.value_and_grad(objective)(params)]
-        if isinstance(objective, Sampled):
+        if isinstance(objective, Objective) and objective.batch_loss is not None:
             following, key = draw(noise)
             values.append(jax.value_and_grad(objective.drawn(key, following.step))(params))
         return values

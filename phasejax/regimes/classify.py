@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from .._check import bad
-from ..envelope import SOLVED, Envelope, Solved, of_curve
+from ..envelope import SOLVED, Envelope, Solved, excess, of_curve
 from ..refine import COMPUTED, nearest
 from .describe import UNITS, describe
 from .features import DESCRIPTIONS, features, in_decades
@@ -57,14 +57,13 @@ def classify_curve(loss: ArrayLike, minimum: float = 0.0) -> Regime:
     if not np.issubdtype(loss.dtype, np.floating):
         loss = loss.astype(np.float64)
     eps = float(np.finfo(loss.dtype).eps)
-    excess = loss.astype(np.float64) - minimum
-    if np.any(excess < -4 * eps * abs(minimum)):
+    if np.any(excess(loss, minimum, eps) < 0):
         lowest, allowed = float(np.nanmin(loss)), f"at least minimum = {minimum}"
         raise bad("loss.min()", lowest, allowed if minimum else "non-negative; give its minimum")
-    excess = np.where(excess < 0, 0.0, excess)
-    curve = of_curve(excess, min(CURVE_WINDOWS, len(loss) // 4))
+    loss, minimum = loss.astype(np.float64), float(loss.dtype.type(minimum))
+    curve = of_curve(loss, min(CURVE_WINDOWS, len(loss) // 4), minimum, eps)
     one_cell = Envelope(*(np.asarray(field)[None] for field in curve))
-    initial = excess[:1] if np.isfinite(excess[0]) else np.full(1, np.finfo(np.float64).max)
+    initial = loss[:1] if np.isfinite(loss[0]) else np.full(1, np.finfo(np.float64).max)
     labels = classify_envelope(one_cell, initial, eps, len(loss), minimum)
     code, margin, *_ = (value[0] for value in labels.values())
     numbers = {name: float(v[0]) for name, v in labels.items() if name not in ("regime", "margin")}
@@ -83,14 +82,16 @@ def classify_envelope(
     """Label envelopes `[..., window]`: `regime` (int8), `margin` and the features, `[...]`.
 
     `initial_loss` has the cells' shape; `eps` is the machine epsilon of the loss, `extent` the
-    length of the runs (steps, an integer, or time, a float), `minimum` what has been subtracted
-    from the loss. Losses below `floor` count as that. For flows, `solved` says of each cell where
-    it ended, and below which loss the solver's errors begin, which is another floor; cells that
-    ended early are `unresolved`. It is returned among the rest.
+    length of the runs (steps, an integer, or time, a float). What is judged is the loss less
+    `minimum`, as `log10_loss_mean` has it; what is less than `floor` counts as that. For flows,
+    `solved` says of each cell where it ended, and below which loss the solver's errors begin, which
+    is another floor; cells that ended early are `unresolved`. It is returned among the rest.
     """
     floor = floor if solved is None else np.maximum(floor, solved.loss_floor)
-    curves = in_decades(envelope, floor)
-    found = features(curves, initial_loss, eps, np.maximum(abs(minimum) * eps, floor))
+    low, high, mean = (excess(x, minimum, eps) for x in envelope[:3])
+    curves = in_decades(envelope._replace(loss_min=low, loss_max=high, loss_mean=mean), floor)
+    initial = excess(initial_loss, minimum, eps)
+    found = features(curves, initial, eps, np.maximum(abs(minimum) * eps, floor))
     label, margin = classify_features(found)
     described = describe(curves, extent)
     beside = {} if solved is None else solved._asdict()
@@ -126,10 +127,11 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
     - `floor`: losses, one a cell, below which nothing counts, beside a flow's own `loss_floor`:
         that of a flow, to label an optimizer by what both can show.
 
-    Cells that never ran keep −1, as do cells whose loss was negative. Cells that a refined sweep
-    inferred have the regime of the nearest cell that it computed.
+    Cells that never ran keep −1, as do cells whose loss fell below the problem's minimum. Cells
+    that a refined sweep inferred have the regime of the nearest cell that it computed.
     """
-    window_last = [dataset[name].transpose(..., "window") for name in Envelope._fields]
+    names = [name for name in Envelope._fields if name in dataset]
+    window_last = [dataset[name].transpose(..., "window") for name in names]
     cells = window_last[0].dims[:-1]
     initial = dataset["initial_loss"].broadcast_like(window_last[0].isel(window=0, drop=True))
     flow = "time" in dataset.attrs
@@ -140,6 +142,7 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
         initial.transpose(*cells).values,
         float(np.finfo(dataset.attrs["dtype"]).eps),
         dataset.attrs["time" if flow else "steps"],
+        minimum=dataset.attrs.get("minimum", 0.0),
         floor=lowest,
         solved=solved,
     )

@@ -19,12 +19,16 @@ LIMIT = 400.0
 
 
 class Curves(NamedTuple):
-    """An envelope in decades, clipped to ±400: `[..., window]`, and the last finite level."""
+    """An envelope in decades, clipped to ±400: `[..., window]`, and the last finite level.
+
+    `step` is log10 of the relative steps, −400 where nothing moves or nothing is known.
+    """
 
     level: Levels
     peak: Levels
     bottom: Levels
     last_finite: Cells
+    step: Levels
 
 
 class Features(NamedTuple):
@@ -45,6 +49,7 @@ class Features(NamedTuple):
     span: Cells
     floor: Cells
     end_over_errors: Cells
+    end_step: Cells
 
 
 DESCRIPTIONS = {
@@ -63,6 +68,7 @@ DESCRIPTIONS = {
     "span": "log10 of the late maximum over the late minimum",
     "floor": "log10 of the late maximum over the rounding floor",
     "end_over_errors": "level at the end over the errors of what made the loss",
+    "end_step": "log10 of the largest step at the end over the rounding of the parameters",
 }
 
 
@@ -96,10 +102,12 @@ def features(
     - `floor`: max P_w − log10 of the larger of f0 eps², where a squared error of one rounding
       lies, and `lost`.
     - `end_over_errors`: `end_level` − log10 `lost`; +400 where nothing is lost.
+    - `end_step`: log10 of the largest relative step in the last eighth − log10 eps; −400 where
+      nothing moves, or where only the loss is known.
 
-    A negative loss gives nan.
+    A loss below its minimum gives nan; all losses here are less that.
     """
-    level, peak, bottom, last_finite = curves
+    level, peak, bottom, last_finite, step = curves
     with np.errstate(divide="ignore"):
         start = np.maximum(np.log10(np.asarray(initial_loss, np.float64)), -LIMIT)
         lost = np.log10(lost)
@@ -128,6 +136,7 @@ def features(
         span=late_peak - bottom[..., half:].min(-1),
         floor=late_peak - np.maximum(start + 2 * np.log10(eps), lost),
         end_over_errors=np.where(lost > -LIMIT, end_level - lost, LIMIT),
+        end_step=_over_rounding(step[..., -end:].max(-1), eps),
     )
 
 
@@ -137,7 +146,7 @@ def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
     A window that touches zero without staying there has the log10 of its mean loss as its level:
     an oscillation through zero is none the deeper for meeting it exactly.
     """
-    minimum, maximum, mean, level = (np.array(field, np.float64) for field in envelope)
+    minimum, maximum, mean, level = (np.array(field, np.float64) for field in envelope[:4])
     finite = level < np.inf
     last = level.shape[-1] - 1 - np.argmax(finite[..., ::-1], axis=-1)
     found = np.take_along_axis(level, last[..., None], axis=-1)[..., 0]
@@ -150,7 +159,20 @@ def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
         lowest = np.maximum(np.log10(floor), -LIMIT)[..., None]
     for field in (level, maximum, minimum):
         np.clip(field, lowest, LIMIT, out=field)
-    return Curves(level, maximum, minimum, last_finite)
+    return Curves(level, maximum, minimum, last_finite, _steps(envelope, level.shape))
+
+
+def _steps(envelope: Envelope, shape: tuple[int, ...]) -> Levels:
+    """log10 of the relative steps, clipped; what is not known counts as no step."""
+    if envelope.relative_step is None:
+        return np.full(shape, -LIMIT)
+    with np.errstate(divide="ignore"):
+        step = np.log10(np.asarray(envelope.relative_step, np.float64))
+    return np.clip(np.where(np.isnan(step), -LIMIT, step), -LIMIT, LIMIT)
+
+
+def _over_rounding(step: Cells, eps: float) -> Cells:
+    return np.where(step > -LIMIT, step - np.log10(eps), -LIMIT)
 
 
 def usual_level(late: Levels) -> Cells:

@@ -14,7 +14,8 @@ from .features import LIMIT, Features
 NAMES = ("spike", "oscillation", "divergence", "converged", "descending")
 UNLABELLED, UNRESOLVED = -1, len(NAMES)
 NO_REGIME = {UNRESOLVED: "unresolved", UNLABELLED: "unlabelled"}
-"""Cells of a flow whose solver gave up, and cells that never ran or whose loss was negative."""
+"""Cells of a flow whose solver gave up, and cells that never ran or whose loss fell below its
+minimum."""
 
 EXCURSION = 2.0
 """A spike stands this far over the late level; a pure squared sinusoid reaches log10 4 = 0.6."""
@@ -38,6 +39,8 @@ FLOOR = 3.0
 """A loss that stays within this distance of (initial loss)·eps² is at the rounding floor."""
 CONSTANT = 1e-12
 """A loss that moves by no more than this is constant to the last bits."""
+REST = 3.0
+"""Parameters whose step is at most this far over their rounding are at rest."""
 FALL = 0.15
 """A level that goes on falling to the end, at this rate per late part, is still descending. A loss
 ∝ 1/t falls by 0.25, one ∝ t^(−0.6) by 0.15."""
@@ -80,8 +83,12 @@ def _at_zero(f: Features) -> Cells:
 
 
 def _at_rounding_floor(f: Features) -> Cells:
-    """Constant to the last bits without having escaped, or stationary at the rounding floor."""
-    constant = _all_of(_exactly(f.span <= CONSTANT), -_escaped(f) - 1e-9)
+    """Constant to the last bits, at rest and not escaped, or stationary at the rounding floor.
+
+    A cycle between points of the same loss has a constant loss, and is not at rest.
+    """
+    at_rest = _all_of(-_escaped(f) - 1e-9, REST - f.end_step)
+    constant = _all_of(_exactly(f.span <= CONSTANT), at_rest)
     return _any_of(
         constant,
         _all_of(FLOOR - f.floor, FALL - f.fall, EXCURSION - f.intermittency),

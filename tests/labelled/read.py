@@ -26,7 +26,8 @@ class Run(NamedTuple):
     def envelope(self) -> Envelope:
         """The statistics as a sweep keeps them."""
         minimum, maximum, mean, level = self.curve.astype(float)
-        return Envelope(10.0**minimum, 10.0**maximum, 10.0**mean, level)
+        unknown = np.full_like(level, np.nan)
+        return Envelope(10.0**minimum, 10.0**maximum, 10.0**mean, level, unknown)
 
 
 def runs() -> list[Run]:

@@ -1,0 +1,129 @@
+"""A problem's minimum: what is judged is the loss above it."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import phasejax as pj
+from phasejax.kernel import advance
+from phasejax.regimes import NAMES
+
+BOWL = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
+VALUES = {"a": [1.0, 10.0], "b": [9.0, 90.0], "learning_rate": 1e-2}
+LENGTH = {"steps": 3000, "windows": 32}
+
+
+def raised(by, minimum, batch_loss=None):
+    return pj.Problem(
+        lambda x: BOWL.loss(x) + by, BOWL.init, "raised", minimum=minimum, batch_loss=batch_loss
+    )
+
+
+def regimes(dataset):
+    return [NAMES[code] for code in np.ravel(dataset.regime)]
+
+
+@pytest.mark.parametrize("by", [0.5, -3.0])
+def test_a_raised_bowl_is_judged_as_the_bowl(by):
+    """But for what drowns in the rounding of the loss: here nothing does."""
+    plain = pj.sweep(BOWL, pj.adam, pj.Grid(**VALUES), **LENGTH)
+    high = pj.sweep(raised(by, by), pj.adam, pj.Grid(**VALUES), **LENGTH)
+    late = plain.log10_loss_mean.values > -10
+    assert late.any()
+    np.testing.assert_allclose(high.loss_mean, plain.loss_mean + by, rtol=1e-12)
+    np.testing.assert_allclose(
+        high.log10_loss_mean.values[late], plain.log10_loss_mean.values[late], atol=1e-3
+    )
+    deep = plain.late_level.values < -10
+    agree = plain.regime.values == high.regime.values
+    assert (agree | deep).all()
+    assert high.attrs["minimum"] == by
+    assert regimes(pj.classify(high)) == regimes(high)
+    assert "minimum" in pj.summary(high)
+
+
+def test_the_label_of_a_sweep_is_that_of_its_curve():
+    grid, problem = pj.Grid(learning_rate=[0.1]), raised(0.5, 0.5)
+    path = pj.trajectory(problem, optax.adam, steps=np.arange(3000), learning_rate=0.1)
+    curve = path**2 @ np.array([0.5, 0.05]) + 0.5
+    for minimum, low, high in ((None, -0.4, -0.2), (0.5, -401, -3)):
+        dataset = pj.sweep(raised(0.5, minimum), optax.adam, grid, **LENGTH)
+        found = pj.classify_curve(curve, minimum or 0.0)
+        assert regimes(dataset) == [str(found)]
+        assert low < float(dataset.late_level[0]) < high
+
+
+def test_another_minimum_compiles_nothing():
+    def loss(x):
+        return BOWL.loss(x) + 0.5
+
+    grid, made = pj.Grid(**VALUES), []
+    for minimum in (0.25, 0.5):
+        problem = pj.Problem(loss, BOWL.init, "raised", minimum=minimum)
+        pj.sweep(problem, pj.adam, grid, **LENGTH)
+        made.append(advance._cached._cache_size())
+    assert made[0] == made[1]
+    assert pj.Problem(loss, BOWL.init, minimum=0.0).objective is loss
+
+
+def test_mini_batches_and_a_minimum_go_together():
+    noisy = raised(0.5, 0.5, lambda x, key: BOWL.loss(x) + 0.5)
+    plain = raised(0.5, 0.5)
+    one, two = (pj.sweep(p, pj.adam, pj.Grid(**VALUES), **LENGTH) for p in (noisy, plain))
+    np.testing.assert_allclose(one.log10_loss_mean, two.log10_loss_mean)
+
+
+def test_a_flow_is_judged_over_its_minimum():
+    values = {"a": [1.0], "b": [3.0], "eps_root": 1e-2}
+    plain, high = (
+        pj.sweep(p, pj.adam_flow, pj.Grid(**values), time=10.0, windows=16)
+        for p in (BOWL, raised(-2.0, -2.0))
+    )
+    np.testing.assert_allclose(high.log10_loss_mean, plain.log10_loss_mean, atol=1e-3)
+    assert regimes(high) == regimes(plain)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.filterwarnings("ignore:dtype")
+def test_at_the_minimum_but_for_rounding_is_zero(dtype):
+    """0.1 + x² ends at 0.1, as the dtype rounds it, which is no loss below the minimum."""
+    problem = pj.Problem(lambda x: 0.1 + x**2, lambda key: jnp.asarray(1.0), minimum=0.1)
+    dataset = pj.sweep(problem, optax.sgd, pj.Grid(learning_rate=[0.4]), dtype=dtype, **LENGTH)
+    assert regimes(dataset) == ["converged"]
+    assert dataset.log10_loss_mean[0, -1] == -np.inf
+
+
+@pytest.mark.parametrize(("minimum", "cause"), [(None, "zero, and no"), (0.75, "minimum 0.75")])
+def test_cells_that_fall_below_are_counted(minimum, cause):
+    by = 0.5 if minimum else -0.5
+    with pytest.warns(RuntimeWarning, match=f"4 of 4 computed cells are unlabelled: .*{cause}"):
+        dataset = pj.sweep(raised(by, minimum), pj.adam, pj.Grid(**VALUES), **LENGTH)
+    assert (dataset.regime == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("by", "minimum", "message"),
+    [
+        (-3.0, None, r"is -2.45 .* must not be negative: give the problem its minimum, Problem\("),
+        (-3.0, -1.0, "is -2.45 at the start of seed 0, below the problem's minimum -1"),
+        (0.0, 2.0, "below the problem's minimum 2"),
+    ],
+)
+def test_a_start_below_the_minimum_is_refused(by, minimum, message):
+    with pytest.raises(ValueError, match=message):
+        pj.sweep(raised(by, minimum), pj.adam, pj.Grid(**VALUES), **LENGTH)
+
+
+@pytest.mark.parametrize("minimum", [float("nan"), float("inf"), True])
+def test_a_minimum_is_a_finite_number(minimum):
+    with pytest.raises(ValueError, match=r"minimum = .*must be a finite number"):
+        raised(0.0, minimum)
+
+
+def test_pictures_and_pages_show_the_loss_over_its_minimum(tmp_path):
+    dataset = pj.sweep(raised(-3.0, -3.0), pj.adam, pj.Grid(**VALUES), **LENGTH)
+    labels = [axes.get_ylabel() for axes in pj.phase_diagram(dataset, late_loss=True).axes]
+    assert any("loss − (-3)" in label for label in labels)
+    page = pj.write_page(dataset, tmp_path / "page.html").read_text("utf-8")
+    assert "(-3)" in page

@@ -1,0 +1,134 @@
+"""A run that moves is not converged, however constant its loss."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import xarray as xr
+
+import phasejax as pj
+from phasejax.regimes import NAMES
+
+START = (1.1, 0.5)
+BOWL = pj.problems.quadratic((1.0, 1.0), START)
+
+
+def turning(learning_rate):
+    """x₁, x₂ → −x₂, x₁: a cycle of four on any round bowl, whose loss does not change."""
+
+    def update(grads, state, params):
+        return learning_rate * (jnp.stack([-params[1], params[0]]) - params), state
+
+    return optax.GradientTransformation(lambda params: (), update)
+
+
+def drifting(learning_rate):
+    """The gradient of a plateau is zero, and a momentum that nothing damps goes on."""
+    return optax.GradientTransformation(
+        lambda params: (), lambda grads, state, params: (jnp.full_like(grads, learning_rate), state)
+    )
+
+
+class Memoryless(NamedTuple):
+    """The state of an optimizer that stays where the gradient is zero, and says so."""
+
+    resting: bool = True
+
+
+def memoryless(learning_rate):
+    def update(grads, state, params):
+        return -learning_rate * grads, state
+
+    return optax.GradientTransformation(lambda params: Memoryless(), update)
+
+
+PLATEAU = pj.Problem(lambda x: 0.5 + 0 * jnp.sum(x), lambda key: jnp.ones(2), "plateau")
+MOVING = {
+    "rmsprop, the paper's cycle": (BOWL, pj.rmsprop, {"a": [100.0, 200.0, 500.0], "eps": 0.0}),
+    "sgd at twice the inverse curvature": (BOWL, optax.sgd, {"learning_rate": [2.0]}),
+    "sign descent": (BOWL, optax.sign_sgd, {"learning_rate": [0.2]}),
+    "turning by a right angle": (BOWL, turning, {"learning_rate": [1.0]}),
+    "a plateau": (PLATEAU, drifting, {"learning_rate": [1e-3]}),
+}
+
+
+def swept(problem, dynamics, values, **more):
+    values = {"learning_rate": 1e-3} | values
+    return pj.sweep(problem, dynamics, pj.Grid(**values), steps=8192, windows=32, **more)
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_a_constant_loss_of_moving_parameters_is_no_convergence(name):
+    dataset = swept(*MOVING[name])
+    late = dataset.isel(window=slice(16, None))
+    assert float((late.loss_max.max() - late.loss_min.min()) / late.loss_max.max()) < 1e-12
+    assert set(np.ravel(dataset.regime)) == {NAMES.index("oscillation")}
+    assert float(late.relative_step.min()) > 1e-6
+
+
+def test_the_relative_step_is_that_of_a_two_cycle():
+    """From −η/2 to η/2, over the size that the start had."""
+    dataset = swept(BOWL, pj.rmsprop, {"a": [100.0], "eps": 0.0})
+    np.testing.assert_allclose(dataset.relative_step.isel(window=-1), 1e-3 / 1.1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("problem", "dynamics", "values"),
+    [
+        # The loss is 0.7 to the last bit while x still shrinks: at rest by the size it had.
+        (
+            pj.Problem(lambda x: 0.7 + jnp.sum(x**2), lambda key: jnp.ones(2), "offset"),
+            optax.sgd,
+            {"learning_rate": [0.1]},
+        ),
+        (PLATEAU, optax.sgd, {"learning_rate": [0.1]}),
+        (BOWL, optax.sgd, {"learning_rate": [0.5]}),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.filterwarnings("ignore:dtype")
+def test_parameters_at_rest_have_converged(problem, dynamics, values, dtype):
+    dataset = swept(problem, dynamics, values, dtype=dtype)
+    assert list(dataset.regime) == [NAMES.index("converged")]
+    assert float(dataset.end_step.max()) <= 3
+
+
+def test_a_store_without_steps_is_labelled_by_its_loss(tmp_path):
+    """Older stores do not know how parameters moved; flows have no steps."""
+    dataset = swept(*MOVING["sign descent"], store=tmp_path / "new.zarr")
+    old = dataset.drop_vars(["relative_step", "end_step"]).load()
+    assert str(np.asarray(NAMES)[pj.classify(old).regime.item()]) == "converged"
+    old.to_zarr(tmp_path / "old.zarr", zarr_format=3, consolidated=False)
+    assert "end_step" not in pj.cell(pj.open_dataset(tmp_path / "old.zarr"), {"learning_rate": 0.2})
+    flow = pj.sweep(
+        BOWL, pj.adam_flow, pj.Grid(a=[1.0], b=[3.0]), time=1.0, windows=8, store=tmp_path / "flow"
+    )
+    assert "relative_step" not in flow
+    xr.testing.assert_identical(pj.classify(flow.load()).regime, flow.regime)
+
+
+def test_retired_cells_are_at_rest_or_unknown():
+    """A cell that has ended is not run on: its later windows are what it would have shown."""
+
+    grid = pj.Grid(learning_rate=[1.0, 5.0, *np.linspace(0.1, 0.2, 6)])
+    dataset = pj.sweep(BOWL, memoryless, grid, steps=4096, windows=32, lanes=1)
+    steps = dataset.relative_step.isel(window=-1)
+    assert float(steps[0]) == 0
+    assert np.isnan(float(steps[1]))
+
+
+def test_the_largest_parameter_is_that_of_all_leaves():
+    problem = pj.Problem(
+        lambda p: jnp.sum(p["w"] ** 2) + p["b"] ** 2,
+        lambda key: {"w": jnp.zeros((2, 3)), "b": jnp.asarray(4.0)},
+        "leaves",
+    )
+    dataset = pj.sweep(
+        problem, optax.sgd, pj.Grid(learning_rate=[0.25]), steps=8, windows=8
+    )  # b halves
+    expected = 0.5 ** np.arange(1, 9)
+    np.testing.assert_allclose(dataset.relative_step[0], expected)
+    assert jax.tree.leaves(problem.init(jax.random.key(0)))[0].shape == ()
