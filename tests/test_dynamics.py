@@ -120,6 +120,31 @@ def test_optax_at_the_extremes(method, eps, eps_root, dtype):
     np.testing.assert_allclose(found, expected, rtol=1e2 * np.finfo(dtype).eps, atol=4 * tiny)
 
 
+@pytest.mark.parametrize("method", ["adam", "rmsprop", "rmsprop with b"])
+def test_without_memory_nothing_of_a_larger_gradient_is_left(method):
+    """α = 0, β = 0: gradients that fall by ten decades in a step, where a rounding of v is seen."""
+    rate, gradients = 1 / 300, [1.0, 1e-10, -1e-20, 1e-3, 0.0, 1e-12]
+    ours, theirs = {
+        "adam": (pj.adam(300.0, 300.0, rate, 1e-30), optax.adam(rate, 0.0, 0.0, 1e-30)),
+        "rmsprop": (
+            pj.rmsprop(300.0, None, rate, 1e-30),
+            optax.rmsprop(rate, 0.0, 1e-30, eps_in_sqrt=False),
+        ),
+        "rmsprop with b": (
+            pj.rmsprop(300.0, 300.0, rate, 1e-30),
+            optax.rmsprop(rate, 0.0, 1e-30, eps_in_sqrt=False),
+        ),
+    }[method]
+    with jax.enable_x64(True):
+        x = jnp.zeros(())
+        states = ours.init(x), theirs.init(x)
+        for gradient in map(jnp.asarray, gradients):
+            found, state = ours.update(gradient, states[0], x)
+            expected, other = theirs.update(gradient, states[1], x)
+            states = state, other
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize(("dtype", "rate"), [("float64", 1e-300), ("float32", 1e-30)])
 def test_adam_with_the_smallest_decays_takes_plain_means(dtype, rate):
     """At a·η and b·η far below a rounding, corrected averages are means of all gradients."""

@@ -14,6 +14,7 @@ from .moments import (
     check_eps,
     corrected_weight,
     is_zero,
+    kept,
     power_of_two,
     precondition,
     zero_weight,
@@ -99,6 +100,6 @@ def adam(
         steps = jax.tree.map(
             lambda m, v: precondition(m * m_scale, v * v_scale, eps, eps_root) * scale, m, v
         )
-        return steps, AdamState(m, v, m_weight, v_weight)
+        return steps, AdamState(kept(m, b_eta), kept(v, a_eta), m_weight, v_weight)
 
     return optax.GradientTransformation(init, update)

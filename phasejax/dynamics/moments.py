@@ -16,6 +16,14 @@ def average(old: PyTree, new: PyTree, weight: Scalar) -> PyTree:
     return jax.tree.map(lambda old, new: old + weight * (new - old), old, new)
 
 
+def kept(average: PyTree, weight: Scalar) -> PyTree:
+    """Return what a step leaves of an average for the next: nothing, where its weight is 1.
+
+    The next step would subtract it, and leave its rounding.
+    """
+    return jax.tree.map(lambda x: jnp.where(weight < 1, x, 0), average)
+
+
 def corrected_weight(weight: Scalar, dtype: jnp.dtype) -> Float[Array, ""]:
     """Keep the weight of a bias-corrected average where its arithmetic holds.
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PyTree
 
-from .moments import Scalar, average, check_decays, check_eps, is_zero, precondition
+from .moments import Scalar, average, check_decays, check_eps, is_zero, kept, precondition
 
 
 class RMSpropState(NamedTuple):
@@ -58,9 +58,12 @@ def rmsprop(
         a_eta = jnp.minimum(a * learning_rate, 1.0)  # a rounding above 1 would make v negative
         v = average(state.v, jax.tree.map(jnp.square, updates), a_eta)
         direction = jax.tree.map(lambda g, v: precondition(g, v, eps, eps_root), updates, v)
+        momentum = ()
         if b is not None:
-            direction = average(state.momentum, direction, b * learning_rate)
+            b_eta = jnp.minimum(b * learning_rate, 1.0)
+            direction = average(state.momentum, direction, b_eta)
+            momentum = kept(direction, b_eta)
         steps = jax.tree.map(lambda d: -learning_rate * d, direction)
-        return steps, RMSpropState(v, () if b is None else direction)
+        return steps, RMSpropState(kept(v, a_eta), momentum)
 
     return optax.GradientTransformation(init, update)
