@@ -21,6 +21,7 @@ from .grid import linear_axis as linear_axis
 from .grid import log_axis as log_axis
 from .info import cell as cell
 from .info import summary as summary
+from .opening import open_dataset as open_dataset
 from .page import write_page as write_page
 from .plot import comparison as comparison
 from .plot import phase_diagram as phase_diagram
@@ -33,5 +34,4 @@ from .regimes import classify_curve as classify_curve
 from .regimes import regime_counts as regime_counts
 from .rerun import zoom as zoom
 from .seeds import regime_probabilities as regime_probabilities
-from .store import open_dataset as open_dataset
 from .trajectory import trajectory as trajectory

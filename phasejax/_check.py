@@ -81,3 +81,12 @@ def whole(argument: str, value: Any, least: int = 1, most: int | None = None) ->
         upper = "" if most is None else f" and at most {most}"
         raise bad(argument, value, f"an integer, at least {least}{upper}")
     return int(number)
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text reads as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

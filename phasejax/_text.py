@@ -11,7 +11,7 @@ import numpy as np
 
 import phasejax as pj
 
-from ._check import OWN_FILE, ArgumentError, bad, choice, located
+from ._check import OWN_FILE, ArgumentError, bad, choice, is_number, located
 
 NUMBERS = ("a", "b", "learning_rate", "eps", "eps_root", "seed")
 
@@ -213,21 +213,13 @@ def _npy(path: Path) -> tuple[list[str], np.ndarray]:
     return [f"run {i}" for i in range(values.shape[1])], values
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _csv(path: Path) -> tuple[list[str], np.ndarray]:
     """Read columns with or without names in the first line; `#` begins a comment."""
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     if not lines:
         raise ValueError("it is empty")
     header = [field.strip() for field in lines[0].lstrip("#").split(",")]
-    named = not all(map(_is_number, header))
+    named = not all(map(is_number, header))
     names = header if named else [f"run {i}" for i in range(len(header))]
     if len(set(names)) < len(names):
         raise ValueError(f"line 1 names two columns alike: {', '.join(names)}")

@@ -18,10 +18,11 @@ from .checkpoint import Checkpoint
 from .dynamics import Flow
 from .envelope import Envelope
 from .grid import Cells, by_tile
+from .opening import StoreError
 from .regimes import classify_envelope
 from .run import Layout, Run
 from .solve import solve_cells
-from .store import Store, StoreError
+from .store import Store
 from .tile import run_cells
 
 Progress = Callable[[float], object]

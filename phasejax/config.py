@@ -10,12 +10,12 @@ import xarray as xr
 
 from ._check import ArgumentError
 from .dynamics import Flow
+from .format import FORMAT
 from .grid import Axis
 from .identity import arrays_digest, identify
 from .problems import BUILT_IN, Problem
 from .problems.problem import fingerprint, initial_params
 from .run import Run
-from .store import FORMAT
 
 SAME = 1e-6
 """Relative difference of initial losses and gradients that other processors may make."""

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, PyTree
 
-from ._check import ArgumentError, bad, choice, positive
+from ._check import ArgumentError, bad, choice, is_number, positive
 from .dynamics import Discrete, Flow
 from .envelope import Envelope, edges, excess
 from .grid import Cells, Grid, tile_shape
@@ -120,7 +120,7 @@ class Run:
         defaults = self.dynamics.defaults()
         for name, value in self._fixed.items():
             numeric = type(defaults.get(name)) in (int, float)
-            if isinstance(value, str) and (numeric or _reads_as_number(value)):
+            if isinstance(value, str) and (numeric or is_number(value)):
                 raise bad(name, value, "a number, not a string")
         for corner in self.grid.corners():
             given = {**self._fixed, **corner}
@@ -274,14 +274,6 @@ class Run:
         """Places for cells of a tile on all devices, whole groups of `lanes` on each."""
         per_round = self.layout.devices * self.lanes
         return per_round * math.ceil(math.prod(self.tile_shape) / per_round)
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def norm(tree: PyTree) -> float:

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import socket
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,73 +20,20 @@ import zarr
 import zarr.storage
 from filelock import FileLock, Timeout
 from jaxtyping import Float, Int
-from xarray.backends import BackendArray, ZarrBackendEntrypoint
-from xarray.core import indexing
 
 from ._check import bad
 from ._platform import flush
-from .envelope import LOSSES, Envelope
+from .envelope import Envelope
+from .format import STATUS, WORK, consolidate, is_other, is_ours, lay_out, nodes
 from .grid import Cells, Tile, by_tile
-from .refine import COMPUTED, INFERRED, MISSING, Labels
-from .regimes import NAMES, UNLABELLED, label_attributes
+from .opening import StoreError, open_dataset, reading, regime_first
+from .refine import COMPUTED, INFERRED, Labels
+from .regimes import label_attributes
 
-FORMAT = 3
-"""Of the store: what is in it, beside what the configuration says."""
-STATUS = "status"
-STATUS_ATTRIBUTES = {
-    "long_name": "where the cell's regime is from",
-    "flag_values": [MISSING, COMPUTED, INFERRED],
-    "flag_meanings": "missing computed inferred",
-}
-ENVELOPE_ATTRIBUTES: dict[str, dict[str, Any]] = {
-    "loss_min": {"long_name": "minimum of the loss in the window"},
-    "loss_max": {"long_name": "maximum of the loss in the window"},
-    "loss_mean": {"long_name": "mean of the loss in the window"},
-    "log10_loss_mean": {
-        "long_name": "mean of log10 of the loss less its minimum in the window",
-        "units": "decades",
-    },
-    "relative_step": {"long_name": "last step of the window relative to the parameters"},
-}
-
-KINDS: dict[str, Any] = {
-    "title": str,
-    "problem": str,
-    "problem_arguments": dict,
-    "optimizer": str,
-    "axes": dict,
-    "fixed": dict,
-    "windows": int,
-    "dtype": str,
-    "device": str,
-    "lanes": int,
-    "lanes_source": str,
-    "failures": list,
-    "jax_version": str,
-}
-"""Attributes that every store has, and of what kind they are."""
-VARIABLES = (*LOSSES, "initial_loss", "regime", "margin")
-"""... and variables, with one for each axis."""
-
-WORK = ".phasejax"
-"""Folder in a store for the files of the process that writes it; gone when that has ended."""
-SIGNS = {
-    "zarr.json": b'"phasejax_version"',
-    f"{WORK}/ready/zarr.json": b'"phasejax_version"',
-    f"{WORK}/cleared/zarr.json": b'"phasejax_version"',
-    "./zarr.json": b'"phasejax_version"',  # once more: it may have been put there meanwhile
-    "status/zarr.json": b"where the cell's regime is from",
-    "regime/zarr.json": " ".join(NAMES).encode(),
-}
-"""What stands in which file of a folder that phasejax wrote; one of them is enough."""
 PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 """Ending of the names under which Zarr begins to write a file."""
 WAIT = 0.2
 """Seconds to wait for a lock: it may be about to be given back."""
-
-
-class StoreError(OSError):
-    """The store can't be written, or read. What is in it stays, and the sweep can be resumed."""
 
 
 class Store:
@@ -151,7 +97,7 @@ class Store:
         Raises a `ValueError` if somebody else writes, or if phasejax did not write what is there.
         """
         path = str(self.path)
-        if not _is_ours(Path(path)):
+        if not is_ours(Path(path)):
             allowed = "a Zarr v3 group that phasejax wrote, or a new path; nothing is changed there"
             raise bad("store", path, allowed)
         try:
@@ -209,15 +155,15 @@ class Store:
         - `labels`: names and attributes of the labels and features, one value a cell.
         """
         if self.path is None:
-            _lay_out(self._storage, coords, axes, tile_shape, dtype, labels)
+            lay_out(self._storage, coords, axes, tile_shape, dtype, labels)
             return
         if self._lock is None:
             self._make()
         with self._told():
             new = self._work / "new"
             _remove(new)
-            _lay_out(str(new), coords, axes, tile_shape, dtype, labels)
-            others = [name for name in _nodes(new) if _is_other(self.path / name)]
+            lay_out(str(new), coords, axes, tile_shape, dtype, labels)
+            others = [name for name in nodes(new) if is_other(self.path / name)]
             if others:
                 raise bad("store", str(self.path), f"without {others}, which phasejax did not make")
             new.rename(self._work / "ready")
@@ -247,12 +193,12 @@ class Store:
         if ready.exists():
             _remove(old)
             old.mkdir()
-            for name in sorted({*_nodes(self.path), *_nodes(ready)}, key="zarr.json".__ne__):
+            for name in sorted({*nodes(self.path), *nodes(ready)}, key="zarr.json".__ne__):
                 if os.path.lexists(self.path / name):
                     (self.path / name).rename(old / name)
             ready.rename(cleared)
         if cleared.exists():
-            for name in sorted(_nodes(cleared), key="zarr.json".__eq__):
+            for name in sorted(nodes(cleared), key="zarr.json".__eq__):
                 (cleared / name).rename(self.path / name)
             cleared.rmdir()
         _remove(old)
@@ -320,17 +266,17 @@ class Store:
         """Note which cells failed, and gather all metadata, as xarray likes it."""
         with self._writing() as group:
             group.attrs["failures"] = failures
-            _consolidate(self._storage)
+            consolidate(self._storage)
         self._tidy(finished=True)
 
     def open(self) -> xr.Dataset:
         """Open the results; from disk, values are read when they are used."""
         if self.path is not None:
             return open_dataset(self.path)
-        return _in_order(xr.open_zarr(self._storage, consolidated=False, chunks=None)).load()
+        return regime_first(xr.open_zarr(self._storage, consolidated=False, chunks=None)).load()
 
     def _read(self, name: str) -> np.ndarray:
-        with _reading(self.path, name):
+        with reading(self.path, name):
             return np.asarray(_array(zarr.open_group(self._storage, mode="r"), name)[...])
 
     def _sync(self, group: zarr.Group, names: Iterable[str], tile: Tile) -> None:
@@ -350,7 +296,7 @@ class Store:
         """Take away what a killed process left half-written, and checkpoints of no further use."""
         if self.path is None or self.checkpoints is None:
             return
-        for folder in (self.path / name for name in _nodes(self.path) if name != "zarr.json"):
+        for folder in (self.path / name for name in nodes(self.path) if name != "zarr.json"):
             for path in folder.rglob("*.partial"):
                 if PARTIAL.search(path.name):
                     path.unlink(missing_ok=True)
@@ -375,89 +321,6 @@ class Store:
             ) from error
 
 
-def _lay_out(
-    storage: Any,
-    coords: xr.Dataset,
-    axes: tuple[str, ...],
-    tile_shape: tuple[int, ...],
-    dtype: str,
-    labels: Mapping[str, dict],
-) -> None:
-    """Write coordinates, attributes and empty variables."""
-    coords.to_zarr(storage, zarr_format=3, consolidated=False, mode="w")
-    group = zarr.open_group(storage, mode="r+")
-    shape = tuple(coords.sizes[axis] for axis in axes)
-    windows = coords.sizes["window"]
-    for name, attributes in ENVELOPE_ATTRIBUTES.items():
-        if "time" in coords.attrs and name not in LOSSES:
-            continue  # a flow has no steps
-        group.create_array(
-            name,
-            shape=(*shape, windows),
-            chunks=(*tile_shape, windows),
-            dtype=dtype,
-            fill_value=np.nan,
-            dimension_names=(*axes, "window"),
-            attributes=attributes,
-        )
-    empty = {"regime": ("int8", UNLABELLED), STATUS: ("int8", MISSING)}
-    for name, attributes in {**labels, STATUS: STATUS_ATTRIBUTES}.items():
-        kind, fill = empty.get(name, ("float64", np.nan))
-        group.create_array(
-            name,
-            shape=shape,
-            chunks=tile_shape,
-            dtype=kind,
-            fill_value=fill,
-            dimension_names=axes,
-            attributes=attributes,
-        )
-    _consolidate(storage)
-
-
-def _consolidate(storage: Any) -> None:
-    with _quiet():
-        zarr.consolidate_metadata(storage)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep two of Zarr's remarks to ourselves.
-
-    That not all its languages know consolidated metadata, and that there are other files in a
-    group's folder.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Consolidated metadata")
-        warnings.filterwarnings("ignore", message="Object at .* is not recognized")
-        yield
-
-
-def _is_ours(folder: Path) -> bool:
-    """Say whether phasejax wrote what is in a folder, even if it is damaged; or nothing is."""
-    if all(path.name == WORK for path in folder.iterdir()):
-        return True
-    return any(
-        (folder / file).is_file() and sign in (folder / file).read_bytes()
-        for file, sign in SIGNS.items()
-    )
-
-
-def _nodes(group: Path) -> list[str]:
-    """Names in the folder of a Zarr group that belong to it: its metadata, arrays and groups."""
-    return [
-        path.name
-        for path in group.iterdir()
-        if path.name != WORK and (path.name == "zarr.json" or (path / "zarr.json").exists())
-    ]
-
-
-def _is_other(path: Path) -> bool:
-    """Say whether something in a group's folder is no array, not even a damaged one."""
-    array = path.name == "zarr.json" or any((path / part).exists() for part in ("zarr.json", "c"))
-    return os.path.lexists(path) and not array
-
-
 def _remove(path: Path) -> None:
     """Take away a file, a folder with all that is in it, or a link and not what it leads to."""
     if path.is_dir() and not path.is_symlink():
@@ -478,114 +341,7 @@ def _put(array: zarr.Array, tile: Tile, inside: tuple, values: np.ndarray) -> No
     if len(values) == np.prod(shape):  # all, and in order
         array[tile] = values.reshape(*shape, *values.shape[1:])
         return
-    with _reading(str(array.store_path), array.basename):
+    with reading(str(array.store_path), array.basename):
         block = np.asarray(array[tile])
     block[inside] = values
     array[tile] = block
-
-
-def open_dataset(path: str | Path) -> xr.Dataset:
-    """Open the results of a sweep; values are read when they are used.
-
-    Raises a `ValueError` if `path` is not a phasejax store, one of a newer phasejax, or has lost
-    parts; a value that can't be read is an `OSError` when it is used.
-    """
-    if not Path(path).exists():
-        raise bad("store", str(path), "the folder of a sweep; there is nothing at this path")
-    try:
-        with _quiet():
-            how: Any = {"engine": _Engine, "consolidated": False, "chunks": None}
-            dataset = xr.open_dataset(path, **how)
-    except Exception as error:  # whatever a damaged file may raise
-        raise bad(
-            "store", str(path), f"a Zarr v3 group that phasejax wrote{_why(path, error)}"
-        ) from error
-    _check_whole(path, dataset)
-    return _in_order(dataset)
-
-
-def _why(path: str | Path, error: Exception) -> str:
-    """What is wrong with a folder that can't be opened, if phasejax wrote it."""
-    if not Path(path).is_dir() or not _is_ours(Path(path)):
-        return ""
-    if not (Path(path) / "zarr.json").exists():
-        return "; it has not been laid out to its end: resume, or overwrite it"
-    return f"; it is damaged ({error}): restore it from a copy, or overwrite it"
-
-
-def _check_whole(path: str | Path, dataset: xr.Dataset) -> None:
-    """Refuse a store of another program or of a newer version, or one that has lost parts."""
-    attrs = dataset.attrs
-    if "phasejax_version" not in attrs:
-        raise bad("store", str(path), "a Zarr v3 group that phasejax wrote")
-    found = attrs.get("format", 0)
-    if isinstance(found, int) and found > FORMAT:
-        newer = f"{found} is of a newer phasejax ({attrs['phasejax_version']}): upgrade phasejax"
-        raise bad("store", str(path), f"of format {FORMAT} at most; {newer}")
-    extent = {"time" if "time" in attrs else "steps": int | float}
-    lost = [n for n, kind in (KINDS | extent).items() if not isinstance(attrs.get(n), kind)]
-    axes = attrs["axes"] if "axes" not in lost else {}
-    if not all(isinstance(a, dict) and {"values", "scale"} <= a.keys() for a in axes.values()):
-        lost.append("axes")
-    lost += [n for n in (*axes, *VARIABLES) if n not in dataset.variables]
-    if lost:
-        text = (
-            f"a whole sweep; {', '.join(lost)} is missing or damaged: restore it from a copy, or "
-        )
-        raise bad("store", str(path), f"{text}overwrite it")
-
-
-class _Engine(ZarrBackendEntrypoint):
-    """Zarr as xarray reads it, but that a variable says where it lies when it can't be read."""
-
-    def open_dataset(self, filename_or_obj: Any, **options: Any) -> xr.Dataset:
-        """Open a group; its variables are read when they are used."""
-        dataset = super().open_dataset(filename_or_obj, **options)
-        lazy = {
-            name: xr.Variable(
-                variable.dims,
-                indexing.LazilyIndexedArray(_Named(variable, filename_or_obj, str(name))),
-                variable.attrs,
-                variable.encoding,
-            )
-            for name, variable in dataset.variables.items()
-            if name not in dataset.xindexes
-        }
-        return dataset.assign({name: lazy[name] for name in lazy})
-
-
-class _Named(BackendArray):
-    """A variable in a store that says which one it is when it can't be read."""
-
-    def __init__(self, variable: xr.Variable, path: str | Path, name: str) -> None:
-        self.shape, self.dtype = variable.shape, variable.dtype
-        self._variable, self._path, self._name = variable, path, name
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        outer = indexing.IndexingSupport.OUTER
-        return indexing.explicit_indexing_adapter(key, self.shape, outer, self._values)
-
-    def _values(self, key: Any) -> np.ndarray:
-        with _reading(self._path, self._name):
-            return self._variable[key].to_numpy()
-
-
-@contextlib.contextmanager
-def _reading(path: str | Path | None, name: str) -> Iterator[None]:
-    """Say where it is that something can't be read."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever a damaged chunk may raise
-        raise StoreError(
-            f"store = '{path}': {name} can't be read ({error}): restore it from a copy, or run the "
-            "sweep again and overwrite it"
-        ) from error
-
-
-def _in_order(dataset: xr.Dataset) -> xr.Dataset:
-    """What a reader looks for first comes first: the regime, its margin, the curves."""
-    first = ("regime", "margin", *ENVELOPE_ATTRIBUTES, "initial_loss", STATUS)
-    names = [*first, *label_attributes("time" in dataset.attrs), *map(str, dataset.data_vars)]
-    return dataset[list(dict.fromkeys(name for name in names if name in dataset))]

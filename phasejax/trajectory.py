@@ -63,7 +63,7 @@ def trajectory(
     with precision():
         params = jax.tree.map(lambda x: x[None], params)
         if isinstance(given, Flow):
-            path = list(_flow(given, programs, problem, fixed, params, edges, at[0] == 0))
+            path = list(_flow(given, programs, problem, fixed, params, edges, bool(at[0] == 0)))
         else:
             path = list(_optimizer(programs[0], problem, fixed, params, at, seed))
     return jax.tree.map(lambda *x: np.concatenate([np.asarray(v) for v in x]), *path)

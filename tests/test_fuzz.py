@@ -6,7 +6,6 @@
 import contextlib
 import io
 import itertools
-import os
 import re
 import shutil
 import tempfile
@@ -15,19 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phasejax import cli
 
-EXAMPLES = int(os.environ.get("PHASEJAX_FUZZ", "15"))
-fuzz = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="PHASEJAX_FUZZ" not in os.environ,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+from .fuzzing import fuzz
+
 MINE = """
 import jax.numpy as jnp, optax, phasejax as pj
 def bowl(depth=1.0):

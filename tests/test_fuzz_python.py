@@ -3,7 +3,6 @@
 `PHASEJAX_FUZZ=2000 pytest tests/test_fuzz_python.py` tries as many examples.
 """
 
-import os
 import warnings
 
 import jax
@@ -13,19 +12,12 @@ import numpy as np
 import optax
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import phasejax as pj
 
-EXAMPLES = int(os.environ.get("PHASEJAX_FUZZ", "15"))
-fuzz = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="PHASEJAX_FUZZ" not in os.environ,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+from .fuzzing import fuzz
 
 
 def squares(x):

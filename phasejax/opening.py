@@ -1,0 +1,146 @@
+"""Opening a store, whoever wrote it and whatever has happened to it since."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from xarray.backends import BackendArray, ZarrBackendEntrypoint
+from xarray.core import indexing
+
+from ._check import bad
+from .envelope import LOSSES
+from .format import ENVELOPE_ATTRIBUTES, FORMAT, STATUS, is_ours, quiet
+from .regimes import label_attributes
+
+KINDS: dict[str, Any] = {
+    "title": str,
+    "problem": str,
+    "problem_arguments": dict,
+    "optimizer": str,
+    "axes": dict,
+    "fixed": dict,
+    "windows": int,
+    "dtype": str,
+    "device": str,
+    "lanes": int,
+    "lanes_source": str,
+    "failures": list,
+    "jax_version": str,
+}
+"""Attributes that every store has, and of what kind they are."""
+VARIABLES = (*LOSSES, "initial_loss", "regime", "margin")
+"""... and variables, with one for each axis."""
+
+
+class StoreError(OSError):
+    """The store can't be written, or read. What is in it stays, and the sweep can be resumed."""
+
+
+def open_dataset(path: str | Path) -> xr.Dataset:
+    """Open the results of a sweep; values are read when they are used.
+
+    Raises a `ValueError` if `path` is not a phasejax store, one of a newer phasejax, or has lost
+    parts; a value that can't be read is an `OSError` when it is used.
+    """
+    if not Path(path).exists():
+        raise bad("store", str(path), "the folder of a sweep; there is nothing at this path")
+    try:
+        with quiet():
+            how: Any = {"engine": _Engine, "consolidated": False, "chunks": None}
+            dataset = xr.open_dataset(path, **how)
+    except Exception as error:  # whatever a damaged file may raise
+        raise bad(
+            "store", str(path), f"a Zarr v3 group that phasejax wrote{_why(path, error)}"
+        ) from error
+    _check_whole(path, dataset)
+    return regime_first(dataset)
+
+
+def _why(path: str | Path, error: Exception) -> str:
+    """What is wrong with a folder that can't be opened, if phasejax wrote it."""
+    if not Path(path).is_dir() or not is_ours(Path(path)):
+        return ""
+    if not (Path(path) / "zarr.json").exists():
+        return "; it has not been laid out to its end: resume, or overwrite it"
+    return f"; it is damaged ({error}): restore it from a copy, or overwrite it"
+
+
+def _check_whole(path: str | Path, dataset: xr.Dataset) -> None:
+    """Refuse a store of another program or of a newer version, or one that has lost parts."""
+    attrs = dataset.attrs
+    if "phasejax_version" not in attrs:
+        raise bad("store", str(path), "a Zarr v3 group that phasejax wrote")
+    found = attrs.get("format", 0)
+    if isinstance(found, int) and found > FORMAT:
+        newer = f"{found} is of a newer phasejax ({attrs['phasejax_version']}): upgrade phasejax"
+        raise bad("store", str(path), f"of format {FORMAT} at most; {newer}")
+    extent = {"time" if "time" in attrs else "steps": int | float}
+    lost = [n for n, kind in (KINDS | extent).items() if not isinstance(attrs.get(n), kind)]
+    axes = attrs["axes"] if "axes" not in lost else {}
+    if not all(isinstance(a, dict) and {"values", "scale"} <= a.keys() for a in axes.values()):
+        lost.append("axes")
+    lost += [n for n in (*axes, *VARIABLES) if n not in dataset.variables]
+    if lost:
+        text = (
+            f"a whole sweep; {', '.join(lost)} is missing or damaged: restore it from a copy, or "
+        )
+        raise bad("store", str(path), f"{text}overwrite it")
+
+
+class _Engine(ZarrBackendEntrypoint):
+    """Zarr as xarray reads it, but that a variable says where it lies when it can't be read."""
+
+    def open_dataset(self, filename_or_obj: Any, **options: Any) -> xr.Dataset:
+        """Open a group; its variables are read when they are used."""
+        dataset = super().open_dataset(filename_or_obj, **options)
+        lazy = {
+            name: xr.Variable(
+                variable.dims,
+                indexing.LazilyIndexedArray(_Named(variable, filename_or_obj, str(name))),
+                variable.attrs,
+                variable.encoding,
+            )
+            for name, variable in dataset.variables.items()
+            if name not in dataset.xindexes
+        }
+        return dataset.assign({name: lazy[name] for name in lazy})
+
+
+class _Named(BackendArray):
+    """A variable in a store that says which one it is when it can't be read."""
+
+    def __init__(self, variable: xr.Variable, path: str | Path, name: str) -> None:
+        self.shape, self.dtype = variable.shape, variable.dtype
+        self._variable, self._path, self._name = variable, path, name
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        outer = indexing.IndexingSupport.OUTER
+        return indexing.explicit_indexing_adapter(key, self.shape, outer, self._values)
+
+    def _values(self, key: Any) -> np.ndarray:
+        with reading(self._path, self._name):
+            return self._variable[key].to_numpy()
+
+
+@contextlib.contextmanager
+def reading(path: str | Path | None, name: str) -> Iterator[None]:
+    """Say where it is that something can't be read."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged chunk may raise
+        raise StoreError(
+            f"store = '{path}': {name} can't be read ({error}): restore it from a copy, or run the "
+            "sweep again and overwrite it"
+        ) from error
+
+
+def regime_first(dataset: xr.Dataset) -> xr.Dataset:
+    """What a reader looks for first comes first: the regime, its margin, the curves."""
+    first = ("regime", "margin", *ENVELOPE_ATTRIBUTES, "initial_loss", STATUS)
+    names = [*first, *label_attributes("time" in dataset.attrs), *map(str, dataset.data_vars)]
+    return dataset[list(dict.fromkeys(name for name in names if name in dataset))]

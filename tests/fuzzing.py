@@ -1,0 +1,13 @@
+"""How the tests that try inputs at random are run: a few fixed examples, or as many as asked for."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+fuzz = settings(
+    max_examples=int(os.environ.get("PHASEJAX_FUZZ", "15")),
+    deadline=None,
+    derandomize="PHASEJAX_FUZZ" not in os.environ,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
