@@ -1,4 +1,4 @@
-"""How the tests that try inputs at random are run: a few fixed examples, or as many as asked for."""
+"""How inputs are tried at random: a few fixed examples, or as many as are asked for."""
 
 import os
 
