@@ -3,7 +3,7 @@
 import difflib
 import math
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,14 @@ def choice(argument: str, name: str, known: Iterable[str], hint: str = "") -> No
 
 
 def located(error: BaseException) -> str | None:
-    """Describe an error that a user's FILE.py raised as FILE.py:LINE: KIND: TEXT; else `None`."""
+    """Describe an error that a user's FILE.py raised as FILE.py:LINE: KIND: TEXT; else `None`.
+
+    Where the package says more of an error than its cause does, the line is that of the cause.
+    """
     lines = [
         f"{frame.f_code.co_filename}:{line}"
-        for frame, line in traceback.walk_tb(error.__traceback__)
+        for one in _with_causes(error)
+        for frame, line in traceback.walk_tb(one.__traceback__)
         if frame.f_globals.get("__name__") == OWN_FILE
     ]
     said = " ".join(str(error).split())
@@ -55,6 +59,14 @@ def located(error: BaseException) -> str | None:
         lines.append(f"{error.filename}:{error.lineno}")
         said = error.msg
     return f"{lines[-1]}: {type(error).__name__}: {said}" if lines else None
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what caused it, what caused that, ..."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def positive(argument: str, value: float) -> None:

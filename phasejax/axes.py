@@ -61,7 +61,7 @@ def index_of(axis: xr.DataArray, value: Any, argument: str) -> int:
 
 def _number(axis: xr.DataArray, value: Any, argument: str) -> float:
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):

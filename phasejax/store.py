@@ -113,7 +113,9 @@ class Store:
             raise bad("store", path, f"a folder that can be written: {error}") from error
         self._lock = lock
         with self._told():
-            self._work.joinpath("holder").write_text(f"{os.getpid()} on {socket.gethostname()}")
+            self._work.joinpath("holder").write_text(
+                f"{os.getpid()} on {socket.gethostname()}", encoding="utf-8"
+            )
             if self.laid_out():  # nothing of it has been moved yet: it stays
                 _remove(self._work / "ready")
             self._move_in()
@@ -206,7 +208,7 @@ class Store:
     def _holder(self) -> str:
         """Who holds the lock."""
         try:
-            return f"process {self._work.joinpath('holder').read_text()}"
+            return f"process {self._work.joinpath('holder').read_text('utf-8')}"
         except (OSError, ValueError):
             return "another process"
 

@@ -508,7 +508,7 @@ def test_marks_and_lines_of_the_command_line(small, tmp_path, monkeypatch, capsy
     for wrong, told in (
         (["--line", "b = foo(a)"], "error: --line = 'b = foo(a)': must be b = a formula of a"),
         (["--line", "c = a"], "error: --line = 'c = a': must be b = a formula of a, or a ="),
-        (["--mark", "a=1"], "error: --mark = 'a=1.0': must be a=...,b=..."),
+        (["--mark", "a=1"], "error: --mark = 'a=1': must be a=...,b=..."),
         (["--mark", "a"], "error: --mark = 'a': must be NAME=VALUE,..."),
         (["--mark", "a=1,b=relu"], "error: --mark = 'b=relu': must be a finite number"),
         (["--at", "a=relu"], "error: --at = 'a=relu': must be a finite number"),

@@ -23,6 +23,8 @@ import phasejax as pj
 from phasejax import _sweep, batch, cli, lanes, store
 from phasejax.checkpoint import Checkpoint
 from phasejax.envelope import Envelope
+from phasejax.format import WORK
+from phasejax.opening import KINDS
 from tests.campaign_signals import listening
 
 GRID = {"a": [1.0, 10.0], "b": [1.0, 10.0]}
@@ -220,7 +222,7 @@ def test_two_that_write_to_one_store_are_told_of_each_other(copy):
     process.kill()
     process.join()
     assert (swept(copy, resume=True).status == 1).all()  # a killed one holds nothing
-    assert not (copy / store.WORK).exists()
+    assert not (copy / WORK).exists()
 
 
 def test_of_two_that_create_one_store_one_does(tmp_path, monkeypatch):
@@ -301,7 +303,7 @@ def test_a_signal_is_one_line(number, moment, tmp_path):
     kept = "; finished tiles are kept, go on with --resume" if moment == "running" else ""
     assert (process.returncode, complaint) == (1, f"error: interrupted{kept}\n")
     assert moment == "running" or not (tmp_path / "s.zarr").exists()
-    assert not list(tmp_path.glob(f"s.zarr/{store.WORK}/lock"))
+    assert not list(tmp_path.glob(f"s.zarr/{WORK}/lock"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -381,10 +383,10 @@ def test_damaged_metadata_is_one_line(copy, name, damage):
     assert_one_line(copy, 2, "is damaged", "restore it from a copy, or overwrite it")
 
 
-@pytest.mark.parametrize("name", [*store.KINDS, "steps"])
+@pytest.mark.parametrize("name", [*KINDS, "steps"])
 @pytest.mark.parametrize("value", [None, [3.5, {}]])
 def test_a_lost_attribute_is_named(copy, name, value):
-    value = {} if isinstance(value, list) and store.KINDS.get(name) is list else value
+    value = {} if isinstance(value, list) and KINDS.get(name) is list else value
     change_attributes(copy, **{name: value})
     with pytest.raises(ValueError, match=rf"a whole sweep; {name}\b.* is missing or damaged: rest"):
         pj.open_dataset(copy)
