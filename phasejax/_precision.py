@@ -15,14 +15,14 @@ def precision(dtype: str = "float64") -> Iterator[None]:
 
     Types are promoted as NumPy does, also where the process has asked for strict promotion.
     """
-    _key_conversions_by_dtype()
+    _conversions().clear()  # an array may have other numbers in it than it had
     with jax.enable_x64(dtype == "float64"), jax.numpy_dtype_promotion("standard"):
         yield
 
 
 @functools.cache
-def _key_conversions_by_dtype() -> None:
-    """Let JAX convert a NumPy array anew where the precision has changed.
+def _conversions() -> dict[tuple[int, np.dtype], tuple[weakref.ref, weakref.ref]]:
+    """Let JAX convert a NumPy array again where the precision has changed; returns what is kept.
 
     JAX 0.10 keeps what it made of a NumPy array as long as a compiled function uses it, and finds
     it by the array alone. So if a loss has been compiled in float32, as by `jax.jit(loss)(params)`,
@@ -36,7 +36,7 @@ def _key_conversions_by_dtype() -> None:
         register = dtypes.register_canonicalize_value_handler
         make, canonical = literals.TypedNdArray, dtypes.canonicalize_dtype
     except (ImportError, AttributeError):
-        return
+        return {}
     kept: dict[tuple[int, np.dtype], tuple[weakref.ref, weakref.ref]] = {}
 
     def convert(array: np.ndarray) -> np.ndarray:
@@ -51,6 +51,7 @@ def _key_conversions_by_dtype() -> None:
         return made
 
     register(np.ndarray, convert)
+    return kept
 
 
 def _forget(kept: dict, key: tuple[int, np.dtype], gone: weakref.ref) -> None:

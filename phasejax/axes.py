@@ -56,7 +56,8 @@ def index_of(axis: xr.DataArray, value: Any, argument: str) -> int:
     number = _number(axis, value, argument)
     if is_log(axis) and number > 0:
         return int(np.abs(np.log(axis.values / number)).argmin())
-    return int(np.abs(axis.values - number).argmin())
+    exact = axis.dtype.kind in "iu" and number == int(number)
+    return int(np.abs(axis.values - (int(value) if exact else number)).argmin())
 
 
 def _number(axis: xr.DataArray, value: Any, argument: str) -> float:
@@ -100,7 +101,9 @@ def cell_edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " edges"]:
     else:
         middle = (values[1:] + values[:-1]) / 2
         edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
-    return np.exp(edges) if logarithmic else edges
+    if logarithmic:  # the outermost edges may be beyond the floating-point numbers
+        edges = np.exp(np.clip(edges, np.log(np.finfo(float).tiny), np.log(np.finfo(float).max)))
+    return edges
 
 
 def selected(dataset: xr.Dataset) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def run_on(
 
 def _packed(run: Run) -> bytes:
     """A run as bytes, without what a process has worked out for itself."""
-    return cloudpickle.dumps(dataclasses.replace(run))
+    return cloudpickle.dumps(dataclasses.replace(run, given_digest=run.digest))
 
 
 @functools.lru_cache(maxsize=2)

@@ -123,6 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except typer.Exit as end:
         return end.exit_code
+    except SystemExit as end:  # of a user's function
+        return _fail(f"a file that was given exits ({end.code}) while it is run", 2)
     except KeyboardInterrupt as error:
         kept = hasattr(error, "__notes__")  # by a sweep that has begun to write its store
         return _fail(f"interrupted{'; finished tiles are kept, go on with --resume' * kept}", 1)

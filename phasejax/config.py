@@ -21,6 +21,10 @@ SAME = 1e-6
 """Relative difference of initial losses and gradients that other processors may make."""
 
 
+SHOWN = 200
+"""Most characters of a value that an error shows."""
+
+
 def configuration(run: Run) -> dict[str, Any]:
     """All that decides the bits of the result on a given machine."""
     dynamics = run.dynamics
@@ -105,9 +109,8 @@ def check_same(run: Run, stored: xr.Dataset) -> None:
         if attributes.get(name) != value:
             raise ArgumentError(
                 "resume",
-                f" = True: {name} differs, {attributes.get(name)!r} in the store and "
-                f"{value!r} now{_why(name, attributes)}; resume with the same configuration, or "
-                "overwrite",
+                f" = True: {_difference(name, attributes.get(name), value)}"
+                f"{_why(name, attributes)}; resume with the same configuration, or overwrite",
             )
     for name in ("initial_loss", "initial_gradient_norm"):
         before, now = np.atleast_1d(stored[name].values), getattr(run, name)
@@ -117,6 +120,15 @@ def check_same(run: Run, stored: xr.Dataset) -> None:
                 f" = True: {name} differs, {before.tolist()} in the store and "
                 f"{now.tolist()} now; resume with the same problem, or overwrite",
             )
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """Say what differs; of a mapping, such as the axes, the first part that does."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        part = next(key for key in {**before, **now} if before.get(key) != now.get(key))
+        return _difference(f"{name} differs: {part}", before.get(part), now.get(part))
+    said = name if "differs" in name else f"{name} differs"
+    return f"{said}, {repr(before)[:SHOWN]} in the store and {repr(now)[:SHOWN]} now"
 
 
 def _why(name: str, attributes: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What a store looks like: a Zarr v3 group with a chunk of every variable for each tile."""
 
 import contextlib
+import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ import zarr
 
 from .envelope import LOSSES
 from .refine import COMPUTED, INFERRED, MISSING
-from .regimes import NAMES, UNLABELLED
+from .regimes import UNLABELLED, label_attributes
 
 FORMAT = 3
 """Of the store: what is in it, beside what the configuration says."""
@@ -34,17 +35,16 @@ ENVELOPE_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "relative_step": {"long_name": "last step of the window relative to the parameters"},
 }
 
+OURS = {
+    *("status", "initial_loss", "initial_gradient_norm", "window", "step", "time"),
+    *ENVELOPE_ATTRIBUTES,
+    *label_attributes(flow=True),
+}
+"""Variables and coordinates of a store, but for its axes."""
 WORK = ".phasejax"
 """Folder in a store for the files of the process that writes it; gone when that has ended."""
-SIGNS = {
-    "zarr.json": b'"phasejax_version"',
-    f"{WORK}/ready/zarr.json": b'"phasejax_version"',
-    f"{WORK}/cleared/zarr.json": b'"phasejax_version"',
-    "./zarr.json": b'"phasejax_version"',  # once more: it may have been put there meanwhile
-    "status/zarr.json": b"where the cell's regime is from",
-    "regime/zarr.json": " ".join(NAMES).encode(),
-}
-"""What stands in which file of a folder that phasejax wrote; one of them is enough."""
+LEFT = {"lock", "holder", "checkpoints", "new", "ready", "cleared", "old"}
+"""What may stand in it."""
 
 
 def lay_out(
@@ -108,12 +108,47 @@ def quiet() -> Iterator[None]:
 
 def is_ours(folder: Path) -> bool:
     """Say whether phasejax wrote what is in a folder, even if it is damaged; or nothing is."""
+    work = folder / WORK
+    if work.is_symlink() or (work.exists() and not {p.name for p in work.iterdir()} <= LEFT):
+        return False
     if all(path.name == WORK for path in folder.iterdir()):
         return True
-    return any(
-        (folder / file).is_file() and sign in (folder / file).read_bytes()
-        for file, sign in SIGNS.items()
-    )
+    if any(_is_group_of_ours(where) for where in (folder, work / "ready", work / "cleared")):
+        return True
+    whole = all((folder / name / "zarr.json").is_file() for name in (STATUS, *LOSSES))
+    return whole and not _attributes(folder)  # of a sweep whose metadata are damaged
+
+
+def _is_group_of_ours(group: Path) -> bool:
+    """Say whether a group has what `lay_out` writes first: attributes, and the curves."""
+    curves = all((group / name).is_dir() for name in LOSSES) or group.name == "cleared"
+    return "phasejax_version" in _attributes(group) and (curves or group.parent.name == WORK)
+
+
+def _metadata(node: Path) -> dict[str, Any]:
+    """Metadata of a group or an array; none if they can't be read."""
+    try:
+        metadata = json.loads((node / "zarr.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _attributes(group: Path) -> dict[str, Any]:
+    attributes = _metadata(group).get("attributes")
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def strangers(group: Path) -> list[str]:
+    """Arrays and groups in a store that no version of phasejax has written.
+
+    None are known where the axes of the grid can't be read any more.
+    """
+    axes = _metadata(group / STATUS).get("dimension_names") or _attributes(group).get("axes")
+    if not isinstance(axes, list | dict):
+        return []
+    known = {"zarr.json", *OURS, *map(str, axes)}
+    return [name for name in nodes(group) if name not in known]
 
 
 def nodes(group: Path) -> list[str]:

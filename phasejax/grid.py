@@ -103,7 +103,7 @@ def explicit_axis(name: str, values: Sequence[Any] | AnyArray) -> Axis:
         raise bad(name, listed, "a list of finite numbers")
     if len(set(listed)) != len(listed):
         raise bad(name, listed, "a list without repeated numbers")
-    wide = min(listed) > 0 and max(listed) >= 10 * min(listed)
+    wide = name != "seed" and min(listed) > 0 and max(listed) >= 10 * min(listed)
     return Axis(tuple(listed), "log" if wide else "linear")
 
 
@@ -194,9 +194,12 @@ class Grid:
 
     def cells(self, cells: Cells) -> dict[str, np.ndarray]:
         """Values of the axes in some cells, `[cells]` each."""
-        index = np.unravel_index(cells, self.shape)
-        axes = zip(self.axes.items(), index, strict=True)
-        return {name: _array(axis)[place] for (name, axis), place in axes}
+        places = self.places(cells)
+        return {name: _array(axis)[places[name]] for name, axis in self.axes.items()}
+
+    def places(self, cells: Cells) -> dict[str, Int[np.ndarray, "_"]]:
+        """Places of some cells along the axes, `[cells]` each."""
+        return dict(zip(self.axes, np.unravel_index(cells, self.shape), strict=True))
 
     def with_counts(self, counts: Mapping[str, int]) -> "Grid":
         """Return the same grid with other numbers of values on some even axes."""

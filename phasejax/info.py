@@ -24,7 +24,10 @@ def summary(dataset: xr.Dataset) -> Summary:
     attrs = dataset.attrs
     lines = [f"{attrs['title']}, {length(attrs)}, {attrs['dtype']}"]
     for name, axis in attrs["axes"].items():
-        lines.append(f"  {name:<14} {_extent(**axis)}")
+        if name in dataset.dims or name not in dataset.coords:
+            lines.append(f"  {name:<14} {_extent(**axis)}")
+        else:
+            lines.append(f"  {name:<14} {value_text(dataset[name].item())}, selected")
     for name, value in (attrs["fixed"] | attrs["problem_arguments"]).items():
         lines.append(f"  {name:<14} {value}")
     if attrs.get("minimum"):

@@ -28,6 +28,7 @@ KINDS: dict[str, Any] = {
     "lanes": int,
     "lanes_source": str,
     "failures": list,
+    "created": str,
     "jax_version": str,
 }
 """Attributes that every store has, and of what kind they are."""
@@ -79,6 +80,7 @@ def _check_whole(path: str | Path, dataset: xr.Dataset) -> None:
         raise bad("store", str(path), f"of format {FORMAT} at most; {newer}")
     extent = {"time" if "time" in attrs else "steps": int | float}
     lost = [n for n, kind in (KINDS | extent).items() if not isinstance(attrs.get(n), kind)]
+    lost += [n for n in ("lanes", "windows") if n not in lost and attrs[n] < 1]
     axes = attrs["axes"] if "axes" not in lost else {}
     if not all(isinstance(a, dict) and {"values", "scale"} <= a.keys() for a in axes.values()):
         lost.append("axes")

@@ -5,7 +5,7 @@ from typing import Any
 import xarray as xr
 
 from . import problems
-from ._check import bad, choice
+from ._check import ArgumentError, bad, choice
 from .dynamics import Discrete, Flow, by_name
 from .grid import Axis, Grid
 from .problems.problem import fingerprint, initial_params
@@ -51,9 +51,13 @@ def _dynamics(attrs: dict[str, Any]) -> Discrete | Flow:
     """Find the optimizer or flow of a sweep; raises a `ValueError` if it is a user's own."""
     library = attrs["optimizer_module"].partition("._")[0]  # optax.contrib of optax.contrib._muon
     prefix = f"{library}." if library.startswith("optax") else ""
-    dynamics = by_name(prefix + attrs["optimizer"])
+    allowed = "one of phasejax or optax; for one of your own, use phasejax.zoom and sweep in Python"
+    try:
+        dynamics = by_name(prefix + attrs["optimizer"])
+    except ArgumentError as error:
+        raise bad("optimizer", attrs["optimizer"], allowed) from error
     if dynamics.factory.__module__ != attrs["optimizer_module"]:
-        raise bad("optimizer", attrs["optimizer"], "one of phasejax or optax, not of a file")
+        raise bad("optimizer", attrs["optimizer"], allowed)
     return dynamics
 
 
@@ -64,7 +68,8 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     """
     attrs = dataset.attrs
     if not attrs.get("problem_builtin", attrs["problem"]):
-        raise bad("problem", attrs["problem"], "one of phasejax, not of a user's own")
+        allowed = "one of phasejax; for one of your own, use phasejax.zoom and sweep in Python"
+        raise bad("problem", attrs["problem"], allowed)
     choice("problem", attrs["problem"], problems.BUILT_IN)
     problem = problems.BUILT_IN[attrs["problem"]](**attrs["problem_arguments"])
     starts = [initial_params(problem, seed) for seed in dict.fromkeys(attrs["seeds"])]

@@ -13,19 +13,15 @@ from jaxtyping import Float, PyTree
 
 from ._check import ArgumentError, bad, choice, is_number, positive
 from .dynamics import Discrete, Flow
-from .envelope import Envelope, edges, excess
+from .envelope import edges, excess
+from .format import OURS
 from .grid import Cells, Grid, tile_shape
 from .lanes import choose
-from .problems.problem import Problem, initial_params, initial_values
-from .regimes import label_attributes
+from .problems.problem import Problem, fingerprint, initial_params, initial_values
 from .structure import Structure, find_structure
 
 DTYPES = ("float64", "float32")
-RESERVED = {
-    *("window", "step", "time", "status", "label", "initial_loss", "initial_gradient_norm"),
-    *Envelope._fields,
-    *label_attributes(flow=True),
-}
+RESERVED = OURS | {"label"}
 """Names of variables, coordinates and dimensions of the results, which no axis may have."""
 GROUPS = 16
 """Most groups of lanes of a tile on a device: enough that retired cells save whole groups."""
@@ -65,6 +61,7 @@ class Run:
 
     - `grid`: all cells of the results. `start`: values that a refined axis starts with, by name.
     - `given_layout`: that of the workers who run it; by default this process's own.
+    - `given_digest`: for a worker, what it must compute.
     """
 
     problem: Problem
@@ -76,6 +73,7 @@ class Run:
     given_lanes: int | None
     start: Mapping[str, int] = field(default_factory=dict)
     given_layout: Layout | None = None
+    given_digest: str = ""
 
     def check(self) -> None:
         """Refuse whatever would fail later."""
@@ -132,13 +130,18 @@ class Run:
             raise bad("dtype", self.dtype, "'float32' on a TPU, which has no float64")
 
     def check_worker(self) -> None:
-        """Refuse to run on other devices than the rest of the sweep: the bits would differ."""
+        """Refuse to run what differs from the rest of the sweep: on other devices, other code."""
         device = self.mesh.devices.flat[0]
         here = self.mesh.size, device.platform, device.device_kind
         if here != self.layout[2:]:
             raise RuntimeError(
                 f"this worker has {here[0]} x {here[1]} {here[2]}, and the sweep was laid out for "
                 f"{self.layout.device}: give all workers the same devices"
+            )
+        if self.given_digest and self.given_digest != self.digest:
+            raise RuntimeError(
+                "this worker computes something else than the process that asks it to: a module "
+                "that the loss or the optimizer uses has other numbers, or another version, there"
             )
 
     @property
@@ -153,22 +156,25 @@ class Run:
         arguments = self._fixed, axes, first, self.edges, self.dtype
         return find_structure(self.problem, self.dynamics, *arguments)
 
+    @cached_property
+    def digest(self) -> str:
+        """Of what the problem and all programs compute, and of their data."""
+        traces = [p.trace for found in self.structure.programs.values() for p in found]
+        return " ".join([fingerprint(self.problem, list(self.starts.values())), *traces])
+
     def programs(self, cells: Cells) -> list[Any]:
         """What is compiled for cells of one structure, in the order in which it runs."""
-        return self.structure.programs_of(
-            {name: values[0] for name, values in self.grid.cells(cells[:1]).items()}
-        )
+        places = self.grid.places(cells[:1])
+        return self.structure.programs_of({name: place[0] for name, place in places.items()})
 
     def alike(self, cells: Cells) -> list[Cells]:
         """Part cells by the program that runs them; each part keeps their order."""
         if not self.structure.axes:
             return [cells]
-        values = self.grid.cells(cells)
-        keys = zip(*(values[name] for name in self.structure.axes), strict=True)
-        parts: dict[tuple, list[int]] = {}
-        for place, key in enumerate(keys):
-            parts.setdefault(key, []).append(place)
-        return [cells[np.array(places)] for places in parts.values()]
+        places = self.grid.places(cells)
+        keys = np.stack([places[name] for name in self.structure.axes])
+        _, which = np.unique(keys, axis=1, return_inverse=True)
+        return [cells[which.ravel() == part] for part in range(which.max(initial=-1) + 1)]
 
     def portion(self, steps: int) -> Any:
         """Numbers of a call that takes so many steps (tries, on a flow), for the programs."""

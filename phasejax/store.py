@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from ._check import bad
 from ._platform import flush
 from .envelope import Envelope
-from .format import STATUS, WORK, consolidate, is_other, is_ours, lay_out, nodes
+from .format import STATUS, WORK, consolidate, is_other, is_ours, lay_out, nodes, strangers
 from .grid import Cells, Tile, by_tile
 from .opening import StoreError, open_dataset, reading, regime_first
 from .refine import COMPUTED, INFERRED, Labels
@@ -166,6 +166,7 @@ class Store:
             _remove(new)
             lay_out(str(new), coords, axes, tile_shape, dtype, labels)
             others = [name for name in nodes(new) if is_other(self.path / name)]
+            others += strangers(self.path)
             if others:
                 raise bad("store", str(self.path), f"without {others}, which phasejax did not make")
             new.rename(self._work / "ready")

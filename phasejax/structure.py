@@ -29,17 +29,17 @@ class Structure(NamedTuple):
 
     - `numbers`: fixed ones that are arguments of every program.
     - `axes`: those axes whose values are compiled in.
-    - `programs`: what is compiled, by the values of `axes`: an optimizer, or the methods that
-      follow a flow, in order.
+    - `programs`: what is compiled, by the places of the values on `axes`: an optimizer, or the
+      methods that follow a flow, in order.
     """
 
     numbers: Mapping[str, float]
     axes: tuple[str, ...]
     programs: Mapping[tuple, list[Any]]
 
-    def programs_of(self, cell: Mapping[str, Any]) -> list[Any]:
-        """Return the programs of a cell, by the values of its axes."""
-        return self.programs[tuple(cell[name] for name in self.axes)]
+    def programs_of(self, places: Mapping[str, Any]) -> list[Any]:
+        """Return the programs of a cell, by its places on the axes."""
+        return self.programs[tuple(int(places[name]) for name in self.axes)]
 
 
 Trace = Callable[[Mapping[str, Any], frozenset[str]], list[Any]]
@@ -69,21 +69,27 @@ def find_structure(
             return _trace(problem, dynamics, values, traced, set(axes), params, edges, dtype)
 
     first = {**fixed, **{axis: values[0] for axis, values in axes.items()}}
-    candidates = [key for key in first if _may_all(dynamics, key, axes.get(key, [first[key]]))]
+    candidates = [
+        key for key in first if _may_all(dynamics, key, axes.get(key, [first[key]]), dtype)
+    ]
     traced = _most_traced(dynamics, first, candidates, trace)
     compiled_in = tuple(axis for axis in axes if axis not in traced)
-    values = [axes[axis] for axis in compiled_in]
     _check_number(dynamics.name, {axis: len(axes[axis]) for axis in compiled_in})
     programs = {}
-    for choice in itertools.product(*values):
-        chosen = {**first, **dict(zip(compiled_in, choice, strict=True))}
-        programs[choice] = _traced_or_refused(dynamics, chosen, traced, trace)
+    for places in itertools.product(*(range(len(axes[axis])) for axis in compiled_in)):
+        chosen = first | {axis: axes[axis][i] for axis, i in zip(compiled_in, places, strict=True)}
+        programs[places] = _traced_or_refused(dynamics, chosen, traced, trace)
     numbers = {key: float(value) for key, value in fixed.items() if key in traced}
     return Structure(numbers, compiled_in, programs)
 
 
-def _may_all(dynamics: Discrete | Flow, name: str, values: Sequence[Any]) -> bool:
-    return all(dynamics.may_be_traced(name, value) for value in values)
+def _may_all(dynamics: Discrete | Flow, name: str, values: Sequence[Any], dtype: str) -> bool:
+    """Say whether values may be numbers of a program, and are the same in its dtype."""
+    return all(
+        dynamics.may_be_traced(name, value)
+        and (isinstance(value, float) or int(np.asarray(value, dtype)) == value)
+        for value in values
+    )
 
 
 def _trace(

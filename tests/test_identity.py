@@ -1,8 +1,12 @@
 """A sweep is resumed only where it would compute the same; what it is lasts between processes."""
 
 import functools
+import os
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +35,7 @@ def enclosing(data):
 
 
 DATA = np.array(0.0)
+SCALE: object = 1.0
 
 
 def of_a_global():
@@ -46,7 +51,33 @@ def batches(scale):
     )
 
 
+def scalar(number):
+    """A constant of no dimension, which the text of a trace does not show."""
+    constant = jnp.array(number)
+    return pj.Problem(lambda params: squares(constant, params), ones, "own")
+
+
+def drawn_with(seed):
+    key = jax.random.key(seed)
+    return pj.Problem(lambda x: jnp.sum((x - jax.random.normal(key, (2,))) ** 2), ones, "own")
+
+
+def called_back(table):
+    def look_up(x):
+        return np.float32(table[0]) * np.asarray(x)
+
+    def loss(x):
+        kind = jax.ShapeDtypeStruct((), np.float32)
+        factor = jax.pure_callback(look_up, kind, np.float32(1), vmap_method="sequential")
+        return jax.lax.stop_gradient(factor).astype(x.dtype) * jnp.sum(x**2)
+
+    return pj.Problem(loss, ones, "own")
+
+
 CHANGED = {
+    "a scalar of JAX": (lambda: scalar(1.0), lambda: scalar(-1.0)),
+    "a key of jax.random": (lambda: drawn_with(0), lambda: drawn_with(1)),
+    "a table of a callback": (lambda: called_back([1.0]), lambda: called_back([2.0])),
     "data in a closure": (lambda: enclosing(1.0), lambda: enclosing(3.0)),
     "an array in a closure": (lambda: enclosing(np.ones(2)), lambda: enclosing(np.zeros(2))),
     "data in leaves": (
@@ -94,6 +125,70 @@ def scaled(scale):
     return own
 
 
+@pytest.mark.parametrize("kind", ["float", "jax", "numpy", "key"])
+@pytest.mark.parametrize("flow", [False, True])
+def test_a_global_of_an_optimizer_that_changed_is_seen(kind, flow, monkeypatch, tmp_path):
+    make = {"float": float, "jax": jnp.array, "numpy": np.array, "key": jax.random.key}[kind]
+
+    def factor():
+        return jax.random.uniform(SCALE) if kind == "key" else SCALE
+
+    def own(a):
+        if not flow:
+            return optax.sgd(0.1 * a * factor())
+        return pj.VectorField(
+            lambda x: (), lambda t, g, s: (jax.tree.map(lambda g: -a * factor() * g, g), ())
+        )
+
+    def run(**more):
+        budget = {"time": 1.0, "windows": 8} if flow else SHORT
+        return pj.sweep(enclosing(0.0), own, pj.Grid(a=[1.0, 2.0]), **budget, **more)
+
+    monkeypatch.setitem(globals(), "SCALE", make(1))
+    first = run(store=tmp_path / "s")
+    monkeypatch.setitem(globals(), "SCALE", make(2))
+    assert (run().loss_mean != first.loss_mean).any()
+    with pytest.raises(ValueError, match="optimizer_fingerprint differs"):
+        run(store=tmp_path / "s", resume=True)
+
+
+def test_data_changed_in_place_are_seen_in_both_precisions():
+    data = np.ones(2)
+    problem = pj.Problem(lambda x: jnp.sum((x - data) ** 2), lambda key: jnp.zeros(2), "own")
+    for dtype in ("float64", "float32"):
+        data[:] = 1.0
+        for expected in (2.0, 18.0):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                dataset = pj.sweep(problem, pj.adam, GRID, **SHORT, dtype=dtype)
+            assert float(dataset.initial_loss) == expected
+            np.testing.assert_allclose(dataset.loss_max.isel(window=0), expected, rtol=1e-6)
+            data[:] = 3.0
+
+
+def test_workers_compute_what_they_are_asked_for(tmp_path, monkeypatch):
+    """A module's number changed between two sweeps by threads; another one in a new process."""
+    (tmp_path / "of_a_module.py").write_text(
+        "import jax.numpy as jnp\nC = 1.0\n"
+        "def loss(x): return jnp.sum((x - C) ** 2)\ndef init(key): return jnp.zeros(2)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import of_a_module as module
+
+    problem = pj.Problem(module.loss, module.init, "own")
+    with ThreadPoolExecutor(1) as executor:
+        for c, expected in ((1.0, 2.0), (3.0, 18.0)):
+            module.C = c
+            dataset = pj.sweep(problem, pj.adam, GRID, **SHORT, executor=executor)
+            assert float(dataset.loss_max.isel(a=0, b=0, window=0)) == expected
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path) + os.pathsep + os.environ.get("PYTHONPATH", ""))
+    with (
+        ProcessPoolExecutor(1, get_context("spawn")) as executor,
+        pytest.warns(RuntimeWarning, match="this worker computes something else"),
+    ):
+        pj.sweep(problem, pj.adam, GRID, **SHORT, executor=executor)
+
+
 def test_an_optimizer_with_another_body_is_not_resumed(tmp_path):
     problem = pj.problems.quadratic()
     pj.sweep(problem, scaled(1.0), GRID, **SHORT, store=tmp_path / "s")
@@ -121,17 +216,30 @@ import functools, sys
 import jax.numpy as jnp, numpy as np, optax, phasejax as pj
 
 DECAY = optax.exponential_decay(0.1, 10, 0.5)
+ONES = np.ones(2)
+
+
+class Rate:
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __call__(self, count):
+        return self.rate
+
+
 MASK = {"w": True, "b": False}
 problem = pj.Problem(lambda p: jnp.sum(p["w"] ** 2) + p["b"] ** 2,
                      lambda key: {"w": jnp.ones(2), "b": jnp.ones(())}, "own")
 
 
-def with_schedule(momentum, schedule, clip=lambda x: x, scale=np.ones(2)):
+def with_schedule(momentum, schedule, other, names, clip=lambda x: x in {"a", "b"}, scale=ONES):
     return optax.sgd(schedule, momentum)
 
 
 arguments = {"steps": 64, "windows": 8, "store": sys.argv[1], "resume": len(sys.argv) > 2}
-pj.sweep(problem, with_schedule, pj.Grid(momentum=[0.0, 0.5], schedule=DECAY), **arguments)
+others = {"other": Rate(0.1), "names": {"x", "y", "z"}}
+grid = pj.Grid(momentum=[0.0, 0.5], schedule=DECAY, **others)
+pj.sweep(problem, with_schedule, grid, **arguments)
 arguments["store"] += ".masked"
 masked = functools.partial(optax.adamw, mask=MASK)
 pj.sweep(problem, masked, pj.Grid(learning_rate=[0.1, 0.2]), **arguments)

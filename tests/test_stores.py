@@ -482,7 +482,38 @@ def test_damaged_files_of_curves_are_one_line(name, content, tmp_path, capsys):
     path.mkdir()
     assert cli.main(["classify", str(path)]) == 2
     for error in capsys.readouterr().err.splitlines():
-        assert error.startswith(f"error: path = '{path}': must be a file of loss curves")
+        assert error.startswith(f"error: PATH = '{path}': must be a")
+
+
+def test_what_only_looks_like_ours_is_not_overwritten(small, tmp_path):
+    """Groups of a user's own with attributes or variables of a sweep, and arrays in a store."""
+    dataset = pj.sweep(**small, store=tmp_path / "s").load()
+    precious = xr.Dataset({"precious": ("x", np.arange(3.0))})
+    noted = precious.assign_attrs(note={"made_with": {"phasejax_version": "1"}})
+    derived = dataset[["margin"]].merge(precious, combine_attrs="override")
+    for name, other in {"noted": noted, "derived": derived}.items():
+        other.to_zarr(tmp_path / name, zarr_format=3)
+        with pytest.raises(ValueError, match="must be a Zarr v3 group that phasejax wrote"):
+            pj.sweep(**small, store=tmp_path / name, overwrite=True)
+    precious.to_zarr(tmp_path / "s", mode="a", zarr_format=3)
+    with pytest.raises(ValueError, match=r"must be without \['precious'\], which phasejax did not"):
+        pj.sweep(**small, store=tmp_path / "s", overwrite=True)
+    for name in ("noted", "derived", "s"):
+        np.testing.assert_array_equal(xr.open_zarr(tmp_path / name).precious, np.arange(3.0))
+
+
+def test_a_working_folder_of_somebody_else_is_left_alone(small, tmp_path):
+    victim = tmp_path / "victim"
+    (victim / "old").mkdir(parents=True)
+    (victim / "old" / "thesis").write_text("mine")
+    (tmp_path / "b" / WORK / "mine").mkdir(parents=True)
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / WORK).symlink_to(victim)
+    for name in ("b", "e"):
+        with pytest.raises(ValueError, match="nothing is changed there"):
+            pj.sweep(**small, store=tmp_path / name, resume=True)
+    assert (victim / "old" / "thesis").read_text() == "mine"
+    assert (tmp_path / "b" / WORK / "mine").is_dir()
 
 
 def test_a_platform_that_is_not_there_is_one_line(tmp_path):

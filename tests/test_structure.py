@@ -117,6 +117,35 @@ def test_refined_and_labelled_again_with_a_category(tmp_path):
     np.testing.assert_array_equal(pj.classify(refined).regime, refined.regime)
 
 
+def test_values_that_are_equal_are_still_different():
+    """True == 1, masks have no hash, and integers may be more than a float can hold."""
+
+    def half_if(learning_rate, flag=None):
+        return optax.sgd(learning_rate * (0.5 if flag is True else 1.0))
+
+    def masked(learning_rate, mask=None):
+        return optax.sgd(learning_rate * (1.0 if mask is None else 0.5))
+
+    def exact(learning_rate, k):
+        return optax.sgd(learning_rate * (1.0 if k % 2 else 0.5))
+
+    for factory, axis in [
+        (half_if, {"flag": [True, 1, "x"]}),
+        (masked, {"mask": [{"w": True}, None]}),
+        (exact, {"k": [2**53, 2**53 + 1]}),
+    ]:
+        last = pj.sweep(PROBLEM, factory, pj.Grid(learning_rate=0.1, **axis), **SHORT).loss_min[
+            :, -1
+        ]
+        assert last[0] > last[1] == last[-1], axis
+
+
+def test_line_searches_run_by_name():
+    """They refuse arguments that they do not know; others ask for these."""
+    dataset = pj.sweep(PROBLEM, optax.lbfgs, pj.Grid(learning_rate=[0.5, 1.0]), **SHORT)
+    assert (dataset.late_level < -10).all()
+
+
 def test_too_many_programs_are_refused_by_name():
     grid = pj.Grid(learning_rate=pj.log_axis(0.1, 0.3, 65))
     with pytest.raises(ValueError, match=r"learning_rate = 'an axis of 65 values'.* at most 64"):

@@ -107,8 +107,9 @@ class Discrete(Factory):
             value, grad = jax.value_and_grad(seen)(params)
             recorded = value if seen is loss else loss(params)
             running = add(running, recorded.astype(dtype), weight, minimum)
-            extra = _accepted(update, value=value, grad=grad, objective=seen)
-            updates, optimizer_state = update(grad, optimizer_state, params, **extra)
+            updates, optimizer_state = _updated(
+                update, (grad, optimizer_state, params), value, seen
+            )
             params = optax.apply_updates(params, updates)
             return (params, optimizer_state, noise), running
 
@@ -152,19 +153,23 @@ class Discrete(Factory):
         return jnp.stack(broken).any() | (~jnp.stack(pulled).any() & resting)
 
 
-def _accepted(update: Callable, value: Any, grad: PyTree, objective: Loss) -> dict[str, Any]:
-    """Further arguments that an optimizer's update takes, by the names that optax gives them."""
-    offered = {
-        "value": value,
-        "grad": grad,
-        "value_fn": objective,
-        "obj_fn": objective,
-        "grad_fn": lambda params, *_: jax.grad(objective)(params),
-    }
+def _updated(update: Callable, arguments: tuple, value: Any, objective: Loss) -> Any:
+    """Call an optimizer's update with what further arguments it takes, as optax names them.
+
+    One that takes any is given the usual ones first, as some refuse those that they do not know.
+    """
+    usual = {"value": value, "grad": arguments[0], "value_fn": objective}
+    more = {"obj_fn": objective, "grad_fn": lambda params, *_: jax.grad(objective)(params)}
     taken = inspect.signature(update).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in taken.values()):
-        return offered
-    return {name: argument for name, argument in offered.items() if name in taken}
+    if not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        return update(*arguments, **{n: v for n, v in (usual | more).items() if n in taken})
+    try:
+        return update(*arguments, **usual)
+    except Exception as error:
+        try:
+            return update(*arguments, **usual, **more)
+        except Exception:
+            raise error from None
 
 
 def _largest(params: PyTree) -> Float[Array, ""]:

@@ -13,7 +13,7 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 
 from .._check import bad
-from ..axes import cell_edges, in_order, is_category, names_of, positions
+from ..axes import cell_edges, in_order, is_category, names_of, positions, value_text
 from ..envelope import excess
 from ..info import summary
 from ..plot.diagram import plane
@@ -73,7 +73,7 @@ def write_page(
     about |= {"layout": layout, "lines": [line.name for line in drawn]}
     about["shown"] = _first_shown(dataset, x, y, marks)
     page = _template().render(
-        title=dataset.attrs["title"],
+        title=_heading(dataset),
         summary=summary(dataset),
         progress=_progress(regimes),
         regimes=[(name, PAGE_COLOURS[name], count) for name, count in regimes.items()],
@@ -87,6 +87,17 @@ def write_page(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _heading(dataset: xr.Dataset) -> str:
+    """What was run, and the values of further axes that were selected."""
+    chosen = {
+        name: dataset[name].item()
+        for name in dataset.attrs["axes"]
+        if name in dataset.coords and name not in dataset.dims
+    }
+    texts = [f"{name} = {value_text(value)}" for name, value in chosen.items()]
+    return ": ".join([dataset.attrs["title"], *([", ".join(texts)] if texts else [])])
 
 
 def _read(dataset: xr.Dataset) -> xr.Dataset:
