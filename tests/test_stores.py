@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from matplotlib.figure import Figure
 
