@@ -85,11 +85,15 @@ def find_structure(
 
 def _may_all(dynamics: Discrete | Flow, name: str, values: Sequence[Any], dtype: str) -> bool:
     """Say whether values may be numbers of a program, and are the same in its dtype."""
-    return all(
-        dynamics.may_be_traced(name, value)
-        and (isinstance(value, float) or int(np.asarray(value, dtype)) == value)
-        for value in values
-    )
+    return all(dynamics.may_be_traced(name, value) and _survives(value, dtype) for value in values)
+
+
+def _survives(number: float, dtype: str) -> bool:
+    """Say whether an integer is one of the numbers of a dtype; floats are rounded to it."""
+    try:
+        return isinstance(number, float) or int(np.asarray(number, dtype)) == number
+    except OverflowError:
+        return False
 
 
 def _trace(
