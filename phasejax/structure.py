@@ -5,6 +5,7 @@ while it traces (a bool, a name, a number of steps that an `if` asks about, the 
 is compiled in, and an axis of such values has a program for each of them.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -42,9 +43,6 @@ class Structure(NamedTuple):
         return self.programs[tuple(int(places[name]) for name in self.axes)]
 
 
-Trace = Callable[[Mapping[str, Any], frozenset[str]], list[Any]]
-
-
 def find_structure(
     problem: Problem,
     dynamics: Discrete | Flow,
@@ -64,22 +62,30 @@ def find_structure(
     Raises a `TypeError` if no program can be traced, and a `ValueError` if there are too many.
     """
 
-    def trace(values: Mapping[str, Any], traced: frozenset[str]) -> list[Any]:
-        with precision(dtype):
-            return _trace(problem, dynamics, values, traced, set(axes), params, edges, dtype)
+    def chosen(places: tuple[int, ...]) -> dict[str, Any]:
+        return {**fixed, **{axis: axes[axis][i] for axis, i in zip(axes, places, strict=True)}}
 
-    first = {**fixed, **{axis: values[0] for axis, values in axes.items()}}
-    candidates = [
-        key for key in first if _may_all(dynamics, key, axes.get(key, [first[key]]), dtype)
-    ]
-    traced = _most_traced(dynamics, first, candidates, trace)
+    @functools.cache
+    def trace(places: tuple[int, ...], traced: frozenset[str]) -> list[Any]:
+        values = chosen(places)
+        try:
+            with precision(dtype):
+                return _trace(problem, dynamics, values, traced, set(axes), params, edges, dtype)
+        except Exception as error:
+            raise dynamics.failure(values, error) from error
+
+    first = (0,) * len(axes)
+    values = {name: axes.get(name, [value]) for name, value in chosen(first).items()}
+    candidates = [name for name in values if _may_all(dynamics, name, values[name], dtype)]
+    traced = _most_traced(candidates, functools.partial(trace, first))
+    lengths = {axis: len(axes[axis]) if axis not in traced else 1 for axis in axes}
+    _check_number(dynamics.name, {axis: n for axis, n in lengths.items() if axis not in traced})
     compiled_in = tuple(axis for axis in axes if axis not in traced)
-    _check_number(dynamics.name, {axis: len(axes[axis]) for axis in compiled_in})
     programs = {}
-    for places in itertools.product(*(range(len(axes[axis])) for axis in compiled_in)):
-        chosen = first | {axis: axes[axis][i] for axis, i in zip(compiled_in, places, strict=True)}
-        programs[places] = _traced_or_refused(dynamics, chosen, traced, trace)
-    numbers = {key: float(value) for key, value in fixed.items() if key in traced}
+    for places in itertools.product(*map(range, lengths.values())):
+        place_of = dict(zip(axes, places, strict=True))
+        programs[tuple(place_of[axis] for axis in compiled_in)] = trace(places, traced)
+    numbers = {name: float(value) for name, value in fixed.items() if name in traced}
     return Structure(numbers, compiled_in, programs)
 
 
@@ -135,35 +141,26 @@ def _trace(
 
 
 def _most_traced(
-    dynamics: Discrete | Flow, values: Mapping[str, Any], candidates: Sequence[str], trace: Trace
+    candidates: Sequence[str], trace: Callable[[frozenset[str]], list[Any]]
 ) -> frozenset[str]:
     """Return as many candidates as can be arguments of one program."""
 
     def may(traced: frozenset[str]) -> bool:
         try:
-            trace(values, traced)
-        except Exception:
+            trace(traced)
+        except TypeError:
             return False
         return True
 
     everything = frozenset(candidates)
     if may(everything):
         return everything
-    _traced_or_refused(dynamics, values, frozenset(), trace)
+    trace(frozenset())  # or say what fails with plain values
     found = frozenset[str]()
     for candidate in candidates:
         if may(found | {candidate}):
             found |= {candidate}
     return found
-
-
-def _traced_or_refused(
-    dynamics: Discrete | Flow, values: Mapping[str, Any], traced: frozenset[str], trace: Trace
-) -> list[Any]:
-    try:
-        return trace(values, traced)
-    except Exception as error:
-        raise dynamics.failure(values, error) from error
 
 
 def _check_number(name: str, lengths: Mapping[str, int]) -> None:
