@@ -77,7 +77,7 @@ def measure(solver: str, side: str = "32", problem: str = "quadratic") -> dict[s
     import jax
 
     import phasejax as pj
-    from phasejax import kernel
+    from phasejax.engine import kernel
 
     pj.use_all_cores()
     arguments = arguments_of(problem, solver, int(side))

@@ -27,10 +27,10 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
     import jax
 
     import phasejax as pj
-    from phasejax.batch import batches
-    from phasejax.lanes import fastest
-    from phasejax.run import Run
-    from phasejax.tile import run_cells
+    from phasejax.engine.spec import Run
+    from phasejax.engine.steps import run_cells
+    from phasejax.engine.tasks import batches
+    from phasejax.engine.tuning import fastest
 
     def run(lanes):
         return Run(

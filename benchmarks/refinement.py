@@ -13,7 +13,7 @@ COUNT, START = 257, 17
 
 def refined(labels, margin) -> dict[str, float]:
     """Refine a diagram that is known."""
-    from phasejax.refine import Refinement
+    from phasejax.engine.refinement import Refinement
 
     refinement = Refinement(labels.shape, {0: START, 1: START})
     rounds = 0

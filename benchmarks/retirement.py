@@ -21,7 +21,7 @@ def measure() -> dict[str, list[float]]:
     import optax
 
     import phasejax as pj
-    from phasejax import tile
+    from phasejax.engine import steps as tile
 
     pj.use_all_cores()
     lost = CELLS // 3

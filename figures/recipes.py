@@ -7,8 +7,8 @@ from pathlib import Path
 import xarray as xr
 
 import phasejax as pj
-from phasejax.config import FORMAT
-from phasejax.refine import MISSING
+from phasejax.engine.metadata import FORMAT
+from phasejax.regimes.codes import MISSING
 
 ROOT = Path(__file__).parents[1]
 

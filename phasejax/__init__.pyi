@@ -3,8 +3,7 @@ from . import problems as problems
 from . import regimes as regimes
 from . import theory as theory
 from ._sweep import sweep as sweep
-from .border import BorderDimension as BorderDimension
-from .border import border_dimension as border_dimension
+from ._trajectory import trajectory as trajectory
 from .devices import use_all_cores as use_all_cores
 from .devices import use_compilation_cache as use_compilation_cache
 from .dynamics import Discrete as Discrete
@@ -19,9 +18,6 @@ from .grid import Axis as Axis
 from .grid import Grid as Grid
 from .grid import linear_axis as linear_axis
 from .grid import log_axis as log_axis
-from .info import cell as cell
-from .info import summary as summary
-from .opening import open_dataset as open_dataset
 from .page import write_page as write_page
 from .plot import comparison as comparison
 from .plot import phase_diagram as phase_diagram
@@ -32,6 +28,10 @@ from .regimes import Regime as Regime
 from .regimes import classify as classify
 from .regimes import classify_curve as classify_curve
 from .regimes import regime_counts as regime_counts
-from .rerun import zoom as zoom
-from .seeds import regime_probabilities as regime_probabilities
-from .trajectory import trajectory as trajectory
+from .regimes.borders import BorderDimension as BorderDimension
+from .regimes.borders import border_dimension as border_dimension
+from .regimes.probabilities import regime_probabilities as regime_probabilities
+from .results.opening import open_dataset as open_dataset
+from .results.rerun import zoom as zoom
+from .results.summary import cell as cell
+from .results.summary import summary as summary

@@ -15,17 +15,17 @@ from tqdm.auto import tqdm
 
 from ._check import ArgumentError, bad, choice, located, whole
 from ._types import Whole
-from .batch import layout_of, run_here, run_on
-from .config import check_same, coordinates
 from .devices import check_platform
 from .dynamics import Discrete, Flow
+from .engine.metadata import check_same, coordinates
+from .engine.refinement import Refinement
+from .engine.spec import Run
+from .engine.tasks import layout_of, run_here, run_on
 from .grid import MOST_VALUES, Cells, Grid
 from .identity import label
 from .problems import Problem
-from .refine import Refinement
 from .regimes import UNLABELLED, label_attributes
-from .run import Run
-from .store import Store
+from .results.store import Store
 
 DEFAULT_STEPS = 20_000
 MOST_STEPS = 2**31 - 1
@@ -210,7 +210,7 @@ def _executor(executor: Any) -> Executor | None:
         _check_start(executor)
         return executor
     if type(executor).__module__.startswith("distributed"):
-        from .cluster import executor_of
+        from .engine.cluster import executor_of
 
         return executor_of(executor)
     raise TypeError(

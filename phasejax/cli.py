@@ -311,7 +311,7 @@ def zoom(
     Example: phasejax zoom out/a-b.zarr --to a=1:10,b=30:300 --refine 257 --store out/zoom.zarr
     """
     from .devices import check_platform
-    from .rerun import arguments_of
+    from .results.rerun import arguments_of
 
     with _called("source"):
         dataset = pj.open_dataset(source)
@@ -377,7 +377,7 @@ def classify(
             for feature, value in regime.features.items():
                 print(f"  {feature:<20} {value:.4g}")
         return 0
-    from .store import Store
+    from .results.store import Store
 
     with _called("path"):
         pj.open_dataset(path)  # or say what is wrong with it
@@ -488,7 +488,7 @@ def _told(dataset, store: Path) -> int:
 
 def _connect(scheduler: str):
     try:
-        from .cluster import connect
+        from .engine.cluster import connect
     except ImportError as error:
         allowed = "left out, or Dask installed: pip install 'phasejax[cluster]'"
         raise bad("scheduler", scheduler, allowed) from error
@@ -530,6 +530,6 @@ def _classified(name: str, curve: Any, minimum: float) -> "pj.Regime":
 
 
 def _select(store: Path, at: str | None):
-    from .info import choose
+    from .results.summary import choose
 
     return choose(pj.open_dataset(store), _text.point(at) if at is not None else {})

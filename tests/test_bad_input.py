@@ -9,7 +9,8 @@ import optax
 import pytest
 
 import phasejax as pj
-from phasejax import cli, kernel
+from phasejax import cli
+from phasejax.engine import kernel
 
 A_B = {"a": [1.0, 2.0], "b": [1.0, 2.0]}
 

@@ -12,7 +12,8 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax import batch, cli
+from phasejax import cli
+from phasejax.engine import tasks as batch
 
 
 def phasejax(*arguments, cwd):

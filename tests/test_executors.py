@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import phasejax as pj
-from phasejax import batch, cli
+from phasejax import cli
 from phasejax._sweep import _dynamics_and_extent
-from phasejax.run import Run
+from phasejax.engine import tasks as batch
+from phasejax.engine.spec import Run
 
 distributed = pytest.importorskip("distributed")
 
@@ -146,7 +147,7 @@ def test_the_command_line_finds_a_scheduler(cluster, tmp_path, monkeypatch, caps
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x"])
 def test_a_scheduler_that_does_not_answer_is_one_line(address, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("phasejax.cluster.TIMEOUT", "1s")
+    monkeypatch.setattr("phasejax.engine.cluster.TIMEOUT", "1s")
     command = f"sweep --problem quadratic --a 1,2 --b 1 --steps 64 --scheduler {address}"
     assert cli.main(command.split()) == 2
     error = capsys.readouterr().err
@@ -158,7 +159,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line(address, tmp_path, monkeyp
 def test_workers_with_other_devices_are_refused(arguments):
     """A worker whose devices differ would round differently: its batches fail, and say why."""
     script = (
-        "import sys, numpy as np; from phasejax.batch import _run_there\n"
+        "import sys, numpy as np; from phasejax.engine.tasks import _run_there\n"
         "_run_there(sys.stdin.buffer.read(), None, np.arange(4))\n"
     )
     dynamics, extent = _dynamics_and_extent(pj.adam, 640, None)

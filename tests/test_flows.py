@@ -14,9 +14,9 @@ import phasejax as pj
 from phasejax import theory
 from phasejax.dynamics import integrator as integrator_module
 from phasejax.dynamics import steppers
+from phasejax.engine.solve import solve_cells
+from phasejax.engine.spec import Run
 from phasejax.regimes import NAMES, UNRESOLVED
-from phasejax.run import Run
-from phasejax.solve import solve_cells
 
 TIMES = np.array([0.1, 0.5, 1.0, 2.0])
 

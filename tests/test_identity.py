@@ -279,7 +279,7 @@ def test_identities_tell_contents_apart():
 
 def test_other_data_of_the_same_shape_still_compile_nothing():
     """The identity of what is traced leaves out the data that are arguments of the program."""
-    from phasejax import kernel
+    from phasejax.engine import kernel
 
     def problem(data):
         return pj.Problem(jax.tree_util.Partial(squares, data), ones, "own")

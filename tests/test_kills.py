@@ -14,10 +14,11 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax import checkpoint, cli, kernel
-from phasejax import solve as solve_module
-from phasejax import tile as tile_module
-from phasejax.store import Store
+from phasejax import cli
+from phasejax.engine import checkpoint, kernel
+from phasejax.engine import solve as solve_module
+from phasejax.engine import steps as tile_module
+from phasejax.results.store import Store
 
 SWEEP = (
     "sweep --problem quadratic --problem-arg spectrum=1.0,0.1 --a 0.3:300:48 --b 0.3:300:48 "
@@ -27,7 +28,7 @@ SWEEP = (
 # Processes that begin with everything imported: most of a short run's time.
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload(
-    ["phasejax.cli", "phasejax._sweep", "phasejax.info", "phasejax.problems.quadratic"]
+    ["phasejax.cli", "phasejax._sweep", "phasejax.results.summary", "phasejax.problems.quadratic"]
 )
 
 

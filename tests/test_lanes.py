@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import phasejax as pj
-from phasejax import lanes as lanes_module
-from phasejax import run as run_module
+from phasejax.engine import spec as run_module
+from phasejax.engine import tuning as lanes_module
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_resume_runs_with_the_lanes_of_the_store(small, measuring, monkeypatch, 
 def test_a_real_measurement(tmp_path):
     """On a real network, in a process of its own: some choice is made, and kept."""
     script = (
-        "import phasejax as pj; from phasejax import lanes; lanes.WORTH_MEASURING = 0\n"
+        "import phasejax as pj; from phasejax.engine import tuning; tuning.WORTH_MEASURING = 0\n"
         "data = pj.sweep(pj.problems.digits(samples=8, hidden=(4,)), pj.adam, "
         "pj.Grid(a=pj.log_axis(1, 100, 64), b=10.), steps=64, windows=8)\n"
         "print(data.attrs['lanes'], data.attrs['lanes_source'])\n"

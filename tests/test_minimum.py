@@ -6,7 +6,7 @@ import optax
 import pytest
 
 import phasejax as pj
-from phasejax.kernel import advance
+from phasejax.engine.kernel import advance
 from phasejax.regimes import NAMES
 
 BOWL = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))

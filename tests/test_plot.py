@@ -8,10 +8,10 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax import cli
-from phasejax.axes import cell_edges
 from phasejax.plot.formula import read_line
 from phasejax.plot.style import COLOURS, HATCH
 from phasejax.regimes import NAMES, UNRESOLVED
+from phasejax.results.axes import cell_edges
 
 from .drawn import check_figure
 

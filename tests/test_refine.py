@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import phasejax as pj
-from phasejax.refine import COMPUTED, INFERRED, UNKNOWN, Refinement, nearest
+from phasejax.engine.refinement import UNKNOWN, Refinement
+from phasejax.regimes.codes import COMPUTED, INFERRED
+from phasejax.regimes.nearest import nearest
 
 QUADRATIC = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
 
@@ -110,7 +112,7 @@ def test_a_refined_diagram_is_the_dense_one_for_a_tenth_of_the_work(toy, tmp_pat
 
 
 def test_a_refined_sweep_that_is_cut_off_resumes_to_the_same_bits(tmp_path, monkeypatch):
-    from phasejax import batch
+    from phasejax.engine import tasks as batch
 
     axis = pj.log_axis(1, 300, 9)
     arguments = {

@@ -21,11 +21,14 @@ import zarr
 from matplotlib.figure import Figure
 
 import phasejax as pj
-from phasejax import _sweep, batch, cli, lanes, store
-from phasejax.checkpoint import Checkpoint
+from phasejax import _sweep, cli
+from phasejax.engine import tasks as batch
+from phasejax.engine import tuning as lanes
+from phasejax.engine.checkpoint import Checkpoint
 from phasejax.envelope import Envelope
-from phasejax.format import WORK
-from phasejax.opening import KINDS
+from phasejax.results import store
+from phasejax.results.format import WORK
+from phasejax.results.opening import KINDS
 from tests.campaign_signals import listening
 
 GRID = {"a": [1.0, 10.0], "b": [1.0, 10.0]}
@@ -449,7 +452,7 @@ def test_a_store_with_other_files_in_it_opens_without_a_word(copy):
 
 
 def test_damaged_checkpoints_are_not_trusted(tmp_path, monkeypatch):
-    monkeypatch.setattr("phasejax.checkpoint.SECONDS", 0)
+    monkeypatch.setattr("phasejax.engine.checkpoint.SECONDS", 0)
     kept, tree = Checkpoint(tmp_path, np.arange(5)), {"x": np.arange(3.0), "n": np.array(2)}
     kept.save(tree)
     whole = kept.path.read_bytes()

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax import kernel
+from phasejax.engine import kernel
 
 PROBLEM = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
 SHORT = {"steps": 64, "windows": 8}

@@ -14,13 +14,14 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax import batch, kernel
-from phasejax import run as run_module
-from phasejax import store as store_module
-from phasejax import tile as tile_module
+from phasejax.engine import kernel
+from phasejax.engine import spec as run_module
+from phasejax.engine import steps as tile_module
+from phasejax.engine import tasks as batch
 from phasejax.envelope import LOSSES, Envelope, of_curve
 from phasejax.problems.problem import initial_params
 from phasejax.regimes import NAMES, label_attributes
+from phasejax.results import store as store_module
 
 
 def losses_one_by_one(problem, optimizer, steps, seed=0):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from ..ode.vector_field import VectorField
 from .moments import (
     Scalar,
     check_eps,
@@ -16,7 +17,6 @@ from .moments import (
     relax,
     second_moment_tolerance,
 )
-from .vector_field import VectorField
 
 
 class AdamFlowState(NamedTuple):

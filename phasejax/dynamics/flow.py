@@ -9,10 +9,10 @@ from jaxtyping import Float, PyTree
 
 from .._check import bad, choice, positive, whole
 from .._types import Whole
-from .factory import Factory, Hyperparameters
-from .integrator import Integrator, Portion
-from .steppers import EXPLICIT, IMPLICIT
-from .vector_field import VectorField
+from ..factory import Factory, Hyperparameters
+from ..ode.integrator import Integrator, Portion
+from ..ode.steppers import EXPLICIT, IMPLICIT
+from ..ode.vector_field import VectorField
 
 FIRST, STIFF_METHOD, STIFF_SIZE = "tsit5", "kvaerno5", 64
 """`auto` begins with the first method, and goes on with the second in cells that turn stiff, if no

@@ -11,8 +11,8 @@ import optax.contrib
 from .._check import ArgumentError, choice
 from .adam import adam
 from .adam_flow import adam_flow
-from .discrete import Discrete
 from .flow import Flow
+from .optimizer import Discrete
 from .rmsprop import rmsprop
 from .rmsprop_flow import rmsprop_flow
 from .signgd_flow import signgd_flow

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from ..ode.vector_field import VectorField
 from .moments import (
     Scalar,
     check_eps,
@@ -13,7 +14,6 @@ from .moments import (
     relax,
     second_moment_tolerance,
 )
-from .vector_field import VectorField
 
 
 def rmsprop_flow(a: Scalar, eps: Scalar = 1e-8, eps_root: Scalar = 0.0) -> VectorField:

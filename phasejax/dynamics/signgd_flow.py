@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from ..ode.vector_field import VectorField
 from .moments import Scalar, check_positive
-from .vector_field import VectorField
 
 
 def signgd_flow(eps: Scalar = 1e-8) -> VectorField:

@@ -25,11 +25,11 @@ from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 from bokeh.transform import linear_cmap
 
-from ..axes import cell_edges, is_category, is_log, names_of
 from ..plot.lines import Line, Name, name_places
 from ..plot.style import COLOURS, STROKES
 from ..plot.titles import axis_name
 from ..regimes import NAMES, UNLABELLED, UNRESOLVED
+from ..results.axes import cell_edges, is_category, is_log, names_of
 
 PANELS = 4
 """Cells whose curves stand side by side."""

@@ -13,14 +13,14 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 
 from .._check import bad
-from ..axes import cell_edges, in_order, is_category, names_of, positions, value_text
 from ..envelope import excess
-from ..info import summary
 from ..plot.diagram import plane
 from ..plot.lines import Line, Lines, lines_over
 from ..plot.marks import Marks, marks_on
-from ..refine import COMPUTED, INFERRED, MISSING
 from ..regimes import NAMES, label_attributes
+from ..regimes.codes import COMPUTED, INFERRED, MISSING
+from ..results.axes import cell_edges, in_order, is_category, names_of, positions, value_text
+from ..results.summary import summary
 from .pack import SERIES, pack, pack_curves
 from .plots import CODES, NOT_THERE, PAGE_COLOURS, PANELS, document
 

@@ -7,8 +7,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from .._check import bad, choice
-from ..axes import cell_edges, in_order, same_values
 from ..regimes import classify
+from ..results.axes import cell_edges, in_order, same_values
 from .figure import Diagram
 from .lines import Lines
 from .marks import Marks

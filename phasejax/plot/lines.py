@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from .. import theory
 from .._check import bad
-from ..axes import cell_edges, is_category, is_log, selected
+from ..results.axes import cell_edges, is_category, is_log, selected
 from .formula import read_line
 
 Lines = Mapping[str, Callable[[np.ndarray], np.ndarray]] | Sequence[str]

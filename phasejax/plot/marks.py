@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from .._check import bad
-from ..axes import cell_edges, position_of, selected, value_text
+from ..results.axes import cell_edges, position_of, selected, value_text
 
 Marks = Sequence[Mapping[str, Any]]
 """Cells of a plane, each with a value of both axes: `[{"a": 1, "b": 100}]`."""

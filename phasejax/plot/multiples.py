@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from .._check import bad, choice
-from ..axes import cell_edges, in_order
 from ..regimes import NAMES
-from ..seeds import regime_probabilities
+from ..regimes.probabilities import regime_probabilities
+from ..results.axes import cell_edges, in_order
 from .diagram import plane
 from .figure import Diagram
 from .lines import Lines

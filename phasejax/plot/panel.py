@@ -12,9 +12,9 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from ..axes import cell_edges, is_category, is_log, names_of
-from ..refine import INFERRED
 from ..regimes import NAMES, UNLABELLED, UNRESOLVED, regime_counts
+from ..regimes.codes import INFERRED
+from ..results.axes import cell_edges, is_category, is_log, names_of
 from .lines import Line, Lines, Name, lines_over, name_places
 from .marks import Marks, marks_on
 from .style import COLOURS, HATCH, STROKES

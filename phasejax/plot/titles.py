@@ -6,9 +6,9 @@ from typing import Any
 import xarray as xr
 from matplotlib.mathtext import MathTextParser
 
-from ..axes import selected, value_text
-from ..info import length
-from ..refine import COMPUTED, INFERRED
+from ..regimes.codes import COMPUTED, INFERRED
+from ..results.axes import selected, value_text
+from ..results.summary import length
 from .style import (
     AXES,
     FLOW_AXES,

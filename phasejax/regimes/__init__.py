@@ -6,7 +6,7 @@ from .classify import classify_curve as classify_curve
 from .classify import classify_envelope as classify_envelope
 from .classify import label_attributes as label_attributes
 from .classify import regime_counts as regime_counts
-from .rule import NAMES as NAMES
-from .rule import NO_REGIME as NO_REGIME
-from .rule import UNLABELLED as UNLABELLED
-from .rule import UNRESOLVED as UNRESOLVED
+from .codes import NAMES as NAMES
+from .codes import NO_REGIME as NO_REGIME
+from .codes import UNLABELLED as UNLABELLED
+from .codes import UNRESOLVED as UNRESOLVED

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 
 from .._check import bad
 from ..envelope import SOLVED, Envelope, Solved, excess, of_curve
-from ..refine import COMPUTED, nearest
+from .codes import COMPUTED, NAMES, NO_REGIME, UNRESOLVED
 from .describe import UNITS, describe
 from .features import DESCRIPTIONS, features, in_decades
-from .rule import NAMES, NO_REGIME, UNRESOLVED, classify_features
+from .nearest import nearest
+from .rule import classify_features
 
 MIN_STEPS = 64
 CURVE_WINDOWS = 256

@@ -9,13 +9,8 @@ is an oscillation: bounded, stationary, without large excursions.
 import numpy as np
 from jaxtyping import Float, Int
 
+from .codes import NAMES, UNLABELLED
 from .features import LIMIT, Features
-
-NAMES = ("spike", "oscillation", "divergence", "converged", "descending")
-UNLABELLED, UNRESOLVED = -1, len(NAMES)
-NO_REGIME = {UNRESOLVED: "unresolved", UNLABELLED: "unlabelled"}
-"""Cells of a flow whose solver gave up, and cells that never ran or whose loss fell below its
-minimum."""
 
 EXCURSION = 2.0
 """A spike stands this far over the late level; a pure squared sinusoid reaches log10 4 = 0.6."""

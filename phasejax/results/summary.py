@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ._check import ArgumentError, choice
+from .._check import ArgumentError, choice
+from ..regimes import NAMES, NO_REGIME, label_attributes, regime_counts
+from ..regimes.codes import COMPUTED
 from .axes import index_of, value_text
-from .refine import COMPUTED
-from .regimes import NAMES, NO_REGIME, label_attributes, regime_counts
 
 
 class Summary(str):

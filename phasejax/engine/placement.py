@@ -8,11 +8,11 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Int, PyTree
 
+from ..problems.problem import start_noise
 from . import kernel
-from .problems.problem import start_noise
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .spec import Run
 
 Places = Int[np.ndarray, " batch"]
 

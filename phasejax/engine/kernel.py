@@ -16,7 +16,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from ._types import AnyArray
+from .._types import AnyArray
 
 CELLS, SHARED = PartitionSpec("cells"), PartitionSpec()
 Fixed = dict[str, Float[Array, ""]]

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ._check import ArgumentError
-from .dynamics import Flow
-from .format import FORMAT
-from .grid import Axis
-from .identity import arrays_digest, identify
-from .problems import BUILT_IN, Problem
-from .problems.problem import fingerprint, initial_params
-from .run import Run
+from .._check import ArgumentError
+from ..dynamics import Flow
+from ..grid import Axis
+from ..identity import arrays_digest, identify
+from ..problems import BUILT_IN, Problem
+from ..problems.problem import fingerprint, initial_params
+from ..results.format import FORMAT
+from .spec import Run
 
 SAME = 1e-6
 """Relative difference of initial losses and gradients that other processors may make."""

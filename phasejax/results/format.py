@@ -12,9 +12,9 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from .envelope import LOSSES
-from .refine import COMPUTED, INFERRED, MISSING
-from .regimes import UNLABELLED, label_attributes
+from ..envelope import LOSSES
+from ..regimes import UNLABELLED, label_attributes
+from ..regimes.codes import COMPUTED, INFERRED, MISSING
 
 FORMAT = 3
 """Of the store: what is in it, beside what the configuration says."""

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from .grid import Cells
+from ..grid import Cells
 
 SECONDS, SHARE = 60.0, 0.02
 """Time between two checkpoints at least, and the share of the time that writing them may take."""

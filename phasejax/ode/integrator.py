@@ -15,10 +15,10 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._types import AnyArray
+from ..dynamics.optimizer import Loss
 from ..envelope import LOSSES, Envelope, Span, begin, close, extend
+from ..factory import Factory, Hyperparameters
 from ..problems.problem import lowest
-from .discrete import Loss
-from .factory import Factory, Hyperparameters
 from .steppers import EXPLICIT, Step, accept, order, rms, take
 from .vector_field import VectorField
 

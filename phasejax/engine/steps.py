@@ -14,14 +14,14 @@ import jax
 import numpy as np
 from jaxtyping import Int, PyTree
 
+from ..envelope import Envelope
+from ..grid import Cells
 from . import kernel
 from .checkpoint import Checkpoint
-from .envelope import Envelope
-from .grid import Cells
-from .places import gather, groups_for, on_devices, spread, start_cells
+from .placement import gather, groups_for, on_devices, spread, start_cells
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .spec import Run
 
 PART_WORK, MOST_PARTS = 4e7, 32
 """A batch is run in calls of about so many steps × cells × parameters, and in about so many at

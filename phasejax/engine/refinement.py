@@ -7,18 +7,17 @@ regimes have been computed, and only islands that lie between cells of a coarser
 missed. A small margin, which says that a border is near, has the cells around it computed as well.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-MISSING, COMPUTED, INFERRED = 0, 1, 2
+from ..regimes.codes import Labels
+
 NEAR = 0.07
 """Decades of margin that count as near a border."""
 UNKNOWN = -2
 """The label of a cell of which nothing is known yet; cells without a regime have −1."""
-
-Labels = Int[np.ndarray, "*grid"]
 
 
 class Refinement:
@@ -103,18 +102,6 @@ class Refinement:
         known = self.labels[mesh]
         agreed = np.where(low == high, low, UNKNOWN)
         self.labels[mesh] = np.where(known == UNKNOWN, agreed, known)
-
-
-def nearest(labels: Labels, computed: Bool[np.ndarray, "*grid"], axes: Sequence[int]) -> Labels:
-    """Give every cell the label of the nearest computed one, along some axes alone.
-
-    As both sides of every border were computed, that is the label that was inferred.
-    """
-    far = [1 if axis in axes else sum(labels.shape) for axis in range(labels.ndim)]
-    from scipy.ndimage import distance_transform_edt  # a quarter of a second, for refinement alone
-
-    where = distance_transform_edt(~computed, far, return_distances=False, return_indices=True)
-    return labels[tuple(np.asarray(where))]
 
 
 def _lattices(shape: tuple[int, ...], start: Mapping[int, int]) -> Iterator[list[np.ndarray]]:

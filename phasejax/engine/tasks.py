@@ -13,17 +13,17 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 
-from ._precision import precision
+from .._precision import precision
+from ..dynamics import Flow
+from ..envelope import Envelope
+from ..grid import Cells, by_tile
+from ..regimes import classify_envelope
+from ..results.opening import StoreError
+from ..results.store import Store
 from .checkpoint import Checkpoint
-from .dynamics import Flow
-from .envelope import Envelope
-from .grid import Cells, by_tile
-from .opening import StoreError
-from .regimes import classify_envelope
-from .run import Layout, Run
 from .solve import solve_cells
-from .store import Store
-from .tile import run_cells
+from .spec import Layout, Run
+from .steps import run_cells
 
 Progress = Callable[[float], object]
 Outcome = tuple[Cells, BaseException | None]

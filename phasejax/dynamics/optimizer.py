@@ -14,8 +14,8 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ..envelope import Envelope, add, empty, finish
+from ..factory import Factory, Hyperparameters
 from ..problems.problem import Objective, draw, lowest
-from .factory import Factory, Hyperparameters
 
 TINY, UNROLL = 64, 4
 """Problems of at most so many parameters run several steps a turn of the loop, whose overhead

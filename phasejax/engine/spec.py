@@ -11,14 +11,14 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, PyTree
 
-from ._check import ArgumentError, bad, choice, is_number, positive
-from .dynamics import Discrete, Flow
-from .envelope import edges, excess
-from .format import OURS
-from .grid import Cells, Grid, tile_shape
-from .lanes import choose
-from .problems.problem import Problem, fingerprint, initial_params, initial_values
+from .._check import ArgumentError, bad, choice, is_number, positive
+from ..dynamics import Discrete, Flow
+from ..envelope import edges, excess
+from ..grid import Cells, Grid, tile_shape
+from ..problems.problem import Problem, fingerprint, initial_params, initial_values
+from ..results.format import OURS
 from .structure import Structure, find_structure
+from .tuning import choose
 
 DTYPES = ("float64", "float32")
 RESERVED = OURS | {"label"}

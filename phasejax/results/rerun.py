@@ -4,11 +4,11 @@ from typing import Any
 
 import xarray as xr
 
-from . import problems
-from ._check import ArgumentError, bad, choice
-from .dynamics import Discrete, Flow, by_name
-from .grid import Axis, Grid
-from .problems.problem import fingerprint, initial_params
+from .. import problems
+from .._check import ArgumentError, bad, choice
+from ..dynamics import Discrete, Flow, by_name
+from ..grid import Axis, Grid
+from ..problems.problem import fingerprint, initial_params
 
 
 def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:

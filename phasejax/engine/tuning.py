@@ -16,13 +16,13 @@ import jax
 import numpy as np
 import platformdirs
 
+from .._precision import precision
+from ..identity import identify
 from . import kernel
-from ._precision import precision
-from .identity import identify
-from .places import start_cells
+from .placement import start_cells
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .spec import Run
 
 MOST = {"cpu": 512}
 """Most lanes by platform; more would leave a processor core's cache."""

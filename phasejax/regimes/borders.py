@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import maximum_filter
 from scipy.stats import t as student
 
-from ._check import ArgumentError, bad, choice
-from .refine import MISSING
-from .regimes import NAMES
+from .._check import ArgumentError, bad, choice
+from . import NAMES
+from .codes import MISSING
 
 FEWEST_SCALES, LARGEST = 4, 8
 """Sizes of boxes that a fit needs, and the largest box as a part of the shorter side."""

@@ -7,17 +7,17 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from . import kernel
 from ._check import bad, whole
 from ._precision import precision
 from ._types import AnyArray, Whole
 from .devices import check_platform
 from .dynamics import Discrete, Flow
-from .dynamics.integrator import RUNNING, TURNED_STIFF
+from .engine import kernel
+from .engine.structure import find_structure
 from .grid import LARGEST_SEED
+from .ode.integrator import RUNNING, TURNED_STIFF
 from .problems import Problem
 from .problems.problem import initial_params, start_noise
-from .structure import find_structure
 
 
 def trajectory(

@@ -21,14 +21,14 @@ import zarr.storage
 from filelock import FileLock, Timeout
 from jaxtyping import Float, Int
 
-from ._check import bad
-from ._platform import flush
-from .envelope import Envelope
+from .._check import bad
+from .._platform import flush
+from ..envelope import Envelope
+from ..grid import Cells, Tile, by_tile
+from ..regimes import label_attributes
+from ..regimes.codes import COMPUTED, INFERRED, Labels
 from .format import STATUS, WORK, consolidate, is_other, is_ours, lay_out, nodes, strangers
-from .grid import Cells, Tile, by_tile
 from .opening import StoreError, open_dataset, reading, regime_first
-from .refine import COMPUTED, INFERRED, Labels
-from .regimes import label_attributes
 
 PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 """Ending of the names under which Zarr begins to write a file."""

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int, PyTree
 
+from ..envelope import LOSSES, Envelope, Solved
+from ..grid import Cells
+from ..ode.integrator import RUNNING, TURNED_STIFF, Integrator, Lane, live
+from ..ode.steppers import IMPLICIT
 from . import kernel
 from .checkpoint import Checkpoint
-from .dynamics.integrator import RUNNING, TURNED_STIFF, Integrator, Lane, live
-from .dynamics.steppers import IMPLICIT
-from .envelope import LOSSES, Envelope, Solved
-from .grid import Cells
-from .places import gather, groups_for, on_devices, spread, start_cells
+from .placement import gather, groups_for, on_devices, spread, start_cells
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .spec import Run
 
 CALL_WORK, FEWEST, MOST = 2e8, 32, 2048
 """Steps × cells × parameters of a call, and how few and how many steps it tries: progress moves, an

@@ -15,11 +15,11 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from ._check import bad
-from ._precision import precision
-from .dynamics import Discrete, Flow
-from .identity import trace_digest
-from .problems.problem import Problem, is_array, start_noise
+from .._check import bad
+from .._precision import precision
+from ..dynamics import Discrete, Flow
+from ..identity import trace_digest
+from ..problems.problem import Problem, is_array, start_noise
 
 MOST_PROGRAMS = 64
 """Programs of a sweep: each takes about a second to compile."""

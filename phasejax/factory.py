@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from .._check import ArgumentError, choice
-from ..identity import identify
+from ._check import ArgumentError, choice
+from .identity import identify
 
 Hyperparameters = Mapping[str, Any]
 MESSAGE = 400
@@ -130,7 +130,7 @@ class Factory:
 
     def _instead(self, argument: str, wanted: bool) -> str:
         """Point to an optimizer of the same name that has an argument, or lacks it."""
-        from .names import namesakes  # which knows this module
+        from .dynamics.names import namesakes  # which knows this module
 
         for name, factory in namesakes(self.factory).items():
             if (argument in inspect.signature(factory).parameters) == wanted:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from ._check import bad, choice
+from .._check import bad, choice
 
 
 def is_category(axis: xr.DataArray) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 
 from distributed import Client, Worker, WorkerPlugin
 
-from ._check import bad
-from .devices import use_all_cores, use_compilation_cache
+from .._check import bad
+from ..devices import use_all_cores, use_compilation_cache
 
 BATCH = "phasejax_batch"
 """The resource of which every worker has one and every batch takes one."""

@@ -10,10 +10,10 @@ import xarray as xr
 from xarray.backends import BackendArray, ZarrBackendEntrypoint
 from xarray.core import indexing
 
-from ._check import bad
-from .envelope import LOSSES
+from .._check import bad
+from ..envelope import LOSSES
+from ..regimes import label_attributes
 from .format import ENVELOPE_ATTRIBUTES, FORMAT, STATUS, is_ours, quiet
-from .regimes import label_attributes
 
 KINDS: dict[str, Any] = {
     "title": str,

@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from ._check import choice
-from .regimes import NAMES
+from .._check import choice
+from . import NAMES
 
 
 def regime_probabilities(dataset: xr.Dataset, over: str = "seed") -> xr.Dataset:

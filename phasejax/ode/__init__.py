@@ -1,0 +1,1 @@
+"""Flows followed by steps of adaptive length."""

@@ -1,0 +1,1 @@
+"""What a sweep leaves: its store, and what can be read from it."""
