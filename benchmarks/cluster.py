@@ -31,7 +31,7 @@ def seconds(executor: Any, side: int) -> tuple[float, int]:
             pj.Grid(a=axis, b=axis),
             steps=STEPS,
             windows=WINDOWS,
-            lanes=LANES,
+            block_size=LANES,
             store=f"{folder}/store",
             executor=executor,
         )

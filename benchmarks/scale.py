@@ -27,7 +27,7 @@ def measure(side: int) -> dict[str, list[float] | float]:
 
     def whole() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            pj.sweep(dynamics=pj.adam, **arguments, store=f"{folder}/store", lanes=run.lanes)
+            pj.sweep(dynamics=pj.adam, **arguments, store=f"{folder}/store", block_size=run.lanes)
 
     def discard() -> None:
         for _ in compute():

@@ -44,7 +44,7 @@ def sweep(
     store: str | Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    lanes: Whole | None = None,
+    block_size: Whole | None = None,
     refine: Whole | Mapping[str, Whole] | None = None,
     executor: Executor | Any = None,
 ) -> xr.Dataset:
@@ -67,7 +67,7 @@ def sweep(
     - `overwrite`, `resume`: what to do if `store` is there: replace it, or run the tiles that it
         lacks. A resumed sweep must have the same configuration, devices included. Only a store that
         phasejax wrote is replaced, and one process at a time writes to it; others may read it.
-    - `lanes`: cells that a device advances at once; by default measured where a sweep is
+    - `block_size`: cells that a device advances at once; by default measured where a sweep is
         long enough, and remembered. The same lanes give the same bits; others may round
         differently, and chaotic cells amplify rounding.
     - `refine`: values that the grid's even axes (`log_axis`, `linear_axis`) shall have in the end,
@@ -100,12 +100,12 @@ def sweep(
         stored = results.open() if resume and results.laid_out() else None
         family, extent = _dynamics_and_extent(dynamics, steps, time)
         windows = whole("windows", windows, least=8)
-        lanes = None if lanes is None else whole("lanes", lanes)
+        block_size = None if block_size is None else whole("block_size", block_size)
         if not isinstance(grid, Grid):
             raise TypeError(f"grid = {grid!r} must be a phasejax.Grid")
         start, counts = _refined(grid, refine)
         executor = _executor(executor)
-        kept_lanes = stored.attrs.get("lanes") if stored is not None else None
+        kept = stored.attrs.get("block_size") if stored is not None else None
         run = Run(
             problem=problem,
             grid=grid.with_counts(counts),
@@ -114,7 +114,7 @@ def sweep(
             extent=extent,
             windows=windows,
             dtype=dtype,
-            given_lanes=kept_lanes if lanes is None else lanes,
+            given_lanes=kept if block_size is None else block_size,
         )
         run.check()
         if executor is not None:

@@ -238,7 +238,7 @@ def sweep(
     ),
     resume: Annotated[bool, typer.Option("--resume", help="Run what the store lacks.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the store.")] = False,
-    lanes: Annotated[
+    block_size: Annotated[
         int | None, typer.Option(help="Cells that a device advances at once; by default measured.")
     ] = None,
     refine: Annotated[
@@ -288,7 +288,7 @@ def sweep(
         store=store,
         overwrite=overwrite,
         resume=resume,
-        lanes=lanes,
+        block_size=block_size,
         refine=counts,
         executor=None if scheduler is None else _connect(scheduler),
     )

@@ -24,7 +24,7 @@ import xarray as xr
 from phasejax import cli
 from tests.test_kills import CHILDREN, assert_same_store, files
 
-GRID = "--problem quadratic --a 0.3:300:24 --b 0.3:300:24 --windows 64 --lanes 4".split()
+GRID = "--problem quadratic --a 0.3:300:24 --b 0.3:300:24 --windows 64 --block-size 4".split()
 STEPS = (2000, 2100)
 """Two configurations, one to overwrite the other with; the same program runs both."""
 FOREIGN = (

@@ -43,7 +43,7 @@ CASES = {
     "fewer steps than windows": ({"steps": 100}, "steps = 100: must be at least windows = 256"),
     "few windows": ({"windows": 2}, "windows = 2"),
     "dtype": ({"dtype": "float16"}, "dtype = 'float16': unknown; did you mean"),
-    "no cells": ({"lanes": 0}, "lanes = 0"),
+    "no cells": ({"block_size": 0}, "block_size = 0"),
     "overwrite and resume": ({"overwrite": True, "resume": True}, "overwrite and resume exclude"),
     "vector loss": (
         {"problem": pj.Problem(lambda x: x, lambda key: jnp.ones(3))},

@@ -31,7 +31,7 @@ def arguments():
         "grid": pj.Grid(a=pj.log_axis(0.3, 300, 48), b=pj.log_axis(0.3, 300, 48)),
         "steps": 2000,
         "windows": 64,
-        "lanes": 4,
+        "block_size": 4,
     }
 
 
@@ -135,7 +135,7 @@ def test_dask_completes_a_sweep_whose_worker_is_killed(arguments, cluster, tmp_p
 def test_the_command_line_finds_a_scheduler(cluster, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = "sweep --problem quadratic --a 1:100:8 --b 1:100:8 --steps 640 --windows 64 "
-    command += "--lanes 4 --store"
+    command += "--block-size 4 --store"
     assert cli.main([*command.split(), "here.zarr"]) == 0
     there = [*command.split(), "there.zarr", "--scheduler", cluster.scheduler_address]
     assert cli.main(there) == 0

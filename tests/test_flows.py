@@ -12,7 +12,7 @@ from scipy.special import wrightomega
 
 import phasejax as pj
 from phasejax import theory
-from phasejax.dynamics import integrator as integrator_module
+from phasejax.ode import integrator as integrator_module
 from phasejax.dynamics import steppers
 from phasejax.engine.solve import solve_cells
 from phasejax.engine.spec import Run

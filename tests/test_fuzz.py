@@ -114,7 +114,7 @@ SWEEPS = command(
     windows=value("8"),
     dtype=value("float32", "float64"),
     store=value("s", "new", "other/new"),
-    lanes=value("1", "2"),
+    block_size=value("1", "2"),
 )
 AT = value("seed=0", "a=1", "a=1,b=2", "a=1,b=2,seed=0", "seed=1,b=1")
 AXIS = value("a", "b", "seed")

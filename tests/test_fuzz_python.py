@@ -87,7 +87,7 @@ OPTIONS = {
     "steps": lengths,
     "time": st.sampled_from([0.5, 1, 0, -1.0, float("nan"), "1", True, np.float64(0.5)]),
     "dtype": st.sampled_from(["float64", "float32", "float16", None, np.float64]),
-    "lanes": st.sampled_from([1, 2, 2.0, 0, "1", 1.5]),
+    "block_size": st.sampled_from([1, 2, 2.0, 0, "1", 1.5]),
     "refine": st.sampled_from([3, 3.0, {"a": 3}, {"x": 3}, 0, 2.5, "3", {"a": None}]),
     "overwrite": st.booleans(),
     "resume": st.booleans(),

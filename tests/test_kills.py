@@ -22,7 +22,7 @@ from phasejax.results.store import Store
 
 SWEEP = (
     "sweep --problem quadratic --problem-arg spectrum=1.0,0.1 --a 0.3:300:48 --b 0.3:300:48 "
-    "--steps 2000 --windows 64 --lanes 4"
+    "--steps 2000 --windows 64 --block-size 4"
 ).split()
 
 # Processes that begin with everything imported: most of a short run's time.

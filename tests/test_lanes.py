@@ -31,9 +31,9 @@ def measuring(monkeypatch, tmp_path):
 def test_the_fastest_is_found_remembered_and_recorded(small, measuring, monkeypatch, tmp_path):
     small["grid"] = pj.Grid(a=pj.log_axis(1, 100, 32), b=10.0)
     dataset = pj.sweep(**small)
-    assert dataset.attrs["lanes"] == 8
-    assert dataset.attrs["lanes_source"] == "measured"
-    assert "8 lanes (measured)" in pj.summary(dataset)
+    assert dataset.attrs["block_size"] == 8
+    assert dataset.attrs["block_size_source"] == "measured"
+    assert "blocks of 8 (measured)" in pj.summary(dataset)
     assert measuring[0] == 512  # the guess for two parameters
     measuring.clear()
     pj.sweep(**small)
@@ -49,22 +49,22 @@ def test_the_fastest_is_found_remembered_and_recorded(small, measuring, monkeypa
 def test_a_broken_memory_is_measured_again(small, measuring, tmp_path):
     (tmp_path / "phasejax").mkdir()
     (tmp_path / "phasejax" / "lanes.json").write_text("[{")
-    assert pj.sweep(**small).attrs["lanes_source"] == "measured"
+    assert pj.sweep(**small).attrs["block_size_source"] == "measured"
     assert measuring
 
 
 def test_a_short_sweep_and_lanes_by_hand_measure_nothing(small, measuring, monkeypatch):
-    assert pj.sweep(**small, lanes=2).attrs["lanes_source"] == "given"
+    assert pj.sweep(**small, block_size=2).attrs["block_size_source"] == "given"
     monkeypatch.setattr(lanes_module, "WORTH_MEASURING", 1e10)
-    assert pj.sweep(**small).attrs["lanes_source"] == "guessed"
+    assert pj.sweep(**small).attrs["block_size_source"] == "guessed"
     assert measuring == []
 
 
 def test_resume_runs_with_the_lanes_of_the_store(small, measuring, monkeypatch, tmp_path):
     monkeypatch.setattr(run_module, "GROUPS", 1)
-    whole = pj.sweep(**small, lanes=2, store=tmp_path / "s").load()
+    whole = pj.sweep(**small, block_size=2, store=tmp_path / "s").load()
     resumed = pj.sweep(**small, resume=True, store=tmp_path / "s")
-    assert resumed.attrs["lanes"] == 2
+    assert resumed.attrs["block_size"] == 2
     assert measuring == []
     assert resumed.identical(whole)
 
@@ -75,7 +75,7 @@ def test_a_real_measurement(tmp_path):
         "import phasejax as pj; from phasejax.engine import tuning; tuning.WORTH_MEASURING = 0\n"
         "data = pj.sweep(pj.problems.digits(samples=8, hidden=(4,)), pj.adam, "
         "pj.Grid(a=pj.log_axis(1, 100, 64), b=10.), steps=64, windows=8)\n"
-        "print(data.attrs['lanes'], data.attrs['lanes_source'])\n"
+        "print(data.attrs['block_size'], data.attrs['block_size_source'])\n"
     )
     answers = [
         subprocess.run(

@@ -122,7 +122,7 @@ def test_a_refined_sweep_that_is_cut_off_resumes_to_the_same_bits(tmp_path, monk
         "steps": 1000,
         "windows": 64,
         "refine": {"a": 33, "b": 17},
-        "lanes": 4,
+        "block_size": 4,
     }
     arguments["problem"] = pj.problems.quadratic((1.0, 0.1))
     whole = pj.sweep(**arguments)

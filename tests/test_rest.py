@@ -114,7 +114,7 @@ def test_retired_cells_are_at_rest_or_unknown():
     """A cell that has ended is not run on: its later windows are what it would have shown."""
 
     grid = pj.Grid(learning_rate=[1.0, 5.0, *np.linspace(0.1, 0.2, 6)])
-    dataset = pj.sweep(BOWL, memoryless, grid, steps=4096, windows=32, lanes=1)
+    dataset = pj.sweep(BOWL, memoryless, grid, steps=4096, windows=32, block_size=1)
     steps = dataset.relative_step.isel(window=-1)
     assert float(steps[0]) == 0
     assert np.isnan(float(steps[1]))

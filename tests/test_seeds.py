@@ -141,7 +141,7 @@ def test_noise_of_ones_own_and_bits_that_do_not_depend_on_the_neighbours():
             pj.Grid(a=v, b=10.0, learning_rate=1e-2),
             steps=640,
             windows=64,
-            lanes=4,
+            block_size=4,
         )
         for v in (values, values[::-1])
     ]

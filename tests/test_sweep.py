@@ -136,7 +136,7 @@ def test_one_program_runs_a_whole_sweep(small, monkeypatch):
     before = kernel.advance._cached._cache_size()
     small["problem"] = pj.problems.quadratic((1.0, 2.0, 3.0))
     small["grid"] = pj.Grid(a=np.arange(1.0, 12.0), b=[1.0, 2.0, 3.0])
-    pj.sweep(**small, lanes=2)
+    pj.sweep(**small, block_size=2)
     assert kernel.advance._cached._cache_size() == before + 1
 
 
@@ -158,7 +158,7 @@ def test_results_carry_their_configuration(small, tmp_path):
 
 def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "GROUPS", 1)
-    whole = pj.sweep(**small, lanes=1)
+    whole = pj.sweep(**small, block_size=1)
     run_batch, calls = batch.run_batch, []
 
     def interrupted(*arguments):
@@ -169,14 +169,14 @@ def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monk
 
     monkeypatch.setattr(batch, "run_batch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pj.sweep(**small, store=tmp_path / "s", lanes=1)
+        pj.sweep(**small, store=tmp_path / "s", block_size=1)
     partial = pj.open_dataset(tmp_path / "s")
     assert 0 < int((partial.regime >= 0).sum()) < small["grid"].size
     counted = []
     monkeypatch.setattr(
         batch, "run_batch", lambda *arguments: (counted.append(1), run_batch(*arguments))
     )
-    resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, lanes=1)
+    resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, block_size=1)
     assert len(counted) == 3  # of six tiles
     assert_same(resumed, whole)
 
@@ -228,7 +228,7 @@ def test_cells_cut_off_between_their_variables_are_not_there(small, tmp_path, mo
 
 def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "GROUPS", 1)
-    whole = pj.sweep(**small, lanes=1)
+    whole = pj.sweep(**small, block_size=1)
     run_batch, calls = batch.run_batch, []
 
     def failing(*arguments):
@@ -239,14 +239,14 @@ def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
 
     monkeypatch.setattr(batch, "run_batch", failing)
     with pytest.warns(RuntimeWarning, match="1 batches of cells failed .* out of memory"):
-        dataset = pj.sweep(**small, store=tmp_path / "s", lanes=1)
+        dataset = pj.sweep(**small, store=tmp_path / "s", block_size=1)
     lost = dataset.regime == -1
     assert int(lost.sum()) == 2
     np.testing.assert_array_equal(dataset.regime.where(~lost), whole.regime.where(~lost))
     assert pj.regime_counts(dataset)["unlabelled"] == 2
     assert "out of memory" in dataset.attrs["failures"][0]
     monkeypatch.setattr(batch, "run_batch", run_batch)
-    assert_same(pj.sweep(**small, store=tmp_path / "s", resume=True, lanes=1), whole)
+    assert_same(pj.sweep(**small, store=tmp_path / "s", resume=True, block_size=1), whole)
 
 
 def test_resume_refuses_another_configuration(small, tmp_path):
@@ -320,7 +320,7 @@ def group_steps(monkeypatch):
 def test_diverged_cells_stop_costing_and_nothing_else_changes(small, group_steps, monkeypatch):
     """A third of the cells overflow in the first tenth: at most 0.75 of the work is left."""
     rates = np.concatenate([np.linspace(0.1, 1.0, 42), np.linspace(100.0, 300.0, 22)])
-    small |= {"dynamics": optax.sgd, "steps": 2560, "lanes": 2}
+    small |= {"dynamics": optax.sgd, "steps": 2560, "block_size": 2}
     small["grid"] = pj.Grid(learning_rate=np.random.default_rng(0).permutation(rates))
     monkeypatch.setattr(tile_module, "PART_WORK", 1e3)
     retired, cost = pj.sweep(**small), sum(group_steps)
@@ -336,7 +336,7 @@ def test_cells_that_reached_zero_exactly_stop_costing(small, group_steps, monkey
     """RMSprop with ε = 0 and a long memory underflows; Adam's momentum keeps a cell going."""
     small["problem"] = pj.problems.quadratic((1.0,), (0.5,))
     small["grid"] = pj.Grid(a=[0.5, 1.0, 900.0], eps=0.0, learning_rate=1e-3)
-    small |= {"dynamics": pj.rmsprop, "steps": 12_800, "lanes": 1}
+    small |= {"dynamics": pj.rmsprop, "steps": 12_800, "block_size": 1}
     monkeypatch.setattr(tile_module, "PART_WORK", 1e3)
     dataset, cost = pj.sweep(**small), sum(group_steps)
     assert list(dataset.loss_max.isel(window=-1) == 0) == [True, True, False]
@@ -355,7 +355,7 @@ def test_a_cell_keeps_its_bits_wherever_in_the_batch_it_is(small, problem):
     }[problem]
     values = pj.log_axis(1, 300, 24).values
     order = np.random.default_rng(1).permutation(24)
-    small |= {"grid": pj.Grid(a=list(values), b=10.0), "lanes": 4}
+    small |= {"grid": pj.Grid(a=list(values), b=10.0), "block_size": 4}
     plain = pj.sweep(**small)
     small["grid"] = pj.Grid(a=[values[i] for i in order], b=10.0)
     assert_same(plain.isel(a=order), pj.sweep(**small))
@@ -382,7 +382,7 @@ def test_one_two_and_eight_devices_give_the_same_bits(arguments, devices, tmp_pa
     script = (
         "import phasejax as pj, sys\n"
         "pj.use_compilation_cache()\n"
-        f"pj.sweep({arguments}, store=sys.argv[1], lanes=4)\n"
+        f"pj.sweep({arguments}, store=sys.argv[1], block_size=4)\n"
     )
     for count in devices:
         environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}

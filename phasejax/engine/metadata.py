@@ -47,7 +47,7 @@ def configuration(run: Run) -> dict[str, Any]:
         "dtype": run.dtype,
         "device": run.layout.device,
         "batch": run.batch,
-        "lanes": run.lanes,
+        "block_size": run.lanes,
         "tile_shape": list(run.tile_shape),
         "refined_from": dict(run.start),
     }
@@ -171,7 +171,7 @@ def coordinates(run: Run) -> xr.Dataset:
             "title": f"{run.dynamics.name} on {run.problem.name}",
             "Conventions": "CF-1.11",
             **configuration(run),
-            "lanes_source": run.layout.source,
+            "block_size_source": run.layout.source,
             **_versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "failures": [],

@@ -1,4 +1,4 @@
-"""Which cell sits where: every device has its share of them, in groups of `lanes`."""
+"""Which cell sits where: every device has its share of them, in groups of `block_size`."""
 
 import math
 from typing import TYPE_CHECKING, Any

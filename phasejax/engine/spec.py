@@ -39,7 +39,7 @@ refinement computes."""
 class Layout(NamedTuple):
     """How cells lie on a process's devices.
 
-    - `lanes`: cells that a device advances at once, and `source`: "given", "measured", "guessed".
+    - `block_size`: cells that a device advances at once, and `source`: "given", "measured", "guessed".
     - `devices`, `platform`, `kind`: how many devices of what kind there are.
     """
 
@@ -277,7 +277,7 @@ class Run:
 
     @cached_property
     def batch(self) -> int:
-        """Places for cells of a tile on all devices, whole groups of `lanes` on each."""
+        """Places for cells of a tile on all devices, whole groups of `block_size` on each."""
         per_round = self.layout.devices * self.lanes
         return per_round * math.ceil(math.prod(self.tile_shape) / per_round)
 

@@ -25,8 +25,8 @@ KINDS: dict[str, Any] = {
     "windows": int,
     "dtype": str,
     "device": str,
-    "lanes": int,
-    "lanes_source": str,
+    "block_size": int,
+    "block_size_source": str,
     "failures": list,
     "created": str,
     "jax_version": str,
@@ -80,7 +80,7 @@ def _check_whole(path: str | Path, dataset: xr.Dataset) -> None:
         raise bad("store", str(path), f"of format {FORMAT} at most; {newer}")
     extent = {"time" if "time" in attrs else "steps": int | float}
     lost = [n for n, kind in (KINDS | extent).items() if not isinstance(attrs.get(n), kind)]
-    lost += [n for n in ("lanes", "windows") if n not in lost and attrs[n] < 1]
+    lost += [n for n in ("block_size", "windows") if n not in lost and attrs[n] < 1]
     axes = attrs["axes"] if "axes" not in lost else {}
     if not all(isinstance(a, dict) and {"values", "scale"} <= a.keys() for a in axes.values()):
         lost.append("axes")
