@@ -7,8 +7,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PyTree
 
 from .._check import bad, non_negative, positive
-
-Scalar = float | Float[Array, ""]
+from .._types import Scalar
 
 
 def average(old: PyTree, new: PyTree, weight: Scalar) -> PyTree:

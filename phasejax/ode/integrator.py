@@ -6,7 +6,7 @@ ends after a number of attempted steps, wherever the lanes are.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,6 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._types import AnyArray
-from ..dynamics.optimizer import Loss
 from ..envelope import LOSSES, Envelope, Span, begin, close, extend
 from ..factory import Factory, Hyperparameters
 from ..problems.problem import lowest
@@ -119,7 +118,7 @@ class Integrator(Factory):
 
     def advance(
         self,
-        loss: Loss,
+        loss: Any,
         fixed: Hyperparameters,
         hyper: Hyperparameters,
         state: Lane,
@@ -185,7 +184,7 @@ class _Cell(NamedTuple):
 
     integrator: Integrator
     field: VectorField
-    loss: Loss
+    loss: Any
     unravel: Callable
     size: int
     portion: Portion

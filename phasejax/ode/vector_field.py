@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import PyTree
 
-from ..dynamics.moments import Scalar
+from .._types import Scalar
 
 
 def absolute(state: PyTree, rtol: Scalar, atol: Scalar) -> PyTree:
