@@ -12,10 +12,10 @@ from scipy.special import wrightomega
 
 import phasejax as pj
 from phasejax import theory
-from phasejax.ode import integrator as integrator_module
-from phasejax.dynamics import steppers
 from phasejax.engine.solve import solve_cells
 from phasejax.engine.spec import Run
+from phasejax.ode import integrator as integrator_module
+from phasejax.ode import steppers
 from phasejax.regimes import NAMES, UNRESOLVED
 
 TIMES = np.array([0.1, 0.5, 1.0, 2.0])

@@ -280,7 +280,10 @@ def test_a_pool_of_forks_is_refused(tmp_path):
 
 # Signals -----------------------------------------------------------------------------------------
 
-LONG = "sweep --problem quadratic --a 0.3:300:64 --b 0.3:300:64 --steps 20000 --windows 64 --block-size 4"
+LONG = (
+    "sweep --problem quadratic --a 0.3:300:64 --b 0.3:300:64 --steps 20000 --windows 64 "
+    "--block-size 4"
+)
 
 
 def begun(path):

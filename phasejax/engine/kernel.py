@@ -62,9 +62,9 @@ def advance(
     """Advance cells by a portion of their run, whose numbers are what `dynamics.advance` takes.
 
     Returns the state, and what `dynamics.advance` returns beside it, `[cells, ...]`. A device takes
-    `block_size` cells at once, few enough to stay in a processor core's cache, and one such group after
-    the other. `block_size` divides the cells of a device, of which the first `groups` groups are run;
-    the others stay as they are, and what is returned beside them means nothing.
+    `block_size` cells at once, few enough to stay in a processor core's cache, and one such group
+    after the other. `block_size` divides the cells of a device, of which the first `groups` groups
+    are run; the others stay as they are, and what is returned beside them means nothing.
     """
     arrays, functions = eqx.partition(loss, eqx.is_array)
 

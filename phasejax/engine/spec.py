@@ -39,7 +39,7 @@ refinement computes."""
 class Layout(NamedTuple):
     """How cells lie on a process's devices.
 
-    - `block_size`: cells that a device advances at once, and `source`: "given", "measured", "guessed".
+    - `lanes`: cells that a device advances at once; `source`: "given", "measured", "guessed".
     - `devices`, `platform`, `kind`: how many devices of what kind there are.
     """
 

@@ -33,8 +33,9 @@ def summary(dataset: xr.Dataset) -> Summary:
     if attrs.get("minimum"):
         lines.append(f"  {'minimum':<14} {attrs['minimum']:g}, subtracted from the loss")
     lines.append(
-        f"  run on         {attrs['device']}, blocks of {attrs['block_size']} ({attrs['block_size_source']}) on "
-        f"each, phasejax {attrs['phasejax_version']}, jax {attrs['jax_version']}"
+        f"  run on         {attrs['device']}, blocks of {attrs['block_size']} "
+        f"({attrs['block_size_source']}), phasejax {attrs['phasejax_version']}, "
+        f"jax {attrs['jax_version']}"
     )
     if "solver" in attrs:
         steps = dataset["solver_steps"].values
