@@ -56,5 +56,5 @@ class Program(abc.ABC):
         return ""
 
     def take_over(self, state: PyTree) -> PyTree:
-        """Return the state that an earlier program of the same dynamics left, ready for this one."""
+        """Return the state that an earlier program of the dynamics left, ready for this one."""
         return state

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from phasejax.engine.solve import solve_cells
 from scipy.integrate import solve_ivp
 from scipy.special import wrightomega
 
 import phasejax as pj
 from phasejax import theory
-from phasejax.engine.solve import solve_cells
 from phasejax.engine.spec import Run
 from phasejax.ode import integrator as integrator_module
 from phasejax.ode import steppers

@@ -48,9 +48,7 @@ class Dynamics(Factory, abc.ABC):
         """Call the factory once with plain values, so that it can refuse them."""
 
     @abc.abstractmethod
-    def check_run(
-        self, problem: Problem, horizon: float, windows: int, dtype: str
-    ) -> None:
+    def check_run(self, problem: Problem, horizon: float, windows: int, dtype: str) -> None:
         """Refuse a run that these dynamics can't do, before anything is computed."""
 
     @abc.abstractmethod

@@ -11,8 +11,9 @@ import optax.contrib
 from .._check import ArgumentError, choice
 from .adam import adam
 from .adam_flow import adam_flow
+from .base import Dynamics
 from .flow import Flow
-from .optimizer import Discrete
+from .optimizer import Optimizer
 from .rmsprop import rmsprop
 from .rmsprop_flow import rmsprop_flow
 from .signgd_flow import signgd_flow
@@ -26,7 +27,7 @@ FLOWS: dict[str, Callable] = {
 LIBRARIES = (optax, optax.contrib)
 
 
-def by_name(name: str) -> Discrete | Flow:
+def by_name(name: str) -> Dynamics:
     """Find an optimizer or a flow: `adam`, `adamw`, `optax.adam`, `optax.contrib.prodigy`.
 
     A short name is phasejax's own where it has one, else optax's, else that of `optax.contrib`.
@@ -42,7 +43,17 @@ def by_name(name: str) -> Discrete | Flow:
             "and name that: FILE.py:FUNCTION",
         )
     choice("optimizer", name, known)
-    return Flow.of(known[name]) if known[name] in FLOWS.values() else Discrete.of(known[name])
+    return as_dynamics(known[name], "time" if known[name] in FLOWS.values() else "step")
+
+
+def as_dynamics(dynamics: Callable | Dynamics, unit: str) -> Dynamics:
+    """Wrap a function of hyper-parameters: in time as a `Flow`, in steps as an `Optimizer`.
+
+    What is a `Dynamics` already is returned as it is.
+    """
+    if isinstance(dynamics, Dynamics):
+        return dynamics
+    return (Flow if unit == "time" else Optimizer).of(dynamics)
 
 
 @functools.cache

@@ -1,9 +1,9 @@
 """Whether an optimizer is at rest: at zero gradients, every update to come is zero.
 
-Comparing one state with the next does not tell, for a second moment decays for ever at zero
-gradients. What is asked instead is which numbers are exactly zero, and stay so: the operations of an
-update are followed with one bit per array, "all of it is zero". A momentum of zero stays zero, and a
-zero divided by a second moment is zero, whatever that is.
+Comparing a state with the next one is not enough: at zero gradients a second moment decays for ever.
+What matters is which arrays are exactly zero and stay zero. The operations of an update are followed
+with one bit per array, "all of it is zero": a momentum of zero stays zero, and zero divided by a
+second moment is zero, whatever the moment is.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ Bit = Bool[Array, ""]
 
 ZERO_IF_ALL = set(
     "abs add add_any asinh atan broadcast_in_dim cbrt ceil concatenate convert_element_type copy "
-    "copy_p cumsum erf expand_dims expm1 floor imag log1p max min neg optimization_barrier pad real "
-    "reduce_max reduce_min reduce_precision reduce_sum reshape rev round sign sin sinh sqrt square "
-    "squeeze stop_gradient sub tan tanh transpose".split()
+    "copy_p cumsum erf expand_dims expm1 floor imag log1p max min neg pad real reduce_max "
+    "reduce_min reduce_precision reduce_sum reshape rev round sign sin sinh sqrt square squeeze "
+    "stop_gradient sub tan tanh transpose".split()
 )
 """Operations whose result is zero if all operands are."""
 ZERO_IF_ANY = {"mul", "dot_general"}

@@ -32,7 +32,7 @@ NOISE = 1e-3
 """A window shows the solver's errors and not the flow where the errors of its steps add up to more
 than this share of the way that the parameters went."""
 HIDDEN = 1e-2
-"""An error counts as at least this share of the tolerated one: smaller estimates are not reliable."""
+"""An error counts as at least this share of the tolerated one: smaller estimates are unreliable."""
 RUNNING, TURNED_STIFF, STALLED = 0, 1, 2
 """Values of `Walk.halted`. Stalled: the steps are smaller than the rounding of t."""
 
@@ -66,23 +66,23 @@ class Walk(NamedTuple):
     - `floor`: largest loss, over the minimum, of a window that shows the solver's errors.
     """
 
-    y: Float[AnyArray, "*cells all"]
-    slope: Float[AnyArray, "*cells all"]
-    loss: Float[AnyArray, "*cells"]
-    time: Float[AnyArray, "*cells"]
-    step: Float[AnyArray, "*cells"]
-    steps: Int[AnyArray, "*cells"]
-    window: Int[AnyArray, "*cells"]
+    y: Float[Array, "*cells all"]
+    slope: Float[Array, "*cells all"]
+    loss: Float[Array, "*cells"]
+    time: Float[Array, "*cells"]
+    step: Float[Array, "*cells"]
+    steps: Int[Array, "*cells"]
+    window: Int[Array, "*cells"]
     span: Span
-    unsure: Float[AnyArray, "*cells"]
-    way: Float[AnyArray, "*cells"]
-    halted: Int[AnyArray, "*cells"]
-    stiff: Int[AnyArray, "*cells"]
-    floor: Float[AnyArray, "*cells"]
+    unsure: Float[Array, "*cells"]
+    way: Float[Array, "*cells"]
+    halted: Int[Array, "*cells"]
+    stiff: Int[Array, "*cells"]
+    floor: Float[Array, "*cells"]
 
 
 class FlowState(NamedTuple):
-    """Cells on their way, and the envelopes `[cells, windows]` of the windows that they completed."""
+    """Cells, and envelopes `[cells, windows]` of the windows that they completed."""
 
     walk: Walk
     envelope: Envelope
@@ -154,9 +154,7 @@ class Integrator(Program):
             stiff=count,
             floor=zero,
         )
-        return FlowState(
-            walk, Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in LOSSES))
-        )
+        return FlowState(walk, Envelope(*(jnp.full(self.windows, jnp.nan, dtype) for _ in LOSSES)))
 
     def params_of(self, state: FlowState) -> PyTree:
         """Return the parameters that a state holds."""
@@ -180,7 +178,9 @@ class Integrator(Program):
 
         def going(carry: PyTree) -> Bool[Array, ""]:
             done, walk, _ = carry
-            return (done < portion.attempts) & jnp.any(live(walk, portion))
+            return (done < portion.attempts) & jnp.any(
+                live(walk.halted, walk.steps, walk.window, portion)
+            )
 
         def turn(carry: PyTree) -> PyTree:
             done, walk, envelope = carry
@@ -206,15 +206,19 @@ class Integrator(Program):
 
     def take_over(self, state: FlowState) -> FlowState:
         """Let cells that have turned stiff run again, by this method."""
-        halted = np.asarray(state.walk.halted)
+        halted: Any = np.asarray(state.walk.halted)
         halted = np.where(halted == TURNED_STIFF, np.int32(RUNNING), halted)
         return state._replace(walk=state.walk._replace(halted=halted))
 
 
-def live(walk: Walk, portion: Portion) -> Bool[AnyArray, "*cells"]:
+def live(
+    halted: Int[AnyArray, "*cells"],
+    steps: Int[AnyArray, "*cells"],
+    window: Int[AnyArray, "*cells"],
+    portion: Portion,
+) -> Bool[AnyArray, "*cells"]:
     """Say whether cells still have steps to take."""
-    unspent = (walk.halted == RUNNING) & (walk.steps < portion.max_steps)
-    return unspent & (walk.window < portion.last)
+    return (halted == RUNNING) & (steps < portion.max_steps) & (window < portion.last)
 
 
 def norm(values: Float[Array, " size"]) -> Float[Array, ""]:
@@ -316,7 +320,7 @@ class _Cell(NamedTuple):
     def trial(self, walk: Walk) -> _Trial:
         """Plan the next step: not beyond the end of the window."""
         edges = self.portion.edges
-        ready = live(walk, self.portion)
+        ready = jnp.asarray(live(walk.halted, walk.steps, walk.window, self.portion))
         begins, ends = edges[walk.window], edges[walk.window + 1]
         reaching = ready & (walk.time + walk.step >= ends)
         length = jnp.where(reaching, ends - walk.time, walk.step)

@@ -22,8 +22,8 @@ class VectorField(NamedTuple):
     - `velocity(time, grads, state) -> (params_velocity, state_velocity)`: shaped like the
       parameters and the state. `time` is a scalar, zero at the start.
     - `tolerance(state, rtol, atol) -> tolerances`: absolute errors that the state may have per
-      step, in addition to `rtol` times its size: a PyTree like the state or a prefix of it. By default
-      `atol`, as for the parameters; say otherwise where the state has another unit.
+      step, in addition to `rtol` times its size: a PyTree like the state or a prefix of it. By
+      default `atol`, as for the parameters; say otherwise where the state has another unit.
     """
 
     init: Callable[[PyTree], PyTree]

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from .._check import bad
 from .._platform import flush
 from ..envelope import Envelope
 from ..grid import Cells, Tile, by_tile
-from ..regimes import label_attributes
+from ..regimes import LABELS
 from ..regimes.codes import COMPUTED, INFERRED, Labels
 from .format import STATUS, WORK, consolidate, is_other, is_ours, lay_out, nodes, strangers
 from .opening import StoreError, open_dataset, reading, regime_first
@@ -137,34 +137,21 @@ class Store:
                 folder.rmdir()  # if it is empty
 
     def create(
-        self,
-        coords: xr.Dataset,
-        axes: tuple[str, ...],
-        tile_shape: tuple[int, ...],
-        dtype: str,
-        labels: Mapping[str, dict],
+        self, coords: xr.Dataset, curves: Collection[str], labels: Mapping[str, dict]
     ) -> None:
-        """Write coordinates, attributes and empty variables.
+        """Write coordinates, attributes and empty variables: arguments as of `format.lay_out`.
 
         Replaces the Zarr group of a store that has been locked; other files in it stay.
-
-        **Arguments:**
-
-        - `coords`: coordinates and scalars known before the run; its `sizes` include `axes` and
-            `window`, its attributes are the configuration.
-        - `axes`: names of the grid's axes, in order. `tile_shape`: cells of a tile along each.
-        - `dtype`: of the losses.
-        - `labels`: names and attributes of the labels and features, one value a cell.
         """
         if self.path is None:
-            lay_out(self._storage, coords, axes, tile_shape, dtype, labels)
+            lay_out(self._storage, coords, curves, labels)
             return
         if self._lock is None:
             self._make()
         with self._told():
             new = self._work / "new"
             _remove(new)
-            lay_out(str(new), coords, axes, tile_shape, dtype, labels)
+            lay_out(str(new), coords, curves, labels)
             others = [name for name in nodes(new) if is_other(self.path / name)]
             others += strangers(self.path)
             if others:
@@ -229,19 +216,26 @@ class Store:
         `cells` are in ascending order. Nobody else may write to the same tiles at the same time.
         Raises a `StoreError`.
         """
-        values = {n: v for n, v in envelope._asdict().items() if v is not None}
-        values |= {n: v for n, v in labels.items() if n != "regime"}
-        values["regime"] = labels["regime"]
+        curves = {n: v for n, v in envelope._asdict().items() if v is not None}
+        features = {n: v for n, v in labels.items() if n != "regime"}
+        values = curves | features | {"regime": labels["regime"]}
         with self._writing() as group:
             status = _array(group, STATUS)
             for tile, where in by_tile(cells, status.shape, status.chunks):
                 index = np.unravel_index(cells[where], status.shape)
                 inside = tuple(i - side.start for i, side in zip(index, tile, strict=True))
-                for name, array in values.items():
-                    _put(_array(group, name), tile, inside, array[where])
-                self._sync(group, values, tile)
-                _put(status, tile, inside, np.full(len(where), COMPUTED, np.int8))
-                self._sync(group, [STATUS], tile)
+                chosen = {name: array[where] for name, array in values.items()}
+                self._write_tile(group, tile, inside, chosen)
+
+    def _write_tile(
+        self, group: zarr.Group, tile: Tile, inside: tuple, values: Mapping[str, np.ndarray]
+    ) -> None:
+        """Write some cells of a tile: first their values, then that they are there."""
+        computed = np.full(len(values["regime"]), COMPUTED, np.int8)
+        for step in (values, {STATUS: computed}):
+            for name, array in step.items():
+                _put(_array(group, name), tile, inside, array)
+            self._sync(group, step, tile)
 
     def computed(self) -> np.ndarray:
         """Say of every cell, in the flattened grid, whether it has been computed and is there."""
@@ -261,8 +255,8 @@ class Store:
     def relabel(self, dataset: xr.Dataset) -> None:
         """Replace the labels of every cell by those of `dataset`; older stores lack some."""
         with self._writing() as group:
-            for name in label_attributes("time" in dataset.attrs):
-                if name in group:
+            for name in LABELS:
+                if name in group and name in dataset:
                     _array(group, name)[...] = dataset[name].values
 
     def close(self, failures: list[str]) -> None:

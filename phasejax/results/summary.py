@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from .._check import ArgumentError, choice
-from ..regimes import NAMES, NO_REGIME, label_attributes, regime_counts
+from ..regimes import LABELS, NAMES, NO_REGIME, regime_counts
 from ..regimes.codes import COMPUTED
 from .axes import index_of, value_text
 
@@ -81,11 +81,10 @@ def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
             "at", f" = {at}: must give every axis, also {list(chosen['regime'].dims)}"
         )
     code = int(chosen["regime"])
-    labels = label_attributes("time" in dataset.attrs)
     return {
         **{str(name): chosen[name].item() for name in dataset["regime"].dims},
         "regime": NO_REGIME.get(code) or NAMES[code],
-        **{name: float(chosen[name]) for name in labels if name != "regime" and name in chosen},
+        **{name: float(chosen[name]) for name in LABELS if name != "regime" and name in chosen},
     }
 
 
