@@ -102,7 +102,7 @@ def sweep(
         moving = as_dynamics(dynamics, "step" if time is None else "time")
         horizon = _horizon(moving, steps, time)
         windows = whole("windows", windows, least=8)
-        block_size = None if block_size is None else whole("block_size", block_size)
+        size = None if block_size is None else whole("block_size", block_size)
         if not isinstance(grid, Grid):
             raise TypeError(f"grid = {grid!r} must be a phasejax.Grid")
         start, counts = _refined(grid, refine)
@@ -110,13 +110,10 @@ def sweep(
         wide = grid.with_counts(counts)
         spec = Spec(problem, moving, wide, horizon, windows, dtype, refined_from=start)
         spec.check()
-        if stored is not None and block_size is None:
-            block_size = stored.attrs.get("block_size")
-        placement = (
-            choose_placement(spec, block_size)
-            if executor is None
-            else placement_of(executor, spec, block_size)
-        )
+        if stored is not None and size is None:
+            size = stored.attrs["block_size"]
+        place = choose_placement if executor is None else functools.partial(placement_of, executor)
+        placement = place(spec, size)
         if dtype == "float64" and placement.platform == "tpu":
             raise bad("dtype", dtype, "'float32' on a TPU, which has no float64")
         job = Job(spec, placement)

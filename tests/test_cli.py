@@ -13,7 +13,7 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax import cli
-from phasejax.engine import tasks as batch
+from phasejax.engine import tasks
 
 
 def phasejax(*arguments, cwd):
@@ -280,7 +280,7 @@ def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys):
     def failing(*_):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(batch, "run_batch", failing)
+    monkeypatch.setattr(tasks, "run_task", failing)
     monkeypatch.chdir(tmp_path)
     assert (
         cli.main(["sweep", "--problem", "quadratic", "--a", "1:2:2", "--b", "1", "--steps", "256"])

@@ -1,7 +1,5 @@
 """A run that moves is not converged, however constant its loss."""
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,19 +28,6 @@ def drifting(learning_rate):
     return optax.GradientTransformation(
         lambda params: (), lambda grads, state, params: (jnp.full_like(grads, learning_rate), state)
     )
-
-
-class Memoryless(NamedTuple):
-    """The state of an optimizer that stays where the gradient is zero, and says so."""
-
-    resting: bool = True
-
-
-def memoryless(learning_rate):
-    def update(grads, state, params):
-        return -learning_rate * grads, state
-
-    return optax.GradientTransformation(lambda params: Memoryless(), update)
 
 
 PLATEAU = pj.Problem(lambda x: 0.5 + 0 * jnp.sum(x), lambda key: jnp.ones(2), "plateau")
@@ -114,7 +99,7 @@ def test_retired_cells_are_at_rest_or_unknown():
     """A cell that has ended is not run on: its later windows are what it would have shown."""
 
     grid = pj.Grid(learning_rate=[1.0, 5.0, *np.linspace(0.1, 0.2, 6)])
-    dataset = pj.sweep(BOWL, memoryless, grid, steps=4096, windows=32, block_size=1)
+    dataset = pj.sweep(BOWL, optax.sgd, grid, steps=4096, windows=32, block_size=1)
     steps = dataset.relative_step.isel(window=-1)
     assert float(steps[0]) == 0
     assert np.isnan(float(steps[1]))

@@ -7,6 +7,7 @@ from .base import Dynamics as Dynamics
 from .flow import Flow as Flow
 from .names import BUILT_IN as BUILT_IN
 from .names import FLOWS as FLOWS
+from .names import as_dynamics as as_dynamics
 from .names import by_name as by_name
 from .optimizer import Optimizer as Optimizer
 from .rmsprop import rmsprop as rmsprop

@@ -1,8 +1,8 @@
 """Whether an optimizer is at rest: at zero gradients, every update to come is zero.
 
-Comparing a state with the next one is not enough: at zero gradients a second moment decays for ever.
-What matters is which arrays are exactly zero and stay zero. The operations of an update are followed
-with one bit per array, "all of it is zero": a momentum of zero stays zero, and zero divided by a
+Comparing a state with the next one is not enough: at zero gradients a second moment decays for
+ever. What matters is which arrays are exactly zero and stay zero. The operations of an update are
+followed with one bit per array, "all of it is zero": a momentum of zero stays zero, and zero divided by a
 second moment is zero, whatever the moment is.
 """
 

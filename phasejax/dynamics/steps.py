@@ -152,7 +152,7 @@ class Steps(Dynamics, Program):
     ) -> PyTree:
         """Take one step of one cell, and add its loss to the statistics of the window."""
         (params, state, noise), running = carry
-        rule = self.build(fixed | hyper)
+        rule = self.build({**fixed, **hyper})
         seen, key = loss, None
         if noise != ():
             number = noise.step

@@ -84,7 +84,7 @@ class _Task:
         for number in range(max(self.method, 0), len(self.running.programs)):
             self._switch_to(number)
             self._follow()
-        self._write(np.ones(len(running.cell_of), bool))
+        self._write(np.ones(len(self.running.cell_of), bool))
         missing = self.spec.horizon * len(self.solved.end_time) - self.solved.end_time.sum()
         self.progress(float(missing))
         return self.whole, self.solved

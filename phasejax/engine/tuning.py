@@ -46,13 +46,16 @@ def choose_placement(spec: Spec, block_size: int | None = None) -> Placement:
     """
     if block_size is not None:
         return Placement.here(spec, block_size, "given")
-    gradients, numbers, *_ = spec.dynamics.cost(spec.horizon)
     share = REFINED_SHARE if spec.refined_from else 1
-    work = spec.grid.size * gradients * spec.size * share
-    size = guess(spec.size * numbers, _platform())
+    work = spec.grid.size * spec.dynamics.cost(spec.horizon).gradients * spec.size * share
     if work < WORTH_MEASURING:
-        return Placement.here(spec, size, "guessed")
-    return Placement.here(spec, _known_or_measured(spec, size), "measured")
+        return Placement.here(spec, first_guess(spec), "guessed")
+    return Placement.here(spec, _known_or_measured(spec), "measured")
+
+
+def first_guess(spec: Spec) -> int:
+    """Block size of a sweep that is not measured."""
+    return guess(spec.size * spec.dynamics.cost(spec.horizon).numbers, _platform())
 
 
 def guess(size: int, platform: str = "cpu") -> int:
@@ -65,13 +68,13 @@ def guess(size: int, platform: str = "cpu") -> int:
     return min(2 ** round(math.log2(max(room / size, 1))), _most(platform))
 
 
-def _known_or_measured(spec: Spec, first: int) -> int:
+def _known_or_measured(spec: Spec) -> int:
     """Look the block size up in the process, then in the file; else measure it."""
     key = _key(spec)
     if key not in _measured:
         _measured.update(_read())
     if key not in _measured:
-        _measured[key] = fastest(spec, first)
+        _measured[key] = fastest(spec, first_guess(spec))
         _write(_read() | {key: _measured[key]})
     return _measured[key]
 
