@@ -162,6 +162,7 @@ def test_results_carry_their_configuration(small, tmp_path):
         "horizon",
     ):
         assert name in dataset.attrs
+    assert (dataset.attrs["unit"], dataset.attrs["horizon"]) == ("step", 640)
     assert dataset.attrs["fixed"] == {"learning_rate": 1e-3, "eps": 1e-8, "eps_root": 0.0}
     assert dataset.attrs["jax_version"] == jax.__version__
     assert dataset.attrs["axes"]["a"]["values"] == pytest.approx([1, 10, 100])
@@ -203,7 +204,7 @@ def test_cells_cut_off_between_their_variables_are_not_there(small, tmp_path, mo
     coords = dataset.drop_vars([*Envelope._fields, *labels, "status"])
     for allowed in (*range(0, writes, 6), writes - 2, writes - 1, writes):
         store = store_module.Store(tmp_path / f"cut_{allowed}.zarr")
-        store.create(coords, ("a", "b"), (3, 4), "float64", label_attributes())
+        store.create(coords, Envelope._fields, label_attributes())
         store.write(*part(0, 6))
         left = iter(range(allowed))
 

@@ -2,8 +2,8 @@
 
 Comparing a state with the next one is not enough: at zero gradients a second moment decays for
 ever. What matters is which arrays are exactly zero and stay zero. The operations of an update are
-followed with one bit per array, "all of it is zero": a momentum of zero stays zero, and zero divided by a
-second moment is zero, whatever the moment is.
+followed with one bit per array, "all of it is zero": a momentum of zero stays zero, and zero
+divided by a second moment is zero, whatever the moment is.
 """
 
 from collections.abc import Callable, Sequence
@@ -64,7 +64,11 @@ def rests(update: Callable[[PyTree], tuple[PyTree, PyTree]], state: PyTree) -> B
 
 
 def _all_zero(tree: PyTree) -> Bit:
-    return jnp.stack([jnp.all(x == 0) for x in jax.tree.leaves(tree)]).all()
+    """Say whether all numbers are zero; a random key is no number."""
+    leaves = [jnp.asarray(x) for x in jax.tree.leaves(tree)]
+    if any(jnp.issubdtype(x.dtype, jax.dtypes.extended) for x in leaves):
+        return jnp.zeros((), bool)
+    return jnp.stack([jnp.all(x == 0) for x in leaves]).all()
 
 
 def _follow(trace: ClosedJaxpr, inputs: Sequence[Bit]) -> list[Bit]:

@@ -72,9 +72,9 @@ def _updated(dataset: xr.Dataset) -> xr.Dataset:
     for old, new in RENAMED.items():
         if old in attrs:
             attrs.setdefault(new, attrs.pop(old))
-    unit = "time" if "time" in attrs else "step"
-    attrs.setdefault("unit", unit)
-    attrs.setdefault("horizon", attrs.get("time", attrs.get("steps")))
+    if "horizon" not in attrs and attrs.get("format", 0) in range(FORMAT):
+        attrs["unit"] = "time" if "time" in attrs else "step"
+        attrs["horizon"] = attrs.get("time", attrs.get("steps"))
     dataset = dataset.drop_attrs(deep=False).assign_attrs(attrs)
     if STATUS not in dataset and "regime" in dataset:
         status = xr.where(dataset["regime"] == UNLABELLED, MISSING, COMPUTED).astype(np.int8)
@@ -100,7 +100,8 @@ def _check_whole(path: str | Path, dataset: xr.Dataset) -> None:
     if isinstance(found, int) and found > FORMAT:
         newer = f"{found} is of a newer phasejax ({attrs['phasejax_version']}): upgrade phasejax"
         raise bad("store", str(path), f"of format {FORMAT} at most; {newer}")
-    lost = [n for n, kind in KINDS.items() if not isinstance(attrs.get(n), kind)]
+    horizon = {"time" if "time" in attrs else "steps": int | float}
+    lost = [n for n, kind in (KINDS | horizon).items() if not isinstance(attrs.get(n), kind)]
     lost += [n for n in ("block_size", "windows") if n not in lost and attrs[n] < 1]
     axes = attrs["axes"] if "axes" not in lost else {}
     if not all(isinstance(a, dict) and {"values", "scale"} <= a.keys() for a in axes.values()):
