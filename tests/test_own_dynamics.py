@@ -92,7 +92,7 @@ def test_it_is_stored_cut_off_resumed_and_opened(tmp_path):
     assert resumed.attrs["dynamics"] == "NoisyDescent"
     assert (resumed.attrs["unit"], resumed.attrs["horizon"]) == ("step", 640)
     xr.testing.assert_identical(pj.classify(resumed).regime, resumed.regime)
-    with pytest.raises(ValueError, match="resume = True: optimizer_fingerprint differs"):
+    with pytest.raises(ValueError, match="resume = True: dynamics differs"):
         pj.sweep(**NOISY | {"dynamics": Louder(noisy)}, store=store, block_size=1, resume=True)
 
 
