@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import yaml
+
 import phasejax as pj
 
 ROOT = Path(__file__).parents[1]
@@ -24,3 +26,13 @@ def test_importing_phasejax_looks_nothing_up():
         "assert phasejax.__version__\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_citation_agrees_with_the_project():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    (paper,) = citation["references"]
+    assert {"type", "title", "authors"} <= set(paper)
+    assert [author["family-names"] for author in paper["authors"]] == ["Ma", "Wu", "E"]
