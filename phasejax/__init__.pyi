@@ -4,6 +4,7 @@ from . import regimes as regimes
 from . import theory as theory
 from ._sweep import sweep as sweep
 from ._trajectory import trajectory as trajectory
+from ._version import __version__ as __version__
 from .devices import use_all_cores as use_all_cores
 from .devices import use_compilation_cache as use_compilation_cache
 from .dynamics import Dynamics as Dynamics
