@@ -8,7 +8,7 @@ import phasejax
 
 PACKAGE = Path(phasejax.__file__).parent
 ORDER = (
-    "_check _types _files _platform _interrupt _precision identity".split(),
+    "_check _types _version _files _platform _interrupt _precision identity".split(),
     ["devices", "grid", "envelope", "theory"],
     ["problems"],
     ["factory", "program"],
