@@ -71,10 +71,10 @@ def sweep(
     - `block_size`: cells that a device advances at once; by default measured where a sweep is
         long enough, and remembered. The same blocks give the same bits; others may round
         differently, and chaotic cells amplify rounding.
-    - `refine`: target number of values of the grid's even axes (`log_axis`, `linear_axis`),
-        one number for all, or one an axis by name. The grid is where to start; only cells near
-        borders between regimes are computed (`status` 1), the others have the regime around them
-        (`status` 2) and no envelope.
+    - `refine`: target number of values of the grid's even axes (`log_axis`, `linear_axis`), one
+        number for all axes, or one per axis by name. The sweep starts with the grid as it is; then
+        only cells near borders between regimes are computed (`status` 1), the others get the regime
+        around them (`status` 2) and no envelope.
     - `executor`: a `concurrent.futures.Executor`, or a `distributed.Client` of Dask, whose workers
         run the tiles and, where `store` is a folder that all of them see, write them. By default
         they run here.

@@ -545,3 +545,24 @@ def shown(figure: Figure):
     """Texts of a figure as they are drawn."""
     for text in figure.findobj(lambda artist: hasattr(artist, "_preprocess_math")):
         yield text._preprocess_math(text.get_text())[0]
+
+
+def test_a_store_of_an_earlier_format_opens_and_is_understood(tmp_path, made):
+    """Formats up to 3 had other names for some attributes, and no status at first."""
+    old = pj.open_dataset(made).load().drop_vars("status")
+    attrs = dict(old.attrs) | {"format": 3}
+    for name in ("unit", "horizon", "dynamics"):
+        del attrs[name]
+    for former, now in (("lanes", "block_size"), ("lanes_source", "block_size_source")):
+        attrs[former] = attrs.pop(now)
+    old = old.drop_attrs(deep=False).assign_attrs(attrs)
+    old.to_zarr(tmp_path / "old.zarr", zarr_format=3, consolidated=False)
+    found, new = pj.open_dataset(tmp_path / "old.zarr"), pj.open_dataset(made)
+    for name in ("unit", "horizon", "block_size", "block_size_source"):
+        assert found.attrs[name] == new.attrs[name]
+    assert (found.status == 1).all()
+    assert str(pj.summary(found)) == str(pj.summary(new))
+    np.testing.assert_array_equal(pj.classify(found).regime, new.regime)
+    assert cli.main(["plot", str(tmp_path / "old.zarr")]) == 0
+    with pytest.raises(ValueError, match="resume = True: format differs, 3 in the store"):
+        swept(tmp_path / "old.zarr", resume=True)

@@ -23,7 +23,7 @@ from .running import Running
 from .spec import Spec
 
 CALL_WORK = 2e8
-"""Steps × cells × parameters of a call: progress moves, and an interrupt is heard."""
+"""Steps × cells × parameters of a call: short enough for a progress bar and for interrupts."""
 FEWEST_STEPS = 32
 """Fewest steps that a call attempts."""
 MOST_STEPS = 2048

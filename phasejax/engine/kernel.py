@@ -1,4 +1,4 @@
-"""The compiled program: a batch of cells, started and advanced.
+"""The compiled program: cells started and advanced, spread over devices.
 
 Cells lie along the first axis of every array and are split evenly over the devices of the mesh.
 Everything that is a number (data, hyper-parameters, window lengths, tolerances) is an argument, so

@@ -1,7 +1,7 @@
 """The host loop of dynamics in equal steps: one task's cells, run to the end segment by segment.
 
-A device takes turns with its blocks of cells. A cell whose loss can change no more frees its slot,
-and devices run fewer blocks; shapes stay, so nothing compiles again.
+A device advances its blocks one after the other. A cell whose loss can change no more frees its
+slot, and devices run fewer blocks; shapes stay, so nothing compiles again.
 """
 
 import itertools
@@ -21,8 +21,8 @@ from .running import Running
 from .spec import Spec
 
 SEGMENT_WORK = 4e7
-"""Steps × cells × parameters of a segment: progress moves, an interrupt is heard, and cells that
-have ended are found."""
+"""Steps × cells × parameters of a segment: short enough for a progress bar, for interrupts, and
+to find cells that have ended."""
 MOST_SEGMENTS = 32
 """Most segments of a task, up to rounding."""
 LOST = Envelope(np.inf, np.inf, np.inf, np.inf, np.nan)  # pyright: ignore[reportArgumentType]

@@ -1,7 +1,7 @@
 """Tasks: cells that are computed, labelled and stored together, here or by an executor's workers.
 
 A task is as many whole tiles' wanted cells as there are slots, so that no two tasks write to one
-tile. What comes back from a task is an error, or none.
+tile. The outcome of a task is an error, or none.
 """
 
 import concurrent.futures

@@ -1,8 +1,8 @@
 """Results on disk: a Zarr v3 group that xarray opens, written tile by tile.
 
-A tile is one chunk of every variable. Zarr writes a chunk at one stroke. Those of a tile are on the
-disk before its chunk of `status` says which of its cells are there: whatever comes between, a cell
-is there with all its variables, or not at all.
+A tile is one chunk of every variable. Zarr replaces a chunk atomically. The chunks of a tile are on
+the disk before its chunk of `status` says which of its cells are there. So a cell is in the store
+with all its variables or not at all, whenever the process is killed.
 """
 
 import contextlib
@@ -44,7 +44,8 @@ class Store:
     **Arguments:**
 
     - `path`: a folder; its parents are made as needed.
-    - `created`: write only to the one of this time of creation, on behalf of who holds its lock.
+    - `created`: write only to the store with this time of creation, for the process that holds the
+        lock.
     """
 
     def __init__(self, path: str | Path | None, created: str | None = None) -> None:
@@ -62,7 +63,7 @@ class Store:
 
     @property
     def checkpoints(self) -> Path | None:
-        """The folder in the store, in which batches that take long keep where they are."""
+        """The folder in the store for the checkpoints of long tasks."""
         return None if self.path is None else self._work / "checkpoints"
 
     @property
@@ -94,7 +95,7 @@ class Store:
     def lock(self) -> None:
         """Keep others from writing until `release`, and clear up after a process that was killed.
 
-        Raises a `ValueError` if somebody else writes, or if phasejax did not write what is there.
+        Raises a `ValueError` if another process writes to it, or if phasejax did not write it.
         """
         path = str(self.path)
         if not is_ours(Path(path)):
@@ -107,7 +108,7 @@ class Store:
         except Timeout as error:
             allowed = f"one that nobody else writes to; {self._holder()} does at the moment"
             raise bad("store", path, allowed) from error
-        except FileNotFoundError:  # who held it has just taken the folder away
+        except FileNotFoundError:  # its holder has just removed the folder
             return self.lock()
         except OSError as error:
             raise bad("store", path, f"a folder that can be written: {error}") from error
@@ -167,7 +168,7 @@ class Store:
             with contextlib.suppress(FileExistsError):
                 self.path.mkdir()
                 self._made = True
-        self.lock()  # says who makes it, if somebody else does
+        self.lock()  # names the process that makes it, if another one does
         if not self._made:
             raise bad("store", str(self.path), "a new path; it has just been made")
 
@@ -213,7 +214,7 @@ class Store:
     def write(self, cells: Cells, envelope: Envelope, labels: Mapping[str, np.ndarray]) -> None:
         """Write cells that have been computed, `[cells, window]` and `[cells]`, tile by tile.
 
-        `cells` are in ascending order. Nobody else may write to the same tiles at the same time.
+        `cells` are in ascending order. No other process may write to the same tiles meanwhile.
         Raises a `StoreError`.
         """
         curves = {n: v for n, v in envelope._asdict().items() if v is not None}
