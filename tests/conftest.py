@@ -17,9 +17,24 @@ import phasejax as pj  # noqa: E402
 
 matplotlib.use("Agg")
 pj.use_all_cores()
+os.fsync = lambda descriptor: None  # no test cuts the power, and thousands of files are written
 
 
-LONGEST = ("test_kills", "test_install", "test_paper", "test_flows", "test_refine", "test_page")
+# By processor seconds, the commands that they start included: from two hundred to thirty.
+LONGEST = (
+    "test_flows",
+    "test_kills",
+    "test_docs",
+    "test_sweep",
+    "test_refine",
+    "test_cli",
+    "test_paper",
+    "test_executors",
+    "test_figures",
+    "test_page",
+    "test_install",
+    "test_stores",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -118,6 +118,7 @@ def test_a_checkpoint_saves_what_a_killed_tile_had_done(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "SECONDS", 0)
     monkeypatch.setattr(checkpoint, "SHARE", np.inf)
     monkeypatch.setattr(steps, "SEGMENT_WORK", 1e3)
+    monkeypatch.setattr(steps, "MOST_SEGMENTS", 10)  # each of them is a resumed sweep
     arguments = {
         "problem": pj.problems.digits(samples=16, hidden=(4,), batch_size=4),
         "dynamics": pj.adam,
@@ -132,7 +133,7 @@ def test_a_checkpoint_keeps_a_flow_where_it_is(tmp_path, monkeypatch):
     """The explicit method, the implicit one after it, and cells that are done meanwhile."""
     monkeypatch.setattr(checkpoint, "SECONDS", 0)
     monkeypatch.setattr(checkpoint, "SHARE", np.inf)
-    monkeypatch.setattr(adaptive, "MOST_STEPS", 150)
+    monkeypatch.setattr(adaptive, "MOST_STEPS", 450)
     arguments = {
         "problem": pj.problems.quadratic((1.0, 0.1), (1.0, 1.0)),
         "dynamics": pj.adam_flow,
