@@ -65,7 +65,7 @@ def test_every_protocol_and_order_is_read(protocol, tmp_path):
     path = tmp_path / "data_batch_1"
     path.write_bytes(pickle.dumps({b"data": data, b"labels": [0, 1]}, protocol=protocol))
     if protocol == 5:  # out of the format: its arrays are made by another function
-        with pytest.raises(ValueError, match="which is no array"):
+        with pytest.raises(ValueError, match="which is not an array"):
             read_batch(path)
         return
     pixels, labels = read_batch(path)
@@ -108,7 +108,7 @@ def test_a_malicious_batch_is_refused_and_runs_nothing(function, arguments, tmp_
     batch = {b"data": Malicious(function, *filled), b"labels": [0]}
     path = tmp_path / "data_batch_1"
     path.write_bytes(pickle.dumps(batch, protocol=2))
-    with pytest.raises(ValueError, match=r"folder = .*data_batch_1.*it asks for .*, which is no"):
+    with pytest.raises(ValueError, match=r"folder = .*data_batch_1.*it contains .*, which is not"):
         pj.problems.cifar10(tmp_path)
     assert not trace.exists()
     if function in (os.system, eval, exec):  # the file does what it says, were it let
@@ -141,7 +141,7 @@ def test_persistent_objects_are_refused(tmp_path):
 
 def test_what_a_folder_lacks_is_said(folder):
     (folder / "data_batch_3").unlink()
-    with pytest.raises(ValueError, match=r"folder = .*it has no file data_batch_3"):
+    with pytest.raises(ValueError, match=r"folder = .*it does not have the file data_batch_3"):
         pj.problems.cifar10(folder, samples=1000)
     write_batch(folder / "data_batch_3", seed=3)
     with pytest.raises(ValueError, match="samples = 1000: must be at most"):
@@ -164,4 +164,4 @@ def test_the_script_runs_and_resumes(folder, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["cifar10.py", "nowhere"])
     with pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(SCRIPT))
-    assert "it has no file data_batch_1" in capsys.readouterr().err
+    assert "it does not have the file data_batch_1" in capsys.readouterr().err
