@@ -11,9 +11,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 import phasejax as pj
-from phasejax.plot.diagram import draw_late_loss
 from phasejax.plot.marks import PAPER_CELLS
-from phasejax.plot.panel import decorate, draw_legend, draw_regimes
+from phasejax.plot.panel import decorate, draw_late_loss, draw_legend, draw_regimes
 from phasejax.results.axes import cell_edges
 
 from .recipes import found

@@ -5,9 +5,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from phasejax.plot.panel import decorate, draw_legend, draw_regimes, log_ticks
+from phasejax.plot.panel import decorate, draw_legend, draw_regimes
 from phasejax.plot.style import COLOURS
-from phasejax.regimes import NAMES
+from phasejax.plot.ticks import log_ticks
+from phasejax.regimes import name_of
 
 from .recipes import found
 
@@ -55,7 +56,7 @@ def _draw_cut(panel: Axes, row: xr.Dataset, marker: str) -> None:
     """Level of the late loss and, upwards, its maximum, in the colour of the regime."""
     a, level, peak = (row[name].values for name in ("a", "late_level", "late_peak"))
     a = a * (1.03 if marker == "s" else 0.97)  # beside each other
-    colours = [COLOURS[NAMES[int(code)]] for code in row["regime"].values]
+    colours = [COLOURS[name_of(code)] for code in row["regime"].values]
     panel.vlines(a, level, peak, colors=colours, linewidth=2)
     name = f"η = {float(row['learning_rate']):.2g}"
     panel.scatter(a, level, c=colours, marker=marker, edgecolor="black", linewidth=0.5, zorder=3)
