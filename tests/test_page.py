@@ -297,7 +297,7 @@ def test_view_shows_a_running_sweep_as_far_as_it_is(browser, small, tmp_path, mo
     assert cli.main(["view", str(store), "--no-browser"]) == 0
     page = Page(browser, tmp_path / "phase_diagram.html")
     assert (
-        page.tab.locator("p[role=status]").first.inner_text() == "11 of 12 cells are there so far"
+        page.tab.locator("p[role=status]").first.inner_text() == "11 of 12 cells computed so far"
     )
     assert "not computed yet 1" in page.tab.locator(".regimes").inner_text()
     dataset = pj.open_dataset(store)
