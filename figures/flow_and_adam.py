@@ -1,4 +1,4 @@
-"""Adam's flow beside Adam."""
+"""Adam's flow compared with Adam."""
 
 import xarray as xr
 from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ exactly 0, and v the last squared gradient alone, which the flow does not have; 
 
 
 def compute() -> tuple[xr.Dataset, xr.Dataset]:
-    """Find both sweeps."""
+    """Load both sweeps."""
     return (
         found("flow_quadratic/flow.zarr", "flow_quadratic.py"),
         found("flow_quadratic/adam.zarr", "flow_quadratic.py"),
@@ -31,5 +31,5 @@ def compute() -> tuple[xr.Dataset, xr.Dataset]:
 
 
 def draw(sweeps: tuple[xr.Dataset, xr.Dataset]) -> Figure:
-    """Both planes, and the cells in which they differ."""
+    """Draw both planes, and the cells in which they differ."""
     return pj.comparison(*sweeps)

@@ -1,4 +1,4 @@
-"""The page of all figures with their captions."""
+"""The page of the docs that shows all figures with their captions."""
 
 from importlib import import_module
 from pathlib import Path
@@ -11,8 +11,8 @@ GALLERY = DOCS / "gallery.md"
 HEAD = """# Gallery
 
 Every figure of Ma, Wu and E's slides (A Qualitative Study of the Dynamic Behavior of Adaptive
-Gradient Algorithms, MSML 2021), drawn anew from runs: `make figures` draws them all, as PNG and
-PDF, and `python -m figures NAME` one. The code of each is `figures/NAME.py`.
+Gradient Algorithms, MSML 2021), drawn again from runs. `make figures` draws them all, as PNG and
+PDF; `python -m figures NAME` draws one. The code of each figure is `figures/NAME.py`.
 """
 
 
