@@ -4,7 +4,7 @@
 quadratic in two dimensions over 32 × 32 (SIDE × SIDE) cells, with ε = 1e-8 inside the root, to time
 20; or, with `digits`, on a small tanh network with ε = 1e-4 inside the root, to time 10. The ideal
 is the number of steps that the cells take, by each method, times what a step costs in a call that
-keeps all lanes busy.
+keeps all cells busy.
 """
 
 import json
@@ -18,7 +18,7 @@ import numpy as np
 
 REPEATS = 5
 BUSY = 128
-"""Steps of a call that keeps all lanes busy: fewer than a cell takes."""
+"""Steps of a call that keeps all cells of a block busy: fewer than a cell takes."""
 
 
 def arguments_of(problem: str, solver: str, side: int) -> dict:
@@ -51,23 +51,23 @@ class Calls:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it, and count the steps."""
-        method, state = arguments[1].method, arguments[5]
-        before = np.asarray(state.steps).sum()
+        method, state = arguments[0].program.method, arguments[3]
+        before = np.asarray(state.walk.steps).sum()
         result = self.advance(*arguments)
         self.first.setdefault(method, arguments)
-        taken = int(np.asarray(result[0].steps).sum() - before)
+        taken = int(np.asarray(result[0].walk.steps).sum() - before)
         self.steps[method] = self.steps.get(method, 0) + taken
         return result
 
     def cost(self, method: str) -> float:
-        """Seconds of a step in one group of lanes, all of them busy: the shortest of several."""
-        *arguments, portion, lanes, _ = self.first[method]
+        """Seconds of a step in one block, all of its cells busy: the shortest of several."""
+        *arguments, portion, _ = self.first[method]
         portion = portion._replace(attempts=np.asarray(BUSY, np.int32))
-        before, least = np.asarray(arguments[-1].steps).sum(), np.inf
+        before, least = np.asarray(arguments[-1].walk.steps).sum(), np.inf
         for _ in range(2 * REPEATS):
             begin = time.perf_counter()
-            state, _ = self.advance(*arguments, portion, lanes, np.asarray(1, np.int32))
-            taken = float(np.asarray(state.steps).sum() - before)
+            state, _ = self.advance(*arguments, portion, np.asarray(1, np.int32))
+            taken = float(np.asarray(state.walk.steps).sum() - before)
             least = min(least, (time.perf_counter() - begin) / taken)
         return float(least)
 

@@ -20,38 +20,30 @@ Way = Callable[..., Callable[[], Result]]
 
 
 def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any = None):
-    """A sweep without labels and without a store: its `Run`, and a function that runs its tiles.
+    """A sweep without labels and without a store: its job, and a function that runs its tasks.
 
-    The lanes are measured first, as in a sweep that is long enough.
+    The block size is measured first, as in a sweep that is long enough.
     """
     import jax
 
     import phasejax as pj
-    from phasejax.engine.spec import Run
-    from phasejax.engine.steps import run_cells
-    from phasejax.engine.tasks import batches
-    from phasejax.engine.tuning import fastest
+    from phasejax.dynamics import as_dynamics
+    from phasejax.engine.spec import Spec
+    from phasejax.engine.steps import run_steps
+    from phasejax.engine.tasks import Job, tasks
+    from phasejax.engine.tuning import choose_placement, fastest, first_guess
 
-    def run(lanes):
-        return Run(
-            problem=problem,
-            dynamics=pj.Discrete.of(dynamics or pj.adam),
-            grid=grid,
-            extent=steps,
-            windows=windows,
-            dtype=dtype,
-            given_lanes=lanes,
-        )
-
-    chosen = run(fastest(run(1)))
-    chosen.check()
+    moving = as_dynamics(dynamics or pj.adam, "step")
+    spec = Spec(problem, moving, grid, steps, windows, dtype)
+    spec.check()
+    job = Job(spec, choose_placement(spec, fastest(spec, first_guess(spec))))
 
     def compute():
         with jax.enable_x64(dtype == "float64"):
-            for cells in batches(chosen, np.arange(grid.size)):
-                yield cells, run_cells(chosen, cells)
+            for cells in tasks(job, np.arange(grid.size)):
+                yield cells, run_steps(*job, cells)
 
-    return chosen, compute
+    return job, compute
 
 
 def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Result]:

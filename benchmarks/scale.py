@@ -23,11 +23,16 @@ def measure(side: int) -> dict[str, list[float] | float]:
 
     pj.use_all_cores()
     arguments = quadratic_sweep(side)
-    run, compute = computing(**arguments, dtype="float64")
+    job, compute = computing(**arguments, dtype="float64")
 
     def whole() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            pj.sweep(dynamics=pj.adam, **arguments, store=f"{folder}/store", block_size=run.lanes)
+            pj.sweep(
+                dynamics=pj.adam,
+                **arguments,
+                store=f"{folder}/store",
+                block_size=job.placement.block_size,
+            )
 
     def discard() -> None:
         for _ in compute():

@@ -10,10 +10,10 @@ TITLE = "Fast start, small oscillations, spikes"
 CAPTION = """
 Ma, Wu and E (2021): training with adaptive gradient algorithms shows three features, a **fast
 initial convergence**, **small oscillations** and **large spikes**. Here on real data (two
-handwritten digits, a relu network 64-16-16-1), each step a point: the loss falls by two to three
-decades within the first hundreds of steps; then it swings from step to step; and where the
-averages of squared gradients remember long, it leaps up by decades and comes back. RMSprop
-(above) has ε = 1e-8 inside the root, as the paper writes it, Adam (below) outside.
+handwritten digits, a relu network 64-16-16-1), with one point per step: the loss falls by two to
+three decades within the first hundreds of steps; then it oscillates from step to step; and where
+the averages of squared gradients have a long memory, it rises by decades and returns. RMSprop
+(above) has ε = 1e-8 inside the root, as in the paper, Adam (below) outside.
 """
 STEPS = 20_000
 """Length of a run."""

@@ -7,18 +7,19 @@ import phasejax as pj
 
 from .recipes import found
 
-TITLE = "The flow beside the discrete algorithm"
+TITLE = "Adam's flow and Adam"
 CAPTION = """
 Ma, Wu and E (2021): at α = 1 − aη, β = 1 − bη Adam's limit is v̇ = a(∇f² − v), ṁ = b(∇f − m), ẋ
 = −m̂/√(v̂ + ε), m̂ = m/(1 − e^(−bt)), v̂ = v/(1 − e^(−at)). Left the flow to t = 20 on a
 quadratic (ε = 1e-8 inside the root), in the middle Adam with η = 1/300 over the same time, right
-where they differ. Where b is small, or a large against it, both swing alike. But the flow never
-spikes, and comes to rest for larger b: the regimes above the line b = 34, from which Adam can't
-follow, are made by the finite step. Green (converged): the loss has fallen below the errors of
-the flow's solver, some 1e-23, which are the floor for both; in Adam's green cells above the
-line, at small a, the iterates are so small that the loss is exactly zero. At a = 1/η = 300 α is
-exactly 0, and v the last squared gradient alone, which the flow does not have; at b = 300 β is
-0, and where a is not small Adam jumps from side to side at a constant loss, an oscillation.
+where they differ. Where b is small, or a is large compared with b, both oscillate alike. But the
+flow never spikes, and comes to rest for larger b: the finite step causes the regimes above the
+line b = 34, where Adam can't come to rest. Green (converged): the loss has fallen below the
+errors of the flow's solver, some 1e-23, which are the floor for both; in Adam's green cells
+above the line, at small a, the iterates are so small that the loss is exactly zero. At a = 1/η =
+300 α is exactly 0 and v is only the last squared gradient, which has no counterpart in the flow.
+At b = 300 β is 0, and unless a is small Adam jumps from side to side at a constant loss, an
+oscillation.
 """
 
 

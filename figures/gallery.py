@@ -11,8 +11,8 @@ GALLERY = DOCS / "gallery.md"
 HEAD = """# Gallery
 
 Every figure of Ma, Wu and E's slides (A Qualitative Study of the Dynamic Behavior of Adaptive
-Gradient Algorithms, MSML 2021), drawn again from runs. `make figures` draws them all, as PNG and
-PDF; `python -m figures NAME` draws one. The code of each figure is `figures/NAME.py`.
+Gradient Algorithms, MSML 2021), from phasejax's own runs. `make figures` draws all of them, as PNG
+and PDF, and `python -m figures NAME` draws one. The code of each is in `figures/NAME.py`.
 """
 
 

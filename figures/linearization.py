@@ -13,8 +13,8 @@ CAPTION = """
 Ma, Wu and E (2021): around a stationary point (x*, 0) the continuous RMSprop v̇ = a(∇f² − v), ẋ
 = −∇f/(√v + ε) linearizes to ẋ = −(∇²f(x*)/ε)(x − x*), v̇ = −av. Here f = λx²/2 with λ = 0.3, ε =
 0.1 (outside the root) and a = 2: once v has decayed, x goes to zero at the rate λ/ε = 3. A
-discrete step follows it only while ηλ/ε < 2; with the usual ε = 1e-8 a network is far beyond,
-and RMSprop oscillates instead of coming to rest.
+discrete step follows it only while ηλ/ε < 2; with the usual ε = 1e-8 a network is far above this
+bound, and RMSprop oscillates instead of coming to rest.
 """
 CURVATURE = 0.3
 """λ of the loss λx²/2."""

@@ -22,13 +22,13 @@ CAPTION = """
 Ma, Wu and E (2021) show how the three regimes lie on the plane of a and b: spikes above the
 diagonal, divergence below it, oscillations between. Left, two handwritten digits with Adam, 65 ×
 65 cells of 20,000 steps, computed along the borders and inferred elsewhere (pale); circles are
-the paper's three cells. The border of spikes approaches b = 12a, where single runs burst once
-and then settle, for a from 10 on; at smaller a, spikes begin higher. Right, the late loss of 24
-× 24 cells, under the border from the left: it is smallest where spikes border on runs that still
-descend, and changes smoothly within the oscillation regime. Both panels show the range that both
-sweeps cover. Theory (`phasejax.theory.adam_border`, with the curvature that Adam reaches at a =
-b = 10) says that Adam can rest only at a b far below this plane, so that no cell of it can come
-to rest, and none did: nothing converged.
+the paper's three cells. For a of 10 and more the border of spikes approaches b = 12a, where
+single runs burst once and then settle; at smaller a, spikes begin above this line. Right, the
+late loss of 24 × 24 cells, with the border from the left: it is smallest where spikes border on
+runs that still descend, and changes smoothly within the oscillation regime. Both panels show the
+range that both sweeps cover. Theory (`phasejax.theory.adam_border`, with the curvature that Adam
+reaches at a = b = 10) says that Adam can come to rest only at a b far below this plane.
+Accordingly, no cell converged.
 """
 LINES = {"b = 12 a": lambda a: 12 * a}
 """The line that the border of spikes approaches."""

@@ -14,18 +14,18 @@ from .recipes import found
 
 TITLE = "RMSprop along a"
 CAPTION = """
-Ma, Wu and E (2021) vary a and b of Adam; RMSprop (α = 1 − aη, no average of gradients) has a
-alone. Left, its regimes over a and the learning rate on the digits (ε = 1e-8 inside the root):
-no divergence, spikes where a is small, so that the averages remember long, and η is not. The row
-that descends at η = 0.006, between rows that oscillate, is a matter of 20,000 steps: at large η
-relu units die (at a = 10 the hidden layers have 11 and 12 units of 16 that are ever active at η
-= 0.001, and 5 and 5 at η = 0.006), and the loss of what is left creeps down to a plateau, by 0.2
-to 0.5 decades in the late half. At η = 0.01 it has arrived, and swings by a hundredth of a
-decade about a level of −3.4; at η = 0.006 it is still on its way, and after 80,000 steps it
-oscillates too. Below, at η = 0.003 to 0.004, the fall is so near the rule's 0.15 decades that
-cells go either way. Right, along a: the level of the late loss, and up to its maximum, at two
-learning rates. At the smaller one, spikes stand two to three decades over a level that lies a
-decade below that of the other cells.
+Ma, Wu and E (2021) vary a and b of Adam; RMSprop (α = 1 − aη, no average of gradients) has only
+a. Left, its regimes over a and the learning rate on the digits (ε = 1e-8 inside the root): no
+divergence, and spikes where a is small, so that the averages have a long memory, and η is not
+small. The row that descends at η = 0.006, between rows that oscillate, is due to the horizon of
+20,000 steps. At large η relu units die (at a = 10 the hidden layers have 11 and 12 units of 16
+that are ever active at η = 0.001, and 5 and 5 at η = 0.006), and the remaining loss slowly falls
+to a plateau, by 0.2 to 0.5 decades in the late half. At η = 0.01 it has reached the plateau, and
+oscillates by a hundredth of a decade about a level of −3.4; at η = 0.006 it has not, and after
+80,000 steps it oscillates too. Below, at η = 0.003 to 0.004, the fall is so near the rule's 0.15
+decades that cells get either label. Right, along a: the level of the late loss (marker) and its
+maximum (upper end), at two learning rates. At the smaller one, spikes rise two to three decades
+above a level that is a decade below that of the other cells.
 """
 RATES = (2.5e-4, 1e-3)
 """Learning rates of the cuts."""

@@ -10,8 +10,8 @@ from .recipes import found
 TITLE = "Regimes over seeds"
 CAPTION = """
 Ma, Wu and E (2021) draw one diagram; how much of it is chance? Adam on the digits from six
-starting points: the share of runs in each regime, and the entropy of the regime. The regimes are
-sure away from their borders; the border of divergence is where the start decides.
+starting points: the share of runs in each regime, and the entropy of the regime. Away from their
+borders the regimes are certain; the starting point matters most at the border of divergence.
 """
 
 

@@ -13,8 +13,8 @@ CAPTION = """
 Ma, Wu and E (2021), theorem: if |∇f|² ≥ μf, the signGD flow ẋ = −sign(∇f) has f(x(t)) ≤ (√f₀ −
 √μ t/2)². It reaches the minimum in a finite time, which is why adaptive algorithms start fast:
 Adam at fixed α and β approaches this flow as η → 0. Here on a quadratic with eigenvalues 1 and
-0.3, where μ = 0.6. The flow ends at 1, the bound at 2√(f₀/μ); Adam with α = 0.9, β = 0.5 and η =
-1e-3 lies on the flow.
+0.3, where μ = 0.6. The flow reaches zero at t = 1, the bound at t = 2√(f₀/μ); Adam with α = 0.9,
+β = 0.5 and η = 1e-3 lies on the flow.
 """
 SPECTRUM = (1.0, 0.3)
 """Eigenvalues of the quadratic."""

@@ -10,8 +10,8 @@ import phasejax as pj
 TITLE = "Two continuous limits"
 CAPTION = """
 Ma, Wu and E (2021): as η → 0 with α and β fixed, Adam becomes the signGD flow; with α = 1 − aη
-and β = 1 − bη, a and b fixed, it becomes a flow of its own in x, m and v. The largest distance
-to either up to t = 2 falls in proportion to η (dashed: slope one). Quadratic with eigenvalues 1
+and β = 1 − bη, a and b fixed, it becomes another flow in x, m and v. The largest distance to
+each flow up to t = 2 falls in proportion to η (dashed: slope one). Quadratic with eigenvalues 1
 and 0.1, ε = 0.1: inside the root with a = 5 and b = 20, outside with α = 0.9 and β = 0.5.
 """
 ETAS = (1e-2, 4e-3, 1e-3, 4e-4, 1e-4)

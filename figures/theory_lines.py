@@ -7,19 +7,19 @@ import phasejax as pj
 from phasejax.plot.panel import decorate, draw_legend, draw_regimes
 from phasejax.plot.titles import settings, wrap
 
-TITLE = "Borders that theory knows"
+TITLE = "Borders that theory predicts"
 CAPTION = """
 Ma, Wu and E (2021) observe the regimes; on simple problems their borders can be computed. On a
-quadratic Adam can rest only while its preconditioned curvature is below (2/η)(1 + β)/(1 − β)
-(arXiv 2207.14484), here up to b = 34; above that line the steps oscillate and spike (ε = 1e-8
-inside the root, η = 1/300). On |x|ᵏ/k with ε = 0 the descent goes on for ever above b = ak/(2(k
-− 2)), and bursts below it (cf. arXiv 2603.09581): b = a for k = 4, b = 0.75a for k = 6. Green
-(converged) is where the loss has come to zero: it is below 1e-307, where the numbers of float64
-end, and in most cells exactly zero, because the power of so small an iterate is. Above b = 34
-that happens at small a alone, while v still remembers larger gradients. Two edges of the left
-plane are special: at a = 1/η = 300 α is exactly 0, so that v is the last squared gradient alone;
-at b = 300 β is 0, and where a is not small the iterates jump from side to side at a constant
-loss, an oscillation.
+quadratic Adam can come to rest only while its preconditioned curvature is below (2/η)(1 + β)/(1
+− β) (arXiv 2207.14484), here up to b = 34; above that line it oscillates and spikes (ε = 1e-8
+inside the root, η = 1/300). On |x|ᵏ/k with ε = 0 the loss falls without end above b = ak/(2(k −
+2)), and bursts below it (cf. arXiv 2603.09581): b = a for k = 4, b = 0.75a for k = 6. In green
+(converged) cells the loss has come to zero: it is below 1e-307, the smallest numbers of float64,
+and in most cells exactly zero, because the iterate is so small that its power underflows. Above
+b = 34 that happens only at small a, while v still remembers larger gradients. Two edges of the
+left plane are special. At a = 1/η = 300 α is exactly 0, so v is only the last squared gradient.
+At b = 300 β is 0, and unless a is small the iterates jump from side to side at a constant loss,
+an oscillation.
 """
 
 

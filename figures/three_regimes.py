@@ -12,13 +12,13 @@ from .recipes import found
 
 TITLE = "The three regimes of Adam"
 CAPTION = """
-Ma, Wu and E (2021): with v-decay 1 − aη and m-decay 1 − bη, Adam lives in one of three regimes.
-For b sufficiently larger than a the process is unstable and **spikes** (a = 1, b = 100); where a
-and b are of one order, the loss becomes small and stable, with small **oscillations** (a = b =
-10); for a sufficiently larger than b it is unstable and may **diverge** after a period of
-training (a = 100, b = 1). These are cells of `make sweep`: two handwritten digits, a relu
-network 64-16-16-1, η = 1e-3, ε = 1e-8 outside the root. The band is from the smallest to the
-largest loss of 78 steps, the line the mean of its logarithm.
+Ma, Wu and E (2021): with v-decay 1 − aη and m-decay 1 − bη, Adam is in one of three regimes. For
+b sufficiently larger than a the process is unstable and **spikes** (a = 1, b = 100); where a and
+b are of one order, the loss becomes small and stable, with small **oscillations** (a = b = 10);
+for a sufficiently larger than b it is unstable and may **diverge** after a period of training (a
+= 100, b = 1). These are cells of `make sweep`: two handwritten digits, a relu network
+64-16-16-1, η = 1e-3, ε = 1e-8 outside the root. The band is from the smallest to the largest
+loss of each window of 78 steps, the line the mean of its logarithm.
 """
 CELLS = ((1, 100), (10, 10), (100, 1))
 """a and b of the paper's three cells."""

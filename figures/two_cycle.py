@@ -9,10 +9,10 @@ from phasejax import theory
 
 TITLE = "Small oscillations: RMSprop's 2-cycle"
 CAPTION = """
-Ma, Wu and E (2021): on f(x) = x²/2 RMSprop falls into a 2-periodic solution, and oscillates at
-−η/2 and η/2. Left, the iterates in units of η (ε = 0, η = 1e-3): they fall far below η first,
-and come back. Right, the distance to the cycle, which shrinks by √α per step, as the eigenvalues
-of the twice-iterated map say (dashed).
+Ma, Wu and E (2021): on f(x) = x²/2 RMSprop approaches a 2-periodic solution, and oscillates
+between −η/2 and η/2. Left, the iterates in units of η (ε = 0, η = 1e-3): they first fall far
+below η, and then return. Right, the distance to the cycle. It shrinks by a factor √α per step,
+as the eigenvalues of the twice-iterated map predict (dashed).
 """
 ETA = 1e-3
 """Learning rate."""

@@ -4,11 +4,13 @@ from . import regimes as regimes
 from . import theory as theory
 from ._sweep import sweep as sweep
 from ._trajectory import trajectory as trajectory
+from ._version import __version__ as __version__
 from .devices import use_all_cores as use_all_cores
 from .devices import use_compilation_cache as use_compilation_cache
-from .dynamics import Discrete as Discrete
+from .dynamics import Dynamics as Dynamics
 from .dynamics import Flow as Flow
-from .dynamics import VectorField as VectorField
+from .dynamics import Optimizer as Optimizer
+from .dynamics import Steps as Steps
 from .dynamics import adam as adam
 from .dynamics import adam_flow as adam_flow
 from .dynamics import rmsprop as rmsprop
@@ -18,6 +20,7 @@ from .grid import Axis as Axis
 from .grid import Grid as Grid
 from .grid import linear_axis as linear_axis
 from .grid import log_axis as log_axis
+from .ode.vector_field import VectorField as VectorField
 from .page import write_page as write_page
 from .plot import comparison as comparison
 from .plot import phase_diagram as phase_diagram

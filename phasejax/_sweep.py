@@ -1,6 +1,5 @@
-"""The main job: run the cells of a grid, batch by batch, and store envelopes and regimes."""
+"""The main job: run the cells of a grid, task by task, and store envelopes and regimes."""
 
-import dataclasses
 import functools
 import sys
 import warnings
@@ -16,11 +15,13 @@ from tqdm.auto import tqdm
 from ._check import ArgumentError, bad, choice, located, whole
 from ._types import Whole
 from .devices import check_platform
-from .dynamics import Discrete, Flow
+from .dynamics import Dynamics
+from .dynamics.names import as_dynamics
 from .engine.metadata import check_same, coordinates
 from .engine.refinement import Refinement
-from .engine.spec import Run
-from .engine.tasks import layout_of, run_here, run_on
+from .engine.spec import Spec
+from .engine.tasks import Job, placement_of, run_here, run_on
+from .engine.tuning import choose_placement
 from .grid import MOST_VALUES, Cells, Grid
 from .identity import label
 from .problems import Problem
@@ -29,12 +30,12 @@ from .results.store import Store
 
 DEFAULT_STEPS = 20_000
 MOST_STEPS = 2**31 - 1
-"""What fits the integers by which a program counts."""
+"""Most steps: what fits the integers by which a program counts."""
 
 
 def sweep(
     problem: Problem,
-    dynamics: Callable | Discrete | Flow,
+    dynamics: Callable | Dynamics,
     grid: Grid,
     *,
     steps: Whole | None = None,
@@ -68,12 +69,12 @@ def sweep(
         lacks. A resumed sweep must have the same configuration, devices included. Only a store that
         phasejax wrote is replaced, and one process at a time writes to it; others may read it.
     - `block_size`: cells that a device advances at once; by default measured where a sweep is
-        long enough, and remembered. The same lanes give the same bits; others may round
+        long enough, and remembered. The same blocks give the same bits; others may round
         differently, and chaotic cells amplify rounding.
-    - `refine`: values that the grid's even axes (`log_axis`, `linear_axis`) shall have in the end,
-        one number for all, or one an axis by name. The grid is where to start; only cells near
-        borders between regimes are computed (`status` 1), the others have the regime around them
-        (`status` 2) and no envelope.
+    - `refine`: target number of values of the grid's even axes (`log_axis`, `linear_axis`), one
+        number for all axes, or one per axis by name. The sweep starts with the grid as it is; then
+        only cells near borders between regimes are computed (`status` 1), the others get the regime
+        around them (`status` 2) and no envelope.
     - `executor`: a `concurrent.futures.Executor`, or a `distributed.Client` of Dask, whose workers
         run the tiles and, where `store` is a folder that all of them see, write them. By default
         they run here.
@@ -98,35 +99,30 @@ def sweep(
                 raise bad("store", str(store), "a new path, or given with overwrite or resume")
             results.lock()
         stored = results.open() if resume and results.laid_out() else None
-        family, extent = _dynamics_and_extent(dynamics, steps, time)
+        moving = as_dynamics(dynamics, "step" if time is None else "time")
+        horizon = _horizon(moving, steps, time)
         windows = whole("windows", windows, least=8)
-        block_size = None if block_size is None else whole("block_size", block_size)
+        size = None if block_size is None else whole("block_size", block_size)
         if not isinstance(grid, Grid):
             raise TypeError(f"grid = {grid!r} must be a phasejax.Grid")
         start, counts = _refined(grid, refine)
         executor = _executor(executor)
-        kept = stored.attrs.get("block_size") if stored is not None else None
-        run = Run(
-            problem=problem,
-            grid=grid.with_counts(counts),
-            start=start,
-            dynamics=family,
-            extent=extent,
-            windows=windows,
-            dtype=dtype,
-            given_lanes=kept if block_size is None else block_size,
-        )
-        run.check()
-        if executor is not None:
-            run = dataclasses.replace(run, given_layout=layout_of(executor, run))
-        run.check_devices()
-        _warn_of_gradients(run)
+        wide = grid.with_counts(counts)
+        spec = Spec(problem, moving, wide, horizon, windows, dtype, refined_from=start)
+        spec.check()
+        if stored is not None and size is None:
+            size = stored.attrs["block_size"]
+        place = choose_placement if executor is None else functools.partial(placement_of, executor)
+        placement = place(spec, size)
+        if dtype == "float64" and placement.platform == "tpu":
+            raise bad("dtype", dtype, "'float32' on a TPU, which has no float64")
+        job = Job(spec, placement)
+        _warn_of_gradients(spec)
         if stored is not None:
-            check_same(run, stored)
+            check_same(*job, stored)
         else:
-            shapes = tuple(run.grid.axes), run.tile_shape
-            labels = label_attributes(isinstance(family, Flow))
-            results.create(coordinates(run), *shapes, dtype, labels)
+            labels = label_attributes(moving.unit, moving.cell_variables)
+            results.create(coordinates(*job), moving.window_variables, labels)
         if dtype == "float32":
             warnings.warn(
                 "dtype = 'float32': losses below about 1e-14 of the initial loss are rounding, and "
@@ -134,7 +130,7 @@ def sweep(
                 stacklevel=2,
             )
         try:
-            failures = _run_all(run, results, executor)
+            failures = _run_all(job, results, executor)
             results.close(failures)
         except KeyboardInterrupt as interrupt:
             if results.path is not None:
@@ -142,21 +138,21 @@ def sweep(
             raise
         if failures:
             warnings.warn(
-                f"{len(failures)} batches of cells failed and are unlabelled; the first: "
+                f"{len(failures)} tasks failed, and their cells are unlabelled; the first: "
                 f"{failures[0]}",
                 RuntimeWarning,
                 stacklevel=2,
             )
-        _warn_of_cells_below(run, results)
+        _warn_of_cells_below(spec, results)
         return results.open()
 
 
-def _warn_of_cells_below(run: Run, results: Store) -> None:
+def _warn_of_cells_below(spec: Spec, results: Store) -> None:
     """Say how many cells have no label because their loss fell below what it can be."""
     cells = np.flatnonzero(results.computed())
     count = int(np.sum(results.labels(cells)[0] == UNLABELLED))
     if count:
-        minimum = run.problem.minimum
+        minimum = spec.problem.minimum
         cause = (
             "zero, and no minimum is given: give the problem its minimum, Problem(..., minimum=...)"
             if minimum is None
@@ -172,7 +168,7 @@ def _warn_of_cells_below(run: Run, results: Store) -> None:
 def _refined(
     grid: Grid, refine: Whole | Mapping[str, Whole] | None
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Values that refined axes start with, and those they shall have, by name."""
+    """Number of values that refined axes start with, and target number, by name."""
     even = {name: axis for name, axis in grid.axes.items() if axis.even and name != "seed"}
     counts = refine if isinstance(refine, Mapping) else dict.fromkeys(even, refine or 0)
     if refine is None:
@@ -186,18 +182,18 @@ def _refined(
     return {name: len(even[name]) for name in counts}, wanted
 
 
-def _warn_of_gradients(run: Run) -> None:
+def _warn_of_gradients(spec: Spec) -> None:
     """Say if a gradient is not finite at the start: hardly an optimizer survives it."""
     wrong = {
         seed: norm
-        for seed, norm in zip(run.seeds, run.initial_gradient_norm, strict=True)
+        for seed, norm in zip(spec.seeds, spec.initial_gradient_norm, strict=True)
         if not np.isfinite(norm)
     }
     if wrong:
         seed, norm = next(iter(wrong.items()))
         warnings.warn(
-            f"gradient of problem '{run.problem.name}' is {norm} at the start of seed {seed} "
-            f"({len(wrong)} of {len(run.seeds)} seeds), though its loss is finite: expect "
+            f"gradient of problem '{spec.problem.name}' is {norm} at the start of seed {seed} "
+            f"({len(wrong)} of {len(spec.seeds)} seeds), though its loss is finite: expect "
             "divergence in every cell; sqrt and norm have no derivative at zero, for instance",
             RuntimeWarning,
             stacklevel=3,
@@ -230,47 +226,44 @@ def _check_start(executor: Executor | None) -> None:
         raise ValueError(f"executor = {kind} with the start method 'fork': must be {allowed}")
 
 
-def _dynamics_and_extent(
-    dynamics: Callable | Discrete | Flow, steps: Whole | None, time: float | None
-) -> tuple[Discrete | Flow, int | float]:
-    """Tell optimizers, which have steps, from flows, which have a time."""
-    if time is not None or isinstance(dynamics, Flow):
-        if steps is not None:
-            raise bad("steps", steps, "left out for a flow, which has a time instead")
-        if isinstance(dynamics, Discrete):
+def _horizon(dynamics: Dynamics, steps: Whole | None, time: float | None) -> int | float:
+    """Return the steps or the time of a run, whichever its dynamics has."""
+    if dynamics.unit == "step":
+        if time is not None:
             raise bad("time", time, "left out for an optimizer, which has steps instead")
-        if time is None:
-            raise ArgumentError("time", " is missing: a flow needs its length, such as time=20.0")
-        if isinstance(time, bool) or not isinstance(time, int | float | np.number):
-            raise bad("time", time, "a finite number greater than 0")
-        return dynamics if isinstance(dynamics, Flow) else Flow.of(dynamics), float(time)
-    optimizer = dynamics if isinstance(dynamics, Discrete) else Discrete.of(dynamics)
-    return optimizer, whole("steps", DEFAULT_STEPS if steps is None else steps, most=MOST_STEPS)
+        return whole("steps", DEFAULT_STEPS if steps is None else steps, most=MOST_STEPS)
+    if steps is not None:
+        raise bad("steps", steps, "left out for a flow, which has a time instead")
+    if time is None:
+        raise ArgumentError("time", " is missing: a flow needs its length, such as time=20.0")
+    if isinstance(time, bool) or not isinstance(time, int | float | np.number):
+        raise bad("time", time, "a finite number greater than 0")
+    return float(time)
 
 
-def _run_all(run: Run, results: Store, executor: Executor | None) -> list[str]:
+def _run_all(job: Job, results: Store, executor: Executor | None) -> list[str]:
     """Run what is not there yet; returns what failed. A terminal shows progress."""
     failures: list[str] = []
-    computed = results.computed()
-    with _progress(run) as progress:
+    spec, computed = job.spec, results.computed()
+    with _progress(spec) as progress:
 
         def run_cells(cells: Cells) -> None:
             todo = cells[~computed[cells]]
-            progress.total += run.extent * len(cells)
-            progress.update(run.extent * (len(cells) - len(todo)))
+            progress.total += spec.horizon * len(cells)
+            progress.update(spec.horizon * (len(cells) - len(todo)))
             run_them = run_here if executor is None else functools.partial(run_on, executor)
-            for batch, error in run_them(run, results, todo, progress.update):
+            for task, error in run_them(job, results, todo, progress.update):
                 if error is None:
-                    computed[batch] = True
-                    progress.set_postfix_str(f"{computed.sum()}/{run.grid.size} cells")
+                    computed[task] = True
+                    progress.set_postfix_str(f"{computed.sum()}/{spec.grid.size} cells")
                 else:
-                    failures.append(f"{_where(run.grid, batch)}: {located(error) or error}")
+                    failures.append(f"{_where(spec.grid, task)}: {located(error) or error}")
 
-        if not run.start:
-            run_cells(np.arange(run.grid.size))
+        if not spec.refined_from:
+            run_cells(np.arange(spec.grid.size))
             return failures
-        axes = {list(run.grid.axes).index(name): count for name, count in run.start.items()}
-        refinement = Refinement(run.grid.shape, axes)
+        axes = {list(spec.grid.axes).index(name): n for name, n in spec.refined_from.items()}
+        refinement = Refinement(spec.grid.shape, axes)
         while (cells := refinement.ask()).size:
             run_cells(cells)
             refinement.tell(cells, *results.labels(cells))
@@ -278,17 +271,17 @@ def _run_all(run: Run, results: Store, executor: Executor | None) -> list[str]:
     return failures
 
 
-def _progress(run: Run) -> tqdm:
+def _progress(spec: Spec) -> tqdm:
     """Cell-steps (or time) done, their rate and the time left, on a terminal's standard error.
 
     A notebook shows it too. The total grows with what a refinement asks for.
     """
-    flow = isinstance(run.dynamics, Flow)
+    steps = spec.dynamics.unit == "step"
     return tqdm(
         total=0,
-        unit="cell-time" if flow else "cell-step",
+        unit=f"cell-{spec.dynamics.unit}",
         unit_scale=True,
-        desc=f"time {run.extent:g}" if flow else f"{run.extent} steps",
+        desc=f"{spec.horizon} steps" if steps else f"time {spec.horizon:g}",
         disable=False if _in_notebook() else None,  # None: if this is no terminal
     )
 

@@ -153,14 +153,15 @@ def problem(name: str, arguments: dict[str, Any]) -> "pj.Problem":
     return made
 
 
-def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Discrete | pj.Flow":
+def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Dynamics":
     """Find an optimizer or a flow, or load a user's own; a flow is given what `solving` has."""
     own = from_file("optimizer", name)
-    found = (pj.Flow if flow else pj.Discrete).of(own) if own else pj.dynamics.by_name(name)
+    unit = "time" if flow else "step"
+    found = pj.dynamics.as_dynamics(own, unit) if own else pj.dynamics.by_name(name)
     given = {key: value for key, value in solving.items() if value is not None}
-    if given and not isinstance(found, pj.Flow):
-        flag, value = next(iter(given.items()))
-        raise bad(flag, value, f"left out: {name} is no flow, and has no solver")
+    for flag, value in given.items():
+        if flag not in found.config:
+            raise bad(flag, value, f"left out: {name} is no flow, and has no solver")
     return dataclasses.replace(found, **given)
 
 

@@ -11,18 +11,19 @@ from ._check import bad, whole
 from ._precision import precision
 from ._types import AnyArray, Whole
 from .devices import check_platform
-from .dynamics import Discrete, Flow
+from .dynamics import Dynamics
+from .dynamics.names import as_dynamics, namesakes
 from .engine import kernel
 from .engine.structure import find_structure
 from .grid import LARGEST_SEED
-from .ode.integrator import RUNNING, TURNED_STIFF
 from .problems import Problem
 from .problems.problem import initial_params, start_noise
+from .program import Program
 
 
 def trajectory(
     problem: Problem,
-    dynamics: Callable | Discrete | Flow,
+    dynamics: Callable | Dynamics,
     *,
     steps: Sequence[Whole] | AnyArray | None = None,
     times: Sequence[float] | AnyArray | None = None,
@@ -42,30 +43,30 @@ def trajectory(
     Returns the parameters with a leading axis `[steps]` or `[times]`, in float64. Raises a
     `ValueError` for wrong arguments, and a `RuntimeError` if a flow needs more than `max_steps`.
     """
-    continuous = times is not None
-    if continuous == (steps is not None):
+    if (times is not None) == (steps is not None):
         raise ValueError("steps, times: give one of them, steps for an optimizer, times for a flow")
-    at = _ascending("times", times) if continuous else _ascending("steps", steps)
-    kind = Flow if continuous else Discrete
-    given = dynamics if isinstance(dynamics, Discrete | Flow) else kind.of(dynamics)
-    if not isinstance(given, kind):
+    unit = "time" if steps is None else "step"
+    at = _ascending("steps", steps) if times is None else _ascending("times", times)
+    given = as_dynamics(dynamics, unit)
+    if given.unit != unit:
         raise TypeError(f"dynamics = {given.name}: an optimizer has steps, a flow has times")
-    given.check_names(set(hyperparameters))
+    given.check_names(set(hyperparameters), namesakes(given.factory))
     given.check_values({k: given.native(k, v) for k, v in hyperparameters.items()})
-    if isinstance(given, Flow):
-        given.check("float64")
+    edges = np.concatenate([[0.0], at[1:] if at[0] == 0 else at])
+    if edges[-1]:  # else only the start is asked for
+        given.check_run(problem, edges[-1], 1, "float64")
     seed = whole("seed", seed, least=0, most=LARGEST_SEED)
     check_platform()
     params = initial_params(problem, seed)
-    edges = np.concatenate([[0.0], at[1:] if at[0] == 0 else at])
     found = find_structure(problem, given, hyperparameters, {}, params, edges, "float64")
-    programs, fixed = found.programs_of({}), _traced(found.numbers)
     with precision():
-        params = jax.tree.map(lambda x: x[None], params)
-        if isinstance(given, Flow):
-            path = list(_flow(given, programs, problem, fixed, params, edges, bool(at[0] == 0)))
-        else:
-            path = list(_optimizer(programs[0], problem, fixed, params, at, seed))
+        one_cell = jax.tree.map(lambda x: x[None], params)
+        noise = jax.tree.map(lambda x: x[None], start_noise(seed)) if given.draws(problem) else ()
+        start = one_cell, noise
+        path = list(
+            _path(given, found.programs_of({}), problem, _traced(found.numbers), start, edges)
+        )
+    path = path if at[0] == 0 else path[1:]
     return jax.tree.map(lambda *x: np.concatenate([np.asarray(v) for v in x]), *path)
 
 
@@ -81,55 +82,38 @@ def _ascending(name: str, values: Any) -> np.ndarray:
 
 
 def _traced(numbers: Mapping[str, float]) -> dict[str, np.ndarray]:
-    """Numbers as arguments of a compiled program: others compile nothing new."""
+    """Numbers as arguments of a compiled program: other values compile nothing."""
     return {name: np.asarray(value) for name, value in numbers.items()}
 
 
 @kernel.jit
-def _start(program: Any, fixed: dict, params: PyTree, noise: PyTree = ()) -> PyTree:
+def _start(program: Program, fixed: dict, params: PyTree, noise: PyTree) -> PyTree:
     return jax.vmap(lambda *cell: program.start(fixed, *cell))(params, noise)
 
 
 @kernel.jit
-def _advance(program: Any, loss: Any, fixed: dict, state: PyTree, portion: PyTree) -> PyTree:
+def _advance(program: Program, loss: Any, fixed: dict, state: PyTree, portion: PyTree) -> PyTree:
     return program.advance(loss, fixed, {}, state, portion)[0]
 
 
-def _optimizer(
-    program: Discrete, problem: Problem, fixed: dict, params: PyTree, at: np.ndarray, seed: int
-) -> Iterator[PyTree]:
-    noise = () if problem.batch_loss is None else jax.tree.map(lambda x: x[None], start_noise(seed))
-    state = _start(program, fixed, params, noise)
-    for length in np.diff(at, prepend=0):
-        if length:
-            portion = np.array([length], np.int32)
-            state = _advance(program, problem.objective, fixed, state, portion)
-        yield state[0]
-
-
-def _flow(
-    dynamics: Flow,
-    programs: list[Any],
+def _path(
+    dynamics: Dynamics,
+    programs: list[Program],
     problem: Problem,
     fixed: dict,
-    params: PyTree,
+    start: tuple[PyTree, PyTree],
     edges: np.ndarray,
-    with_start: bool,
 ) -> Iterator[PyTree]:
-    first, *others = programs
-    state = _start(first, fixed, params)
-    if with_start:
-        yield state.y[0]
+    """Yield the parameters at each edge, `[1, ...]`."""
+    program, *others = programs
+    state = _start(program, fixed, *start)
+    yield program.params_of(state)
     for last in range(1, len(edges)):
-        portion = dynamics.portion(edges, last, int(dynamics.max_steps))
-        state = _advance(first, problem.objective, fixed, state, portion)
-        if others and int(state.halted[0]) == TURNED_STIFF:
-            first, others = others[0], []
-            state = state._replace(halted=np.full(1, RUNNING, np.int32))
-            state = _advance(first, problem.objective, fixed, state, portion)
-        if int(state.window[0]) < last:
-            raise RuntimeError(
-                f"{dynamics.name}: the solver stopped at t = {float(state.time[0]):g} after "
-                f"{int(state.steps[0])} of max_steps = {dynamics.max_steps} steps"
-            )
-        yield state.y[0]
+        portion = dynamics.portion(edges, last)
+        state = _advance(program, problem.objective, fixed, state, portion)
+        while others and program.stopped(state, last):
+            program, *others = others
+            state = _advance(program, problem.objective, fixed, program.take_over(state), portion)
+        if reason := program.stopped(state, last):
+            raise RuntimeError(f"{dynamics.name}: {reason}")
+        yield program.params_of(state)

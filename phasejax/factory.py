@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ._check import ArgumentError, choice
@@ -11,22 +12,22 @@ from .identity import identify
 
 Hyperparameters = Mapping[str, Any]
 MESSAGE = 400
-"""Most characters that are quoted of somebody else's error."""
+"""Most characters that are quoted from an error of other code."""
 Kind = TypeVar("Kind", bound="Factory")
 
 
 @dataclass(frozen=True, eq=False)
 class Factory:
-    """What `Discrete` and `Flow` share.
+    """A function of hyper-parameters, with the arguments that are compiled in.
 
     **Arguments:**
 
     - `factory`: a function of hyper-parameters that returns the two pure functions of a cell:
         an `optax.GradientTransformation`, or a `phasejax.VectorField`.
     - `settings`: arguments of `factory` that no grid varies (`(("nesterov", True),)`). They are
-        compiled in. They may be anything, also what has no hash: they are compared by identity.
-    - `trace`: what the dynamics computes on some problem, where that is known: a program is
-        compiled again if it is another.
+        compiled in. Any value is allowed, hashable or not: `identity.identify` compares them.
+    - `trace`: digest of what is computed on a problem, once that is known. A program with another
+        digest is compiled again.
     """
 
     factory: Callable[..., Any]
@@ -88,19 +89,24 @@ class Factory:
         parameters = self._parameters().items()
         return {name: p.default for name, p in parameters if p.default is not p.empty}
 
-    def check_names(self, names: set[str]) -> None:
-        """Refuse hyper-parameters the factory does not have, or lacks."""
+    def check_names(
+        self, names: set[str], namesakes: Mapping[str, Callable[..., Any]] = MappingProxyType({})
+    ) -> None:
+        """Refuse hyper-parameters that the factory does not have, or lacks.
+
+        `namesakes` are other factories of the same short name, which an error may point to.
+        """
         parameters = self._parameters()
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             for name in sorted(names):
-                hint = self._instead(name, wanted=True)
+                hint = _instead(namesakes, name, wanted=True)
                 choice(f"hyper-parameter of {self.name}", name, parameters, hint and f"{hint};")
         given = names | dict(self.settings).keys()
         for name, parameter in parameters.items():
             required = parameter.default is parameter.empty
             named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
             if required and named and name not in given:
-                hint = self._instead(name, wanted=False)
+                hint = _instead(namesakes, name, wanted=False)
                 said = f" is missing: {self.name} needs it, as an axis or a fixed number"
                 raise ArgumentError(name, said + (hint and f"; {hint}"))
 
@@ -128,14 +134,13 @@ class Factory:
             f"dynamics = {self.name} fails with {shown}: {type(error).__name__}: {message}"
         )
 
-    def _instead(self, argument: str, wanted: bool) -> str:
-        """Point to an optimizer of the same name that has an argument, or lacks it."""
-        from .dynamics.names import namesakes  # which knows this module
-
-        for name, factory in namesakes(self.factory).items():
-            if (argument in inspect.signature(factory).parameters) == wanted:
-                return f"{name} {'has' if wanted else 'needs no'} {argument} (--optimizer {name})"
-        return ""
-
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(self.factory).parameters
+
+
+def _instead(namesakes: Mapping[str, Callable[..., Any]], argument: str, wanted: bool) -> str:
+    """Point to a namesake that has an argument, or needs none of it."""
+    for name, factory in namesakes.items():
+        if (argument in inspect.signature(factory).parameters) == wanted:
+            return f"{name} {'has' if wanted else 'needs no'} {argument} (--optimizer {name})"
+    return ""

@@ -5,11 +5,17 @@ import matplotlib
 import numpy as np
 import pytest
 
-import phasejax as pj
-
-matplotlib.use("Agg")
 _cache = tempfile.TemporaryDirectory()  # nothing that a user measured or compiled plays a part
 os.environ["XDG_CACHE_HOME"] = _cache.name
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # The workers of this run, and the commands that they start, share compiled programs.
+    _compiled = tempfile.TemporaryDirectory()
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+import phasejax as pj  # noqa: E402
+
+matplotlib.use("Agg")
 pj.use_all_cores()
 
 

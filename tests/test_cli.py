@@ -13,7 +13,7 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax import cli
-from phasejax.engine import tasks as batch
+from phasejax.engine import tasks
 
 
 def phasejax(*arguments, cwd):
@@ -280,7 +280,7 @@ def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys):
     def failing(*_):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(batch, "run_batch", failing)
+    monkeypatch.setattr(tasks, "run_task", failing)
     monkeypatch.chdir(tmp_path)
     assert (
         cli.main(["sweep", "--problem", "quadratic", "--a", "1:2:2", "--b", "1", "--steps", "256"])
@@ -324,6 +324,7 @@ def test_a_second_process_finds_the_compiled_programs(tmp_path):
         " heard.count('/jax/compilation_cache/cache_misses'))\n"
     )
     counts = []
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("JAX_")}
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", script],
@@ -331,7 +332,7 @@ def test_a_second_process_finds_the_compiled_programs(tmp_path):
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+            env=environment | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
         )
         counts.append([int(n) for n in done.stdout.splitlines()[-1].split()])
     (hits, misses), (hits_again, misses_again) = counts

@@ -1,13 +1,16 @@
 """Sweeps run by executors: threads, processes, and Dask's workers on a cluster of this machine."""
 
-import dataclasses
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from multiprocessing import get_context
 
 import numpy as np
@@ -15,9 +18,9 @@ import pytest
 
 import phasejax as pj
 from phasejax import cli
-from phasejax._sweep import _dynamics_and_extent
-from phasejax.engine import tasks as batch
-from phasejax.engine.spec import Run
+from phasejax.engine import tasks
+
+from .serial import fail_at
 
 distributed = pytest.importorskip("distributed")
 
@@ -77,7 +80,7 @@ def test_processes_run_a_refined_sweep_of_a_function_of_ones_own(arguments, tmp_
 
 
 def test_a_worker_that_dies_in_a_pool_is_one_error(arguments, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch, "_run_there", _die)
+    monkeypatch.setattr(tasks, "_run_there", _die)
     with ProcessPoolExecutor(1, get_context("spawn")) as executor, pytest.raises(BrokenExecutor):
         pj.sweep(**arguments, executor=executor, store=tmp_path / "s.zarr")
 
@@ -86,21 +89,11 @@ def _die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_fails_on_a_worker_fails_alone(arguments, monkeypatch):
+def test_what_fails_on_a_worker_fails_alone(arguments):
     arguments["grid"] = pj.Grid(a=pj.log_axis(1, 100, 16), b=pj.log_axis(1, 100, 16))
-    run_there = batch._run_there
-
-    def failing(packed, path, cells):
-        if cells[0] == 0:
-            raise RuntimeError("out of memory")
-        return run_there(packed, path, cells)
-
-    monkeypatch.setattr(batch, "_run_there", failing)
-    with (
-        ThreadPoolExecutor(1) as executor,
-        pytest.warns(RuntimeWarning, match="1 batches .* failed .* out of memory"),
-    ):
-        dataset = pj.sweep(**arguments, executor=executor)
+    failing = fail_at(1, RuntimeError("out of memory"))
+    with pytest.warns(RuntimeWarning, match="1 tasks failed, .* out of memory"):
+        dataset = pj.sweep(**arguments, executor=failing)
     missing = dataset.status.values == 0
     assert 0 < missing.sum() == (dataset.regime.values == -1).sum() < missing.size
 
@@ -156,18 +149,25 @@ def test_a_scheduler_that_does_not_answer_is_one_line(address, tmp_path, monkeyp
     assert not (tmp_path / "sweep.zarr").exists()
 
 
-def test_workers_with_other_devices_are_refused(arguments):
-    """A worker whose devices differ would round differently: its batches fail, and say why."""
-    script = (
-        "import sys, numpy as np; from phasejax.engine.tasks import _run_there\n"
-        "_run_there(sys.stdin.buffer.read(), None, np.arange(4))\n"
-    )
-    dynamics, extent = _dynamics_and_extent(pj.adam, 640, None)
-    run = Run(arguments["problem"], dynamics, arguments["grid"], extent, 64, "float64", 4)
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        input=batch._packed(dataclasses.replace(run, given_layout=run.layout_here())),
-        capture_output=True,
-        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
-    )
-    assert b"this worker has 3 x cpu cpu, and the sweep was laid out for 2 x" in done.stderr
+def test_workers_with_other_devices_are_refused(arguments, monkeypatch):
+    """A worker whose devices differ would round differently: its tasks fail, and say why."""
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=3")
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        executor = PlacedHere(pool)
+        with pytest.warns(RuntimeWarning, match="this worker has 3 x cpu cpu, and the sweep was"):
+            dataset = pj.sweep(**arguments, executor=executor)
+    assert (dataset.regime == -1).all()
+
+
+class PlacedHere(Executor):
+    """Runs what is submitted first in this process, all else in a pool."""
+
+    def __init__(self, pool):
+        self.pool, self.placed = pool, False
+
+    def submit(self, function, /, *arguments, **named):
+        if self.placed:
+            return self.pool.submit(function, *arguments, **named)
+        self.placed, future = True, Future()
+        future.set_result(function(*arguments, **named))
+        return future

@@ -12,10 +12,11 @@ from scipy.special import wrightomega
 
 import phasejax as pj
 from phasejax import theory
+from phasejax.engine.adaptive import run_adaptive
+from phasejax.engine.spec import Spec
+from phasejax.engine.tuning import choose_placement
 from phasejax.ode import integrator as integrator_module
-from phasejax.dynamics import steppers
-from phasejax.engine.solve import solve_cells
-from phasejax.engine.spec import Run
+from phasejax.ode import steppers
 from phasejax.regimes import NAMES, UNRESOLVED
 
 TIMES = np.array([0.1, 0.5, 1.0, 2.0])
@@ -274,18 +275,17 @@ def test_a_field_that_breaks_down_neither_hangs_nor_raises():
 def test_progress_counts_the_time_of_every_cell_to_the_end():
     """Unresolved ones included, and never backwards."""
     grid = pj.Grid(a=[1.0, 100.0], b=[1.0, 3.0, 100.0], eps_root=1e-8)
-    run = Run(
+    spec = Spec(
         problem=pj.problems.quadratic((1.0, 0.1), (1.0, 1.0)),
         dynamics=pj.Flow(pj.adam_flow, max_steps=4_000),
         grid=grid,
-        extent=10.0,
+        horizon=10.0,
         windows=32,
         dtype="float64",
-        given_lanes=2,
     )
     told = []
     with jax.enable_x64(True):
-        _, solved = solve_cells(run, np.arange(6), told.append)
+        _, solved = run_adaptive(spec, choose_placement(spec, 2), np.arange(6), told.append)
     assert (solved.end_time < 10).any()
     assert len(told) > 3
     assert min(told) >= 0
@@ -388,7 +388,7 @@ def test_optimizers_and_flows_are_not_taken_for_each_other():
     with pytest.raises(TypeError, match=r"adam returned .*must return a phasejax.VectorField"):
         pj.sweep(pj.problems.quadratic(), pj.adam, grid, time=1.0)
     with pytest.raises(ValueError, match=r"time = 1.0: must be left out for an optimizer"):
-        pj.sweep(pj.problems.quadratic(), pj.Discrete(pj.adam), grid, time=1.0)
+        pj.sweep(pj.problems.quadratic(), pj.Optimizer(pj.adam), grid, time=1.0)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ odd_problems = st.sampled_from(
 odd_dynamics = st.sampled_from(
     [
         *[pj.adam_flow, optax.contrib.sophia, lambda a, b: None, "adam", None, optax.adam(1)],
-        pj.Discrete(optax.adamw, (("mask", [True]),)),
+        pj.Optimizer(optax.adamw, (("mask", [True]),)),
     ]
 )
 lengths = st.sampled_from([16, 16.0, np.int64(24), 8, 0, -1, 2.5, "16", None, True, 2**40, [16]])

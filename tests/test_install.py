@@ -21,11 +21,12 @@ def wheel(tmp_path_factory):
 
 
 def test_a_wheel_has_every_file_of_the_package(wheel):
-    """The page, its script and the style among them."""
+    """The page, its script, the style and the mark of a typed package among them."""
     tracked = subprocess.run(
         ["git", "ls-files", "phasejax"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
-    assert {"phasejax/page/page.html", "phasejax/plot/paper.mplstyle"} <= set(tracked)
+    others = {"phasejax/page/page.html", "phasejax/plot/paper.mplstyle", "phasejax/py.typed"}
+    assert others <= set(tracked)
     assert set(tracked) <= set(zipfile.ZipFile(wheel).namelist())
 
 

@@ -15,9 +15,7 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax import cli
-from phasejax.engine import checkpoint, kernel
-from phasejax.engine import solve as solve_module
-from phasejax.engine import steps as tile_module
+from phasejax.engine import adaptive, checkpoint, kernel, steps
 from phasejax.results.store import Store
 
 SWEEP = (
@@ -119,7 +117,7 @@ def test_a_checkpoint_saves_what_a_killed_tile_had_done(tmp_path, monkeypatch):
     """A single tile in parts, cut off after each of them: no step is taken twice."""
     monkeypatch.setattr(checkpoint, "SECONDS", 0)
     monkeypatch.setattr(checkpoint, "SHARE", np.inf)
-    monkeypatch.setattr(tile_module, "PART_WORK", 1e3)
+    monkeypatch.setattr(steps, "SEGMENT_WORK", 1e3)
     arguments = {
         "problem": pj.problems.digits(samples=16, hidden=(4,), batch_size=4),
         "dynamics": pj.adam,
@@ -134,7 +132,7 @@ def test_a_checkpoint_keeps_a_flow_where_it_is(tmp_path, monkeypatch):
     """The explicit method, the implicit one after it, and cells that are done meanwhile."""
     monkeypatch.setattr(checkpoint, "SECONDS", 0)
     monkeypatch.setattr(checkpoint, "SHARE", np.inf)
-    monkeypatch.setattr(solve_module, "MOST", 150)
+    monkeypatch.setattr(adaptive, "MOST_STEPS", 150)
     arguments = {
         "problem": pj.problems.quadratic((1.0, 0.1), (1.0, 1.0)),
         "dynamics": pj.adam_flow,

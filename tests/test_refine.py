@@ -13,6 +13,8 @@ from phasejax.engine.refinement import UNKNOWN, Refinement
 from phasejax.regimes.codes import COMPUTED, INFERRED
 from phasejax.regimes.nearest import nearest
 
+from .serial import interrupt_at
+
 QUADRATIC = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
 
 
@@ -111,9 +113,7 @@ def test_a_refined_diagram_is_the_dense_one_for_a_tenth_of_the_work(toy, tmp_pat
     assert f"{computed.sum()} of them computed" in pj.summary(refined)
 
 
-def test_a_refined_sweep_that_is_cut_off_resumes_to_the_same_bits(tmp_path, monkeypatch):
-    from phasejax.engine import tasks as batch
-
+def test_a_refined_sweep_that_is_cut_off_resumes_to_the_same_bits(tmp_path):
     axis = pj.log_axis(1, 300, 9)
     arguments = {
         "problem": QUADRATIC,
@@ -127,21 +127,11 @@ def test_a_refined_sweep_that_is_cut_off_resumes_to_the_same_bits(tmp_path, monk
     arguments["problem"] = pj.problems.quadratic((1.0, 0.1))
     whole = pj.sweep(**arguments)
     assert whole.regime.shape == (2, 33, 17, 2)
-    run_batch, left = batch.run_batch, []
-
-    def interrupted(*given):
-        if not left:
-            raise KeyboardInterrupt
-        left.pop()
-        run_batch(*given)
-
-    monkeypatch.setattr(batch, "run_batch", interrupted)
     store = tmp_path / "s.zarr"
     for allowed in (1, 2, 3):
-        left[:] = [None] * allowed
+        executor = interrupt_at(allowed + 1)
         with pytest.raises(KeyboardInterrupt):
-            pj.sweep(**arguments, store=store, resume=store.exists())
-    monkeypatch.setattr(batch, "run_batch", run_batch)
+            pj.sweep(**arguments, store=store, resume=store.exists(), executor=executor)
     xr.testing.assert_identical(
         pj.sweep(**arguments, store=store, resume=True).load().drop_attrs(),
         whole.drop_attrs(),

@@ -1,7 +1,5 @@
 """A run that moves is not converged, however constant its loss."""
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,19 +28,6 @@ def drifting(learning_rate):
     return optax.GradientTransformation(
         lambda params: (), lambda grads, state, params: (jnp.full_like(grads, learning_rate), state)
     )
-
-
-class Memoryless(NamedTuple):
-    """The state of an optimizer that stays where the gradient is zero, and says so."""
-
-    resting: bool = True
-
-
-def memoryless(learning_rate):
-    def update(grads, state, params):
-        return -learning_rate * grads, state
-
-    return optax.GradientTransformation(lambda params: Memoryless(), update)
 
 
 PLATEAU = pj.Problem(lambda x: 0.5 + 0 * jnp.sum(x), lambda key: jnp.ones(2), "plateau")
@@ -114,7 +99,7 @@ def test_retired_cells_are_at_rest_or_unknown():
     """A cell that has ended is not run on: its later windows are what it would have shown."""
 
     grid = pj.Grid(learning_rate=[1.0, 5.0, *np.linspace(0.1, 0.2, 6)])
-    dataset = pj.sweep(BOWL, memoryless, grid, steps=4096, windows=32, block_size=1)
+    dataset = pj.sweep(BOWL, optax.sgd, grid, steps=4096, windows=32, block_size=1)
     steps = dataset.relative_step.isel(window=-1)
     assert float(steps[0]) == 0
     assert np.isnan(float(steps[1]))
@@ -132,3 +117,87 @@ def test_the_largest_parameter_is_that_of_all_leaves():
     expected = 0.5 ** np.arange(1, 9)
     np.testing.assert_allclose(dataset.relative_step[0], expected)
     assert jax.tree.leaves(problem.init(jax.random.key(0)))[0].shape == ()
+
+
+# Cells at rest cost nothing -----------------------------------------------------------------------
+
+STOPPING = {
+    "sgd": optax.sgd,
+    "momentum": lambda learning_rate: optax.sgd(learning_rate, momentum=0.5),
+    "nesterov": lambda learning_rate: optax.sgd(learning_rate, momentum=0.5, nesterov=True),
+    "optax.adam": optax.adam,
+    "adamw without decay": lambda learning_rate: optax.adamw(learning_rate, weight_decay=0.0),
+    "optax.rmsprop": optax.rmsprop,
+    "adagrad": optax.adagrad,
+    "lion": lambda learning_rate: optax.lion(learning_rate, weight_decay=0.0),
+    "nadam": optax.nadam,
+    "amsgrad": optax.amsgrad,
+    "clipped": lambda learning_rate: optax.chain(
+        optax.clip_by_global_norm(1.0), optax.adam(learning_rate)
+    ),
+    "phasejax.adam": lambda learning_rate: pj.adam(1.0, 10.0, learning_rate),
+    "phasejax.rmsprop": lambda learning_rate: pj.rmsprop(1.0, None, learning_rate),
+}
+GOING_ON = {
+    "a constant drift": drifting,
+    "weight decay": lambda learning_rate: optax.adamw(learning_rate, weight_decay=0.1),
+    "noise": lambda learning_rate: optax.chain(
+        optax.add_noise(0.1, 0.5, 0), optax.sgd(learning_rate)
+    ),
+}
+ORIGIN = pj.Problem(lambda x: jnp.sum(x**2), lambda key: jnp.zeros(2), "at the minimum")
+ELSEWHERE = pj.Problem(
+    lambda x: jnp.sum(jnp.maximum(x - 2, 0) ** 2), lambda key: jnp.ones(2), "flat around the start"
+)
+
+
+def ended(factory, problem=ELSEWHERE, state=None, learning_rate=0.1):
+    """Ask the optimizer itself whether a cell can change no more."""
+    optimizer = pj.Optimizer(factory)
+    with jax.enable_x64(True):
+        params = problem.init(jax.random.key(0))
+        start = optimizer.start({"learning_rate": learning_rate}, params)
+        if state is not None:
+            start = (start[0], state(start[1]), *start[2:])
+        return bool(optimizer.ended(problem.loss, {"learning_rate": learning_rate}, start))
+
+
+@pytest.mark.parametrize("name", STOPPING)
+def test_every_optimizer_of_optax_is_seen_to_rest(name):
+    """At zero gradient with no momentum; and with momentum it is not."""
+    assert ended(STOPPING[name])
+    has_momentum = name not in ("sgd", "optax.rmsprop", "adagrad", "phasejax.rmsprop")
+    assert ended(STOPPING[name], state=nudged) is not has_momentum
+
+
+def nudged(state):
+    """A state whose moments are not zero."""
+    return jax.tree.map(lambda x: x + jnp.issubdtype(x.dtype, jnp.floating), state)
+
+
+@pytest.mark.parametrize("name", GOING_ON)
+def test_what_moves_at_zero_gradient_is_not_at_rest(name):
+    assert not ended(GOING_ON[name])
+
+
+def test_a_second_moment_whose_decay_ends_in_nan_is_not_at_rest():
+    """With ε = 0 optax's Adam comes to 0/0 once v has decayed to zero; phasejax's stays."""
+    assert not ended(lambda learning_rate: optax.adam(learning_rate, eps=0.0))
+    assert ended(lambda learning_rate: pj.adam(1.0, 10.0, learning_rate, eps=0.0))
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "optax.rmsprop", "adagrad"])
+def test_cells_that_ended_have_the_envelope_that_they_would_have_had(name):
+    """The sweep with retirement is, bit by bit, the sweep without."""
+
+    class Unending(pj.Optimizer):
+        """An optimizer whose cells are all run to the end."""
+
+        def ended(self, loss, hyper, state):
+            return jnp.zeros((), bool)
+
+    grid = pj.Grid(learning_rate=np.linspace(0.1, 0.6, 8))
+    call = {"steps": 8192, "windows": 32, "block_size": 1}
+    one, other = (pj.sweep(ORIGIN, kind(STOPPING[name]), grid, **call) for kind in
+                  (pj.Optimizer, Unending))  # fmt: skip
+    xr.testing.assert_identical(one.drop_attrs(), other.drop_attrs())

@@ -22,14 +22,15 @@ from matplotlib.figure import Figure
 
 import phasejax as pj
 from phasejax import _sweep, cli
-from phasejax.engine import tasks as batch
-from phasejax.engine import tuning as lanes
+from phasejax.engine import tuning
 from phasejax.engine.checkpoint import Checkpoint
 from phasejax.envelope import Envelope
 from phasejax.results import store
 from phasejax.results.format import WORK
 from phasejax.results.opening import KINDS
 from tests.campaign_signals import listening
+
+from .serial import Serial, interrupt_at
 
 GRID = {"a": [1.0, 10.0], "b": [1.0, 10.0]}
 
@@ -229,21 +230,19 @@ def test_two_that_write_to_one_store_are_told_of_each_other(copy):
     assert not (copy / WORK).exists()
 
 
-def test_of_two_that_create_one_store_one_does(tmp_path, monkeypatch):
-    path, run_batch, told = tmp_path / "s.zarr", batch.run_batch, []
+def test_of_two_that_create_one_store_one_does(tmp_path):
+    path, told = tmp_path / "s.zarr", []
 
-    def second(*arguments):
+    def second(task):
         with pytest.raises(ValueError, match="must be a new path"):
             swept(path)
         with pytest.raises(ValueError, match=f"process {os.getpid()} on "):
             swept(path, resume=True)
         with pytest.raises(ValueError, match=f"process {os.getpid()} on "):
             store.Store(path)._make()  # it saw nothing there a moment ago
-        told.append(1)
-        run_batch(*arguments)
+        told.append(task)
 
-    monkeypatch.setattr(batch, "run_batch", second)
-    swept(path)
+    swept(path, executor=Serial(second))
     assert told
     with pytest.raises(ValueError, match="a new path; it has just been made"):
         store.Store(path)._make()
@@ -280,7 +279,10 @@ def test_a_pool_of_forks_is_refused(tmp_path):
 
 # Signals -----------------------------------------------------------------------------------------
 
-LONG = "sweep --problem quadratic --a 0.3:300:64 --b 0.3:300:64 --steps 20000 --windows 64 --block-size 4"
+LONG = (
+    "sweep --problem quadratic --a 0.3:300:64 --b 0.3:300:64 --steps 20000 --windows 64 "
+    "--block-size 4"
+)
 
 
 def begun(path):
@@ -333,16 +335,12 @@ def test_an_interrupt_in_a_destructor_ends_the_process():
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: interrupted\n")
 
 
-def test_python_is_told_what_is_kept(tmp_path, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(batch, "run_batch", interrupted)
+def test_python_is_told_what_is_kept(tmp_path):
     with pytest.raises(KeyboardInterrupt) as raised:
-        swept(tmp_path / "s")
+        swept(tmp_path / "s", executor=interrupt_at(1))
     assert raised.value.__notes__ == ["finished tiles are kept: go on with resume=True"]
     with pytest.raises(KeyboardInterrupt) as raised:
-        swept(None)
+        swept(None, executor=interrupt_at(1))
     assert not hasattr(raised.value, "__notes__")
 
 
@@ -465,10 +463,11 @@ def test_damaged_checkpoints_are_not_trusted(tmp_path, monkeypatch):
     ['{"k": 1e999}', '{"k": 1e30}', '{"k": NaN}', '{"k": true, "l": "4"}', "[" * 10**5, "\xff"],
 )
 def test_damaged_measurements_count_as_none(text, tmp_path, monkeypatch):
-    path = tmp_path / "lanes.json"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = tmp_path / "phasejax" / "block_sizes.json"
+    path.parent.mkdir()
     path.write_text(text, encoding="latin1")
-    monkeypatch.setattr(lanes, "_path", lambda: path)
-    assert lanes._read() == {}
+    assert tuning._read() == {}
 
 
 @pytest.mark.parametrize("name", ["c.csv", "c.npy"])
@@ -546,3 +545,24 @@ def shown(figure: Figure):
     """Texts of a figure as they are drawn."""
     for text in figure.findobj(lambda artist: hasattr(artist, "_preprocess_math")):
         yield text._preprocess_math(text.get_text())[0]
+
+
+def test_a_store_of_an_earlier_format_opens_and_is_understood(tmp_path, made):
+    """Formats up to 3 had other names for some attributes, and no status at first."""
+    old = pj.open_dataset(made).load().drop_vars("status")
+    attrs = dict(old.attrs) | {"format": 3}
+    for name in ("unit", "horizon", "dynamics"):
+        del attrs[name]
+    for former, now in (("lanes", "block_size"), ("lanes_source", "block_size_source")):
+        attrs[former] = attrs.pop(now)
+    old = old.drop_attrs(deep=False).assign_attrs(attrs)
+    old.to_zarr(tmp_path / "old.zarr", zarr_format=3, consolidated=False)
+    found, new = pj.open_dataset(tmp_path / "old.zarr"), pj.open_dataset(made)
+    for name in ("unit", "horizon", "block_size", "block_size_source"):
+        assert found.attrs[name] == new.attrs[name]
+    assert (found.status == 1).all()
+    assert str(pj.summary(found)) == str(pj.summary(new))
+    np.testing.assert_array_equal(pj.classify(found).regime, new.regime)
+    assert cli.main(["plot", str(tmp_path / "old.zarr")]) == 0
+    with pytest.raises(ValueError, match="resume = True: format differs, 3 in the store"):
+        swept(tmp_path / "old.zarr", resume=True)

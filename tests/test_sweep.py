@@ -15,13 +15,14 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax.engine import kernel
-from phasejax.engine import spec as run_module
-from phasejax.engine import steps as tile_module
-from phasejax.engine import tasks as batch
+from phasejax.engine import placement as placement_module
+from phasejax.engine import steps as steps_module
 from phasejax.envelope import LOSSES, Envelope, of_curve
 from phasejax.problems.problem import initial_params
 from phasejax.regimes import NAMES, label_attributes
 from phasejax.results import store as store_module
+
+from .serial import Serial, fail_at, interrupt_at
 
 
 def losses_one_by_one(problem, optimizer, steps, seed=0):
@@ -132,7 +133,7 @@ def test_another_grid_and_other_data_of_the_same_shape_compile_nothing(small):
 
 def test_one_program_runs_a_whole_sweep(small, monkeypatch):
     """Eleven tiles, the last of them smaller, call one compiled program."""
-    monkeypatch.setattr(run_module, "GROUPS", 1)
+    monkeypatch.setattr(placement_module, "BLOCKS", 1)
     before = kernel.advance._cached._cache_size()
     small["problem"] = pj.problems.quadratic((1.0, 2.0, 3.0))
     small["grid"] = pj.Grid(a=np.arange(1.0, 12.0), b=[1.0, 2.0, 3.0])
@@ -148,8 +149,20 @@ def test_results_carry_their_configuration(small, tmp_path):
     assert np.issubdtype(dataset.regime.dtype, np.integer)
     assert list(dataset.regime.attrs["flag_values"]) == [0, 1, 2, 3, 4]
     assert dataset.regime.attrs["flag_meanings"].split() == list(NAMES)
-    for name in ("problem", "optimizer", "steps", "windows", "dtype", "device", "batch", "seeds"):
+    for name in (
+        "problem",
+        "optimizer",
+        "steps",
+        "windows",
+        "dtype",
+        "device",
+        "slots",
+        "seeds",
+        "unit",
+        "horizon",
+    ):
         assert name in dataset.attrs
+    assert (dataset.attrs["unit"], dataset.attrs["horizon"]) == ("step", 640)
     assert dataset.attrs["fixed"] == {"learning_rate": 1e-3, "eps": 1e-8, "eps_root": 0.0}
     assert dataset.attrs["jax_version"] == jax.__version__
     assert dataset.attrs["axes"]["a"]["values"] == pytest.approx([1, 10, 100])
@@ -157,27 +170,15 @@ def test_results_carry_their_configuration(small, tmp_path):
 
 
 def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module, "GROUPS", 1)
+    monkeypatch.setattr(placement_module, "BLOCKS", 1)
     whole = pj.sweep(**small, block_size=1)
-    run_batch, calls = batch.run_batch, []
-
-    def interrupted(*arguments):
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        calls.append(arguments)
-        run_batch(*arguments)
-
-    monkeypatch.setattr(batch, "run_batch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pj.sweep(**small, store=tmp_path / "s", block_size=1)
+        pj.sweep(**small, store=tmp_path / "s", block_size=1, executor=interrupt_at(4))
     partial = pj.open_dataset(tmp_path / "s")
     assert 0 < int((partial.regime >= 0).sum()) < small["grid"].size
-    counted = []
-    monkeypatch.setattr(
-        batch, "run_batch", lambda *arguments: (counted.append(1), run_batch(*arguments))
-    )
-    resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, block_size=1)
-    assert len(counted) == 3  # of six tiles
+    counting = Serial()
+    resumed = pj.sweep(**small, store=tmp_path / "s", resume=True, block_size=1, executor=counting)
+    assert counting.tasks == 3  # of six tiles
     assert_same(resumed, whole)
 
 
@@ -203,7 +204,7 @@ def test_cells_cut_off_between_their_variables_are_not_there(small, tmp_path, mo
     coords = dataset.drop_vars([*Envelope._fields, *labels, "status"])
     for allowed in (*range(0, writes, 6), writes - 2, writes - 1, writes):
         store = store_module.Store(tmp_path / f"cut_{allowed}.zarr")
-        store.create(coords, ("a", "b"), (3, 4), "float64", label_attributes())
+        store.create(coords, Envelope._fields, label_attributes())
         store.write(*part(0, 6))
         left = iter(range(allowed))
 
@@ -227,25 +228,16 @@ def test_cells_cut_off_between_their_variables_are_not_there(small, tmp_path, mo
 
 
 def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module, "GROUPS", 1)
+    monkeypatch.setattr(placement_module, "BLOCKS", 1)
     whole = pj.sweep(**small, block_size=1)
-    run_batch, calls = batch.run_batch, []
-
-    def failing(*arguments):
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise RuntimeError("out of memory")
-        run_batch(*arguments)
-
-    monkeypatch.setattr(batch, "run_batch", failing)
-    with pytest.warns(RuntimeWarning, match="1 batches of cells failed .* out of memory"):
-        dataset = pj.sweep(**small, store=tmp_path / "s", block_size=1)
+    failing = fail_at(2, RuntimeError("out of memory"))
+    with pytest.warns(RuntimeWarning, match="1 tasks failed, .* out of memory"):
+        dataset = pj.sweep(**small, store=tmp_path / "s", block_size=1, executor=failing)
     lost = dataset.regime == -1
     assert int(lost.sum()) == 2
     np.testing.assert_array_equal(dataset.regime.where(~lost), whole.regime.where(~lost))
     assert pj.regime_counts(dataset)["unlabelled"] == 2
     assert "out of memory" in dataset.attrs["failures"][0]
-    monkeypatch.setattr(batch, "run_batch", run_batch)
     assert_same(pj.sweep(**small, store=tmp_path / "s", resume=True, block_size=1), whole)
 
 
@@ -304,47 +296,52 @@ def test_import_changes_no_state_of_jax():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+class Unending(pj.Optimizer):
+    """An optimizer whose cells are run to the end, whatever they have come to."""
+
+    def ended(self, loss, hyper, state):
+        return jnp.zeros((), bool)
+
+
 @pytest.fixture
-def group_steps(monkeypatch):
-    """Steps × groups of lanes that a device is asked to run: what a sweep costs."""
+def block_steps(monkeypatch):
+    """Steps × blocks that a device is asked to run: what a sweep costs."""
     advance, asked = kernel.advance, []
 
     def counting(*arguments):
-        asked.append(int(arguments[-1]) * int(arguments[-3].sum()))
+        asked.append(int(arguments[-1]) * int(arguments[-2].sum()))
         return advance(*arguments)
 
     monkeypatch.setattr(kernel, "advance", counting)
     return asked
 
 
-def test_diverged_cells_stop_costing_and_nothing_else_changes(small, group_steps, monkeypatch):
+def test_diverged_cells_stop_costing_and_nothing_else_changes(small, block_steps, monkeypatch):
     """A third of the cells overflow in the first tenth: at most 0.75 of the work is left."""
     rates = np.concatenate([np.linspace(0.1, 1.0, 42), np.linspace(100.0, 300.0, 22)])
     small |= {"dynamics": optax.sgd, "steps": 2560, "block_size": 2}
     small["grid"] = pj.Grid(learning_rate=np.random.default_rng(0).permutation(rates))
-    monkeypatch.setattr(tile_module, "PART_WORK", 1e3)
-    retired, cost = pj.sweep(**small), sum(group_steps)
-    monkeypatch.setattr(tile_module, "_retire", lambda run, program, whole, *places: places[:-1])
-    group_steps.clear()
-    plain = pj.sweep(**small)
-    assert cost <= 0.75 * sum(group_steps)
+    monkeypatch.setattr(steps_module, "SEGMENT_WORK", 1e3)
+    retired, cost = pj.sweep(**small), sum(block_steps)
+    block_steps.clear()
+    plain = pj.sweep(**small | {"dynamics": Unending(optax.sgd)})
+    assert cost <= 0.75 * sum(block_steps)
     assert_same(retired, plain)
     assert (plain.loss_mean.isel(window=6) == np.inf).sum() == 22  # a tenth of 64 windows
 
 
-def test_cells_that_reached_zero_exactly_stop_costing(small, group_steps, monkeypatch):
+def test_cells_that_reached_zero_exactly_stop_costing(small, block_steps, monkeypatch):
     """RMSprop with ε = 0 and a long memory underflows; Adam's momentum keeps a cell going."""
     small["problem"] = pj.problems.quadratic((1.0,), (0.5,))
     small["grid"] = pj.Grid(a=[0.5, 1.0, 900.0], eps=0.0, learning_rate=1e-3)
     small |= {"dynamics": pj.rmsprop, "steps": 12_800, "block_size": 1}
-    monkeypatch.setattr(tile_module, "PART_WORK", 1e3)
-    dataset, cost = pj.sweep(**small), sum(group_steps)
+    monkeypatch.setattr(steps_module, "SEGMENT_WORK", 1e3)
+    dataset, cost = pj.sweep(**small), sum(block_steps)
     assert list(dataset.loss_max.isel(window=-1) == 0) == [True, True, False]
     assert list(dataset.log10_loss_mean.isel(window=-1) == -np.inf) == [True, True, False]
-    monkeypatch.setattr(tile_module, "_retire", lambda run, program, whole, *places: places[:-1])
-    group_steps.clear()
-    assert_same(dataset, pj.sweep(**small))
-    assert cost < sum(group_steps)
+    block_steps.clear()
+    assert_same(dataset, pj.sweep(**small | {"dynamics": Unending(pj.rmsprop)}))
+    assert cost < sum(block_steps)
 
 
 @pytest.mark.parametrize("problem", ["quadratic", "digits"])

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from .moments import (
     Scalar,
@@ -13,7 +13,6 @@ from .moments import (
     check_decays,
     check_eps,
     corrected_weight,
-    is_zero,
     kept,
     power_of_two,
     precondition,
@@ -28,11 +27,6 @@ class AdamState(NamedTuple):
     v: PyTree[Float[Array, "..."]]
     m_weight: Float[Array, ""]
     v_weight: Float[Array, ""]
-
-    @property
-    def resting(self) -> Bool[Array, ""]:
-        """Whether the updates stay zero as long as the gradients are zero."""
-        return is_zero(self.m)
 
 
 def adam(

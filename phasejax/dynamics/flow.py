@@ -1,5 +1,6 @@
-"""A flow to be swept: its vector field, the solver and its tolerances."""
+"""A flow as the dynamics of a cell: its vector field, the solver and its tolerances."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,24 +8,41 @@ import jax
 import numpy as np
 from jaxtyping import Float, PyTree
 
-from .._check import bad, choice, positive, whole
+from .._check import ArgumentError, bad, choice, positive, whole
 from .._types import Whole
+from ..envelope import LOSSES, SOLVED
 from ..factory import Factory, Hyperparameters
-from ..ode.integrator import Integrator, Portion
+from ..ode.integrator import Integrator, Portion, Shapes
 from ..ode.steppers import EXPLICIT, IMPLICIT
 from ..ode.vector_field import VectorField
+from ..problems.problem import Problem
+from ..program import Program
+from .base import Cost, Dynamics
 
-FIRST, STIFF_METHOD, STIFF_SIZE = "tsit5", "kvaerno5", 64
-"""`auto` begins with the first method, and goes on with the second in cells that turn stiff, if no
-more than so many numbers move: an implicit step solves a dense linear system of that size."""
+FIRST = "tsit5"
+"""The method that `auto` begins with."""
+STIFF_METHOD = "kvaerno5"
+"""The method that `auto` goes on with in cells that turn stiff."""
+STIFF_SIZE = 64
+"""`auto` changes the method only for states of at most this many entries: an implicit step solves a
+dense linear system of that size."""
 MOST_STEPS = 2**31 - 1
+"""Largest number of solver steps: what fits the integers by which a program counts."""
 LOOSEST = 1e-6
-"""With looser tolerances steps err by a thousandth of their length where nothing is wrong, and the
-solver's errors can no longer be told from the flow."""
+"""Largest relative tolerance. With looser ones steps err by a thousandth of their length where
+nothing is wrong, and the solver's errors can't be told from the flow."""
+GRADIENTS = 5e4
+"""Assumed gradients of a cell, about ten thousand steps; the true number is known afterwards."""
+NUMBERS = 16
+"""Numbers of a step, in units of the parameters: an explicit step has seven stages."""
+BUSY_STEPS = 512
+"""Steps that almost every cell takes: cells of a flow end one by one."""
+BLOCKS = 8
+"""Least blocks per device: small blocks stay full for longer while cells end one by one."""
 
 
 @dataclass(frozen=True, eq=False)
-class Flow(Factory):
+class Flow(Dynamics):
     """A flow as the dynamics of a cell, solved by diffrax's methods with adaptive steps.
 
     ```python
@@ -52,8 +70,12 @@ class Flow(Factory):
     atol: float = 1e-14
     max_steps: Whole = 200_000
 
-    def check(self, dtype: str) -> None:
-        """Refuse settings of the solver that make no sense."""
+    unit = "time"
+
+    def check_run(self, problem: Problem, horizon: float, windows: int, dtype: str) -> None:
+        """Refuse settings of the solver that make no sense, and mini-batches."""
+        del windows
+        positive("time", horizon)
         if dtype != "float64":
             raise bad("dtype", dtype, "'float64' for a flow, whose solver errs by 1e-6 at most")
         choice("solver", self.solver, ("auto", *EXPLICIT, *IMPLICIT))
@@ -62,9 +84,15 @@ class Flow(Factory):
             raise bad("rtol", self.rtol, f"from {least:.1g} to {LOOSEST:g}")
         positive("atol", self.atol)
         whole("max_steps", self.max_steps, most=MOST_STEPS)
+        if problem.batch_loss is not None:
+            raise ArgumentError(
+                "problem",
+                f" = '{problem.name}' draws mini-batches, which a flow can't "
+                "follow: leave batch_size, or batch_loss, out",
+            )
 
     def check_values(self, hyper: Hyperparameters) -> None:
-        """Build the vector field once with plain numbers, so that it can refuse them."""
+        """Build the vector field once with plain values, so that it can refuse them."""
         field = self.build_plain(hyper)
         if not isinstance(field, VectorField):
             raise TypeError(
@@ -72,38 +100,51 @@ class Flow(Factory):
                 "return a phasejax.VectorField (an optimizer has steps and no time)"
             )
 
-    def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Integrator]:
-        """Return what is compiled: the methods that follow the flow, one after the other."""
+    def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Program]:
+        """Return the methods that follow the flow, one after the other."""
         moving = params, self.build(hyper).init(params)
         size = sum(np.size(x) for x in jax.tree.leaves(moving))
         switches = self.solver == "auto" and size <= STIFF_SIZE
         first = FIRST if self.solver == "auto" else self.solver
         methods = [first, STIFF_METHOD] if switches else [first]
-        return [
-            Integrator(
-                *(self.factory, self.settings, method, switches and method == first, windows),
-                trace=self.trace,
-            )
-            for method in methods
-        ]
+        field = Factory(self.factory, self.settings, trace=self.trace)
+        shapes = Shapes.of(*moving)
+        return [Integrator(field, shapes, m, switches and m == first, windows) for m in methods]
 
-    def portion(self, edges: Float[np.ndarray, " edges"], last: int, attempts: int) -> Portion:
-        """Numbers of a call, in the dtype of `edges`."""
+    def portion(
+        self, edges: Float[np.ndarray, " edges"], last: int, steps: int | None = None
+    ) -> Portion:
+        """Return the numbers of a call, in the dtype of `edges`."""
+        most = int(self.max_steps)
         return Portion(
             edges,
             np.asarray(last, np.int32),
-            np.asarray(attempts, np.int32),
+            np.asarray(most if steps is None else steps, np.int32),
             np.asarray(self.rtol, edges.dtype),
             np.asarray(self.atol, edges.dtype),
-            np.asarray(self.max_steps, np.int32),
+            np.asarray(most, np.int32),
         )
 
+    def cost(self, horizon: float) -> Cost:
+        """Return an estimate: how many steps a cell needs is known afterwards."""
+        return Cost(GRADIENTS, NUMBERS, BUSY_STEPS, BLOCKS)
+
     @property
-    def solver_config(self) -> dict[str, Any]:
-        """What of the solver decides the bits of a result."""
+    def config(self) -> dict[str, Any]:
+        """Settings of the solver that decide the bits of a result."""
         return {
             "solver": self.solver,
             "rtol": self.rtol,
             "atol": self.atol,
             "max_steps": int(self.max_steps),
         }
+
+    @property
+    def window_variables(self) -> tuple[str, ...]:
+        """Statistics of the loss alone: a flow has no steps of the optimizer."""
+        return LOSSES
+
+    @property
+    def cell_variables(self) -> Mapping[str, tuple[str, str]]:
+        """What is kept of the solver."""
+        return SOLVED

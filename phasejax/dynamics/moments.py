@@ -4,11 +4,10 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from .._check import bad, non_negative, positive
-
-Scalar = float | Float[Array, ""]
+from .._types import Scalar
 
 
 def average(old: PyTree, new: PyTree, weight: Scalar) -> PyTree:
@@ -52,11 +51,6 @@ def corrected(
 ) -> Float[Array, "..."]:
     """moment / weight, or `limit` where the weight is zero, at t = 0."""
     return jnp.where(weight > 0, moment / jnp.where(weight > 0, weight, 1), limit)
-
-
-def is_zero(tree: PyTree) -> Bool[Array, ""]:
-    """Whether all numbers of a PyTree are zero; true for an empty one."""
-    return jnp.array([jnp.all(x == 0) for x in jax.tree.leaves(tree)], bool).all()
 
 
 def zero_weight(params: optax.Params) -> Float[Array, ""]:

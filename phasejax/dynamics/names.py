@@ -11,8 +11,9 @@ import optax.contrib
 from .._check import ArgumentError, choice
 from .adam import adam
 from .adam_flow import adam_flow
+from .base import Dynamics
 from .flow import Flow
-from .optimizer import Discrete
+from .optimizer import Optimizer
 from .rmsprop import rmsprop
 from .rmsprop_flow import rmsprop_flow
 from .signgd_flow import signgd_flow
@@ -29,7 +30,7 @@ LIBRARIES = (optax, optax.contrib)
 """Modules whose optimizers have names too."""
 
 
-def by_name(name: str) -> Discrete | Flow:
+def by_name(name: str) -> Dynamics:
     """Return an optimizer or a flow: `adam`, `adamw`, `optax.adam`, `optax.contrib.prodigy`.
 
     A short name is looked up in phasejax, then in optax, then in `optax.contrib`. Raises a
@@ -46,7 +47,17 @@ def by_name(name: str) -> Discrete | Flow:
             "file, and pass FILE.py:FUNCTION",
         )
     choice("optimizer", name, known)
-    return Flow.of(known[name]) if known[name] in FLOWS.values() else Discrete.of(known[name])
+    return as_dynamics(known[name], "time" if known[name] in FLOWS.values() else "step")
+
+
+def as_dynamics(dynamics: Callable | Dynamics, unit: str) -> Dynamics:
+    """Wrap a function of hyper-parameters: in time as a `Flow`, in steps as an `Optimizer`.
+
+    What is a `Dynamics` already is returned as it is.
+    """
+    if isinstance(dynamics, Dynamics):
+        return dynamics
+    return (Flow if unit == "time" else Optimizer).of(dynamics)
 
 
 @functools.cache

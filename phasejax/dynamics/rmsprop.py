@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Float, PyTree
 
-from .moments import Scalar, average, check_decays, check_eps, is_zero, kept, precondition
+from .moments import Scalar, average, check_decays, check_eps, kept, precondition
 
 
 class RMSpropState(NamedTuple):
@@ -15,11 +15,6 @@ class RMSpropState(NamedTuple):
 
     v: PyTree[Float[Array, "..."]]
     momentum: PyTree[Float[Array, "..."]]
-
-    @property
-    def resting(self) -> Bool[Array, ""]:
-        """Whether the updates stay zero as long as the gradients are zero."""
-        return is_zero(self.momentum)
 
 
 def rmsprop(

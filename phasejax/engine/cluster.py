@@ -1,4 +1,4 @@
-"""Dask as an executor: every worker takes one batch at a time, on its own share of the machine."""
+"""Dask as an executor: every worker runs one task at a time, on its own share of the machine."""
 
 from collections.abc import Awaitable
 from concurrent.futures import Executor
@@ -9,8 +9,8 @@ from distributed import Client, Worker, WorkerPlugin
 from .._check import bad
 from ..devices import use_all_cores, use_compilation_cache
 
-BATCH = "phasejax_batch"
-"""The resource of which every worker has one and every batch takes one."""
+TASK = "phasejax_task"
+"""A Dask resource: every worker has one, and every task needs one."""
 TIMEOUT = "10s"
 
 
@@ -24,15 +24,15 @@ def connect(scheduler: str) -> Client:
 
 def executor_of(client: Client) -> Executor:
     """Return an executor of a client's workers, present and future."""
-    client.register_plugin(OneBatchAWorker())
-    return client.get_executor(resources={BATCH: 1})
+    client.register_plugin(OneTaskPerWorker())
+    return client.get_executor(resources={TASK: 1})
 
 
-class OneBatchAWorker(WorkerPlugin):
-    """Gives a worker one batch at a time, and JAX as many processor cores as the worker has.
+class OneTaskPerWorker(WorkerPlugin):
+    """Gives a worker one task at a time, and JAX as many processor cores as the worker has.
 
     Accelerators are those that the worker's process sees (`CUDA_VISIBLE_DEVICES`); all of them
-    work on its batch.
+    work on its task.
     """
 
     name = "phasejax"
@@ -41,4 +41,4 @@ class OneBatchAWorker(WorkerPlugin):
         """Set up a worker when it joins, before JAX starts in its process."""
         use_all_cores(worker.state.nthreads)
         use_compilation_cache()
-        return worker.set_resources(**{BATCH: 1})
+        return worker.set_resources(**{TASK: 1})

@@ -1,4 +1,4 @@
-"""The compiled program: a batch of cells, started and advanced.
+"""The compiled program: cells started and advanced, spread over devices.
 
 Cells lie along the first axis of every array and are split evenly over the devices of the mesh.
 Everything that is a number (data, hyper-parameters, window lengths, tolerances) is an argument, so
@@ -7,7 +7,7 @@ another grid of the same shape runs the same program.
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -17,6 +17,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._types import AnyArray
+from ..program import Program
 
 CELLS, SHARED = PartitionSpec("cells"), PartitionSpec()
 Fixed = dict[str, Float[Array, ""]]
@@ -34,75 +35,88 @@ def jit(function: F) -> F:
     return eqx.filter_jit(function, compiler_options=options)  # pyright: ignore[reportCallIssue]
 
 
+class Launch(NamedTuple):
+    """What is compiled in: devices, program, loss (its arrays are arguments) and block size."""
+
+    mesh: Mesh
+    program: Program
+    loss: Any
+    block_size: int
+
+
 @jit
 def start(
-    mesh: Mesh, dynamics: Any, fixed: Fixed, hyper: Hyper, params: PyTree, keys: PyTree
+    mesh: Mesh, program: Program, fixed: Fixed, hyper: Hyper, params: PyTree, noise: PyTree
 ) -> PyTree:
     """Start every cell: all but `fixed` have a leading axis `[cells]`."""
 
     def device(fixed, *cells):
-        return jax.vmap(lambda hyper, *cell: dynamics.start(fixed | hyper, *cell))(*cells)
+        return jax.vmap(lambda hyper, *cell: program.start(fixed | hyper, *cell))(*cells)
 
     specs = (SHARED, CELLS, CELLS, CELLS)
-    return shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)(fixed, hyper, params, keys)
+    mapped = shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)
+    return mapped(fixed, hyper, params, noise)
 
 
 @jit
 def advance(
-    mesh: Mesh,
-    dynamics: Any,
-    loss: Any,
+    launch: Launch,
     fixed: Fixed,
     hyper: Hyper,
     state: PyTree,
     portion: PyTree,
-    lanes: int,
-    groups: Int[AnyArray, ""],
+    blocks: Int[AnyArray, ""],
 ) -> tuple[PyTree, PyTree]:
-    """Advance cells by a portion of their run, whose numbers are what `dynamics.advance` takes.
+    """Advance cells by a portion of their run, whose numbers are what `Program.advance` takes.
 
-    Returns the state, and what `dynamics.advance` returns beside it, `[cells, ...]`. A device takes
-    `block_size` cells at once, few enough to stay in a processor core's cache, and one such group after
-    the other. `block_size` divides the cells of a device, of which the first `groups` groups are run;
-    the others stay as they are, and what is returned beside them means nothing.
+    Returns the state, and what `Program.advance` returns with it, `[cells, ...]`. A device advances
+    one block of cells after the other, each small enough for a processor core's cache. The block
+    size divides the cells of a device. Only the first `blocks` blocks are run: other cells stay as
+    they are, and what is returned with them means nothing.
     """
+    mesh, program, loss, size = launch
     arrays, functions = eqx.partition(loss, eqx.is_array)
 
-    def device(arrays, portion, groups, fixed, hyper, state):
+    def device(arrays, portion, blocks, fixed, hyper, state):
         loss = eqx.combine(arrays, functions)
 
         def run(hyper, state):
-            return dynamics.advance(loss, fixed, hyper, state, portion)
+            return program.advance(loss, fixed, hyper, state, portion)
 
-        def take(group, arrays):
-            return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, group * lanes, lanes), arrays)
+        def take(block, arrays):
+            return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, block * size, size), arrays)
 
-        def body(group, done):
-            parts = run(*take(group, (hyper, done[0])))
+        def body(block, done):
+            parts = run(*take(block, (hyper, done[0])))
             return jax.tree.map(
-                lambda x, part: lax.dynamic_update_slice_in_dim(x, part, group * lanes, 0),
+                lambda x, part: lax.dynamic_update_slice_in_dim(x, part, block * size, 0),
                 done,
                 parts,
             )
 
         _, one = jax.eval_shape(run, *take(0, (hyper, state)))
         cells = jax.tree.leaves(state)[0].shape[0]
-        beside = jax.tree.map(lambda x: jnp.zeros((cells, *x.shape[1:]), x.dtype), one)
-        return lax.fori_loop(0, groups, body, (state, beside))
+        returned = jax.tree.map(lambda x: jnp.zeros((cells, *x.shape[1:]), x.dtype), one)
+        return lax.fori_loop(0, blocks, body, (state, returned))
 
     specs = (SHARED, SHARED, SHARED, SHARED, CELLS, CELLS)
-    return shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)(
-        arrays, portion, groups, fixed, hyper, state
-    )
+    mapped = shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)
+    return mapped(arrays, portion, blocks, fixed, hyper, state)
 
 
 @jit
-def ended(mesh: Mesh, dynamics: Any, loss: Any, state: PyTree) -> Bool[Array, " cells"]:
-    """Say of every cell whether a loss of zero, or one that is not finite, is its last word."""
+def ended(
+    mesh: Mesh, program: Program, loss: Any, fixed: Fixed, hyper: Hyper, state: PyTree
+) -> Bool[Array, " cells"]:
+    """Say of every cell whether its loss can change no more: `Program.ended`."""
     arrays, functions = eqx.partition(loss, eqx.is_array)
 
-    def device(arrays, state):
+    def device(arrays, fixed, hyper, state):
         loss = eqx.combine(arrays, functions)
-        return jax.vmap(lambda state: dynamics.ended(loss, state))(state)
+        return jax.vmap(lambda hyper, state: program.ended(loss, fixed | hyper, state))(
+            hyper, state
+        )
 
-    return shard_map(device, mesh=mesh, in_specs=(SHARED, CELLS), out_specs=CELLS)(arrays, state)
+    specs = (SHARED, SHARED, CELLS, CELLS)
+    mapped = shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)
+    return mapped(arrays, fixed, hyper, state)

@@ -1,4 +1,4 @@
-"""What a sweep's results say about themselves: the configuration, coordinates and versions."""
+"""What the results of a sweep say about themselves: configuration, coordinates and versions."""
 
 import datetime
 import importlib.metadata
@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from .._check import ArgumentError
-from ..dynamics import Flow
 from ..grid import Axis
 from ..identity import arrays_digest, identify
 from ..problems import BUILT_IN, Problem
 from ..problems.problem import fingerprint, initial_params
 from ..results.format import FORMAT
-from .spec import Run
+from .placement import Placement
+from .spec import Spec
 
 SAME = 1e-6
 """Relative difference of initial losses and gradients that other processors may make."""
@@ -25,31 +25,35 @@ SHOWN = 200
 """Most characters of a value that an error shows."""
 
 
-def configuration(run: Run) -> dict[str, Any]:
+def configuration(spec: Spec, placement: Placement) -> dict[str, Any]:
     """All that decides the bits of the result on a given machine."""
-    dynamics = run.dynamics
+    dynamics = spec.dynamics
     return {
         "format": FORMAT,
-        "problem": run.problem.name,
-        "problem_builtin": built_in_name(run.problem),
-        "problem_arguments": dict(run.problem.config),
-        "problem_fingerprint": fingerprint(run.problem, list(run.starts.values())),
-        "minimum": run.problem.minimum or 0.0,
+        "problem": spec.problem.name,
+        "problem_builtin": built_in_name(spec.problem),
+        "problem_arguments": dict(spec.problem.config),
+        "problem_fingerprint": spec.fingerprint,
+        "minimum": spec.problem.minimum or 0.0,
         "optimizer": dynamics.name,
         "optimizer_module": getattr(dynamics.factory, "__module__", ""),
-        "axes": {name: _described(axis) for name, axis in run.grid.axes.items()},
-        "fixed": {name: identify(value) for name, value in _fixed(run).items()},
-        "no_plain_values": _no_plain_values(run),
-        "optimizer_fingerprint": _programs_digest(run),
-        "seeds": run.seeds,
-        **_budget(run),
-        "windows": run.windows,
-        "dtype": run.dtype,
-        "device": run.layout.device,
-        "batch": run.batch,
-        "block_size": run.lanes,
-        "tile_shape": list(run.tile_shape),
-        "refined_from": dict(run.start),
+        "dynamics": type(dynamics).__name__,
+        "axes": {name: _described(axis) for name, axis in spec.grid.axes.items()},
+        "fixed": {name: identify(value) for name, value in _fixed(spec).items()},
+        "no_plain_values": _no_plain_values(spec),
+        "optimizer_fingerprint": _programs_digest(spec),
+        "seeds": spec.seeds,
+        "steps" if dynamics.unit == "step" else "time": spec.horizon,
+        "unit": dynamics.unit,
+        "horizon": spec.horizon,
+        **dynamics.config,
+        "windows": spec.windows,
+        "dtype": spec.dtype,
+        "device": placement.device,
+        "slots": placement.slots,
+        "block_size": placement.block_size,
+        "tile_shape": list(placement.tile_shape),
+        "refined_from": dict(spec.refined_from),
     }
 
 
@@ -61,31 +65,24 @@ def _described(axis: Axis) -> dict[str, Any]:
     return described
 
 
-def _budget(run: Run) -> dict[str, Any]:
-    """How far the cells go, and by which means."""
-    if isinstance(run.dynamics, Flow):
-        return {"time": run.extent, **run.dynamics.solver_config}
-    return {"steps": run.extent}
-
-
-def _fixed(run: Run) -> dict[str, Any]:
+def _fixed(spec: Spec) -> dict[str, Any]:
     """Hyper-parameters that are no axis, the optimizer's defaults included."""
-    values = {**run.dynamics.defaults(), **dict(run.dynamics.settings), **run.grid.fixed}
-    return {name: v for name, v in values.items() if name not in (*run.grid.axes, "seed")}
+    values = {**spec.dynamics.defaults(), **dict(spec.dynamics.settings), **spec.grid.fixed}
+    return {name: v for name, v in values.items() if name not in (*spec.grid.axes, "seed")}
 
 
-def _no_plain_values(run: Run) -> dict[str, bool]:
+def _no_plain_values(spec: Spec) -> dict[str, bool]:
     """Fixed hyper-parameters that an identity stands for; says whether they were given."""
-    given = {**dict(run.dynamics.settings), **run.grid.fixed}
+    given = {**dict(spec.dynamics.settings), **spec.grid.fixed}
     return {
         name: name in given
-        for name, value in _fixed(run).items()
+        for name, value in _fixed(spec).items()
         if not isinstance(value, bool | int | float | str | None)
     }
 
 
-def _programs_digest(run: Run) -> str:
-    traces = [program.trace for found in run.structure.programs.values() for program in found]
+def _programs_digest(spec: Spec) -> str:
+    traces = spec.structure.traces
     return arrays_digest(*(np.frombuffer(trace.encode(), np.uint8) for trace in traces))
 
 
@@ -102,10 +99,10 @@ def built_in_name(problem: Problem) -> str:
     return problem.name if ours else ""
 
 
-def check_same(run: Run, stored: xr.Dataset) -> None:
+def check_same(spec: Spec, placement: Placement, stored: xr.Dataset) -> None:
     """Refuse to resume a store that another configuration wrote."""
     attributes = stored.attrs
-    for name, value in configuration(run).items():
+    for name, value in configuration(spec, placement).items():
         if attributes.get(name) != value:
             raise ArgumentError(
                 "resume",
@@ -113,7 +110,7 @@ def check_same(run: Run, stored: xr.Dataset) -> None:
                 f"{_why(name, attributes)}; resume with the same configuration, or overwrite",
             )
     for name in ("initial_loss", "initial_gradient_norm"):
-        before, now = np.atleast_1d(stored[name].values), getattr(run, name)
+        before, now = np.atleast_1d(stored[name].values), getattr(spec, name)
         if not np.allclose(before, now, rtol=SAME, atol=0, equal_nan=True):
             raise ArgumentError(
                 "resume",
@@ -142,18 +139,18 @@ def _why(name: str, attributes: dict[str, Any]) -> str:
     return f" (the {what} is another one)"
 
 
-def coordinates(run: Run) -> xr.Dataset:
+def coordinates(spec: Spec, placement: Placement) -> xr.Dataset:
     """Coordinates, initial loss and attributes of the results."""
     axes = {}
-    for name, axis in run.grid.axes.items():
-        values = np.asarray(axis.labels, _coordinate_dtype(run, name, axis))
+    for name, axis in spec.grid.axes.items():
+        values = np.asarray(axis.labels, _coordinate_dtype(spec, name, axis))
         axes[name] = (name, values, {"scale": axis.scale})
     seeded = "seed" in axes
-    unit = "time" if isinstance(run.dynamics, Flow) else "step"
+    unit = spec.dynamics.unit
     at_start = {
-        "initial_loss": (run.initial_loss, "loss at the starting point"),
+        "initial_loss": (spec.initial_loss, "loss at the starting point"),
         "initial_gradient_norm": (
-            run.initial_gradient_norm,
+            spec.initial_gradient_norm,
             "2-norm of the gradient at the starting point",
         ),
     }
@@ -164,14 +161,14 @@ def coordinates(run: Run) -> xr.Dataset:
         },
         coords=axes
         | {
-            "window": np.arange(run.windows),
-            unit: ("window", run.edges[:-1], {"long_name": f"{unit} where the window begins"}),
+            "window": np.arange(spec.windows),
+            unit: ("window", spec.edges[:-1], {"long_name": f"{unit} where the window begins"}),
         },
         attrs={
-            "title": f"{run.dynamics.name} on {run.problem.name}",
+            "title": f"{spec.dynamics.name} on {spec.problem.name}",
             "Conventions": "CF-1.11",
-            **configuration(run),
-            "block_size_source": run.layout.source,
+            **configuration(spec, placement),
+            "block_size_source": placement.source,
             **_versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "failures": [],
@@ -179,12 +176,12 @@ def coordinates(run: Run) -> xr.Dataset:
     )
 
 
-def _coordinate_dtype(run: Run, name: str, axis: Axis) -> Any:
+def _coordinate_dtype(spec: Spec, name: str, axis: Axis) -> Any:
     """Numbers are floats, but for seeds and for integers that are compiled in."""
     if axis.scale == "category":
         return bool if isinstance(axis.labels[0], bool) else np.dtypes.StringDType()
     integral = all(isinstance(value, int) for value in axis.values)
-    return int if integral and name in ("seed", *run.structure.axes) else float
+    return int if integral and name in ("seed", *spec.structure.axes) else float
 
 
 def _versions() -> dict[str, str]:

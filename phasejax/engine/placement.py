@@ -1,75 +1,113 @@
-"""Which cell sits where: every device has its share of them, in groups of `block_size`."""
+"""Where cells sit: the devices, the cells that a device advances at once, and their slots."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Int, PyTree
 
-from ..problems.problem import start_noise
+from ..grid import tile_shape
 from . import kernel
+from .spec import Spec
 
-if TYPE_CHECKING:
-    from .spec import Run
+BLOCKS = 16
+"""Most blocks of a task on a device: enough that cells that have ended save whole blocks."""
 
-Places = Int[np.ndarray, " batch"]
-
-
-def spread(cells: Int[np.ndarray, " cells"], run: "Run") -> Places:
-    """Give each device its share of the cells; −1 marks a place that is free."""
-    places = np.full((run.mesh.size, run.batch // run.mesh.size), -1)
-    for row, share in zip(places, np.array_split(cells, run.mesh.size), strict=True):
-        row[: len(share)] = share
-    return places.ravel()
+Slots = Int[np.ndarray, " slots"]
+"""For each slot the cell that sits there, or −1."""
 
 
-def groups_for(cells: int | np.integer, run: "Run") -> int:
-    """Groups of lanes that each device needs for so many cells in all."""
-    return math.ceil(math.ceil(cells / run.mesh.size) / run.lanes)
+@dataclass(frozen=True)
+class Placement:
+    """How the cells of a task sit on the devices of a process.
 
-
-def start_cells(
-    run: "Run", program: Any, cells: dict[str, np.ndarray], place: Int[np.ndarray, " places"]
-) -> tuple[PyTree, PyTree, PyTree]:
-    """Fixed numbers, and the hyper-parameters and state of the cell at each place.
-
-    `cells` are the values of all axes, `[cells]` each, of cells that `program` runs.
+    - `block_size`: cells that a device advances at once, and `source`, where that number is from:
+        "given", "measured" or "guessed".
+    - `devices`, `platform`, `kind`: how many devices of what kind there are.
+    - `tile_shape`: cells of a tile along each axis.
     """
-    compiled_in = {"seed", *run.structure.axes}
-    hyper = {n: v[place].astype(run.dtype) for n, v in cells.items() if n not in compiled_in}
-    seeds = cells["seed"][place] if "seed" in cells else np.full(len(place), run.seeds[0])
-    drawn = np.searchsorted(run.sorted_seeds, seeds)
-    params = jax.tree.map(
-        lambda *leaves: np.stack(leaves).astype(run.dtype)[drawn],
-        *(run.starts[seed] for seed in run.sorted_seeds),
-    )
-    numbers = run.structure.numbers
-    fixed = {name: np.asarray(value, run.dtype) for name, value in numbers.items()}
-    noise = ()
-    if run.problem.batch_loss is not None:
-        noises = map(start_noise, run.sorted_seeds)
-        noise = jax.tree.map(lambda *leaves: np.stack(leaves)[drawn], *noises)
-    fixed = jax.device_put(fixed, NamedSharding(run.mesh, kernel.SHARED))
-    hyper, params, noise = on_devices(run, (hyper, params, noise))
-    return fixed, hyper, kernel.start(run.mesh, program, fixed, hyper, params, noise)
+
+    block_size: int
+    source: str
+    devices: int
+    platform: str
+    kind: str
+    tile_shape: tuple[int, ...]
+
+    @classmethod
+    def here(cls, spec: Spec, block_size: int, source: str) -> "Placement":
+        """Place the cells of a sweep on this process's devices."""
+        mesh = local_mesh()
+        device = mesh.devices.flat[0]
+        cells = math.ceil(spec.cells_per_program / mesh.size)
+        least = spec.dynamics.cost(spec.horizon).blocks
+        if source != "given":
+            block_size = min(block_size, max(math.ceil(cells / least), block_size // least))
+        block_size = min(block_size, cells)
+        compiled_in = spec.structure.axes
+        shape = [1 if name in compiled_in else len(axis) for name, axis in spec.grid.axes.items()]
+        tile = tile_shape(tuple(shape), mesh.size * block_size * BLOCKS)
+        return cls(block_size, source, mesh.size, device.platform, device.device_kind, tile)
+
+    @property
+    def device(self) -> str:
+        """Number and kind of the devices."""
+        return f"{self.devices} x {self.platform} {self.kind}"
+
+    @property
+    def slots(self) -> int:
+        """Slots of a task on all devices, whole blocks on each."""
+        per_round = self.devices * self.block_size
+        return per_round * math.ceil(math.prod(self.tile_shape) / per_round)
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """This process's devices. Raises a `RuntimeError` if the placement is for others."""
+        mesh = local_mesh()
+        device = mesh.devices.flat[0]
+        here = mesh.size, device.platform, device.device_kind
+        if here != (self.devices, self.platform, self.kind):
+            raise RuntimeError(
+                f"this worker has {here[0]} x {here[1]} {here[2]}, and the sweep was placed on "
+                f"{self.device}: give all workers the same devices"
+            )
+        return mesh
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "mesh"}
+
+    def distribute(self, cells: Int[np.ndarray, " cells"]) -> Slots:
+        """Give each device its share of the cells; −1 marks a free slot."""
+        slots = np.full((self.devices, self.slots // self.devices), -1)
+        for row, share in zip(slots, np.array_split(cells, self.devices), strict=True):
+            row[: len(share)] = share
+        return slots.ravel()
+
+    def compact(self, kept: Int[np.ndarray, " cells"]) -> Slots:
+        """Return the old slot of what each slot holds once those in `kept` come first."""
+        order = self.distribute(kept)
+        others = np.ones(self.slots, bool)
+        others[kept] = False
+        order[order < 0] = np.flatnonzero(others)
+        return order
+
+    def blocks_for(self, cells: int | np.integer) -> int:
+        """Blocks that each device needs for this many cells in all."""
+        return math.ceil(math.ceil(cells / self.devices) / self.block_size)
+
+    def put(self, arrays: PyTree) -> PyTree:
+        """Move arrays `[slots, ...]` to the devices."""
+        return jax.device_put(arrays, NamedSharding(self.mesh, kernel.CELLS))
+
+    def put_shared(self, arrays: PyTree) -> PyTree:
+        """Copy arrays to every device."""
+        return jax.device_put(arrays, NamedSharding(self.mesh, kernel.SHARED))
 
 
-def gather(
-    run: "Run", kept: Int[np.ndarray, " cells"], arrays: PyTree
-) -> tuple[Int[np.ndarray, " batch"], PyTree]:
-    """Move what is at the places `kept` to the front of all devices, and the rest behind it.
-
-    Returns the old place of what each new place holds, and the arrays so ordered.
-    """
-    order = spread(kept, run)
-    others = np.ones(run.batch, bool)
-    others[kept] = False
-    order[order < 0] = np.flatnonzero(others)
-    return order, on_devices(run, jax.tree.map(lambda x: np.asarray(x)[order], arrays))
-
-
-def on_devices(run: "Run", arrays: PyTree) -> PyTree:
-    """Put arrays `[batch, ...]` where their places are."""
-    return jax.device_put(arrays, NamedSharding(run.mesh, kernel.CELLS))
+def local_mesh() -> Mesh:
+    """All devices of this process, in a row."""
+    return Mesh(np.array(jax.local_devices()), ("cells",))

@@ -1,10 +1,10 @@
 """Which cells of a fine grid to compute: all on a coarse lattice, then those along borders.
 
-From lattice to lattice, in which every interval is halved, a new cell that lies between cells of
-one regime is *inferred* to have it, and the others are computed. Then an inferred cell next to a
+Each lattice halves the intervals of the one before. A new cell between cells of one regime is
+*inferred* to have that regime; other new cells are computed. Then every inferred cell next to a
 cell of another regime is computed too, until there is none. So both sides of every border between
-regimes have been computed, and only islands that lie between cells of a coarser lattice can be
-missed. A small margin, which says that a border is near, has the cells around it computed as well.
+regimes are computed. Only islands that lie between the cells of a coarser lattice can be missed.
+The neighbours of a cell with a small margin are computed as well, for a border is near.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,9 +29,9 @@ class Refinement:
     - `start`: cells of the coarse lattice along those axes that are refined, by axis number. The
         others are whole from the beginning, and no cell is inferred along them.
 
-    `ask` returns cells that are wanted, by their numbers in the flattened grid, until it returns
-    none; `tell` wants their labels and margins. What is asked depends on what was told alone, so
-    that a repeat, or a resumed sweep, asks for the same cells.
+    `ask` returns the cells to compute next, by their numbers in the flattened grid, and none at the
+    end; `tell` takes their labels and margins. What is asked depends only on what was told, so that
+    a repeat, or a resumed sweep, asks for the same cells.
     """
 
     def __init__(self, shape: tuple[int, ...], start: Mapping[int, int]) -> None:
@@ -44,10 +44,10 @@ class Refinement:
         self._looked = False
 
     def ask(self) -> Int[np.ndarray, " cells"]:
-        """Return the cells that are wanted next; none if every cell has its label.
+        """Return the cells to compute next; none if every cell has its label.
 
-        On every lattice but the finest, cells beside another regime are asked for once: what that
-        brings up is seen again on the next.
+        On every lattice but the finest, cells next to another regime are asked for once: the next
+        lattice finds what remains.
         """
         while True:
             mesh = np.ix_(*self._lattice)
@@ -56,9 +56,9 @@ class Refinement:
                 return self._numbers(mesh, unknown)
             if self._finer is None or not self._looked:
                 self._looked = True
-                beside = self._beside_another(mesh) & ~self.asked[mesh]
-                if beside.any() or self._finer is None:
-                    return self._numbers(mesh, beside)
+                bordering = self._next_to_another(mesh) & ~self.asked[mesh]
+                if bordering.any() or self._finer is None:
+                    return self._numbers(mesh, bordering)
             self._infer(self._finer)
             self._lattice, self._finer = self._finer, next(self._lattices, None)
             self._looked = False
@@ -80,7 +80,7 @@ class Refinement:
         self._margin.flat[cells] = np.where(np.isnan(margin), np.inf, margin)
         self.asked.flat[cells] = True
 
-    def _beside_another(self, mesh: tuple[np.ndarray, ...]) -> np.ndarray:
+    def _next_to_another(self, mesh: tuple[np.ndarray, ...]) -> np.ndarray:
         """Cells of the lattice with a neighbour of another regime, or one that nearly has one."""
         labels, near = self.labels[mesh], self._margin[mesh] < NEAR
         found = np.zeros(labels.shape, bool)

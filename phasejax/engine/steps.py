@@ -1,92 +1,85 @@
-"""A batch of an optimizer's cells, run to the end: started, advanced, the finished ones retired.
+"""The host loop of dynamics in equal steps: one task's cells, run to the end segment by segment.
 
-A device takes turns with the groups of its lanes. A cell that can change no more gives up its
-place to one that can, and the groups become fewer; shapes stay, so that nothing recompiles.
+A device advances its blocks one after the other. A cell whose loss can change no more frees its
+slot, and devices run fewer blocks; shapes stay, so nothing compiles again.
 """
 
 import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jaxtyping import Int, PyTree
+from jaxtyping import Int
 
 from ..envelope import Envelope
 from ..grid import Cells
-from . import kernel
 from .checkpoint import Checkpoint
-from .placement import gather, groups_for, on_devices, spread, start_cells
+from .placement import Placement, Slots
+from .running import Running
+from .spec import Spec
 
-if TYPE_CHECKING:
-    from .spec import Run
+SEGMENT_WORK = 4e7
+"""Steps × cells × parameters of a segment: short enough for a progress bar, for interrupts, and
+to find cells that have ended."""
+MOST_SEGMENTS = 32
+"""Most segments of a task, up to rounding."""
+LOST = Envelope(np.inf, np.inf, np.inf, np.inf, np.nan)  # pyright: ignore[reportArgumentType]
+"""Envelope of a window whose losses are not finite."""
+ZERO = Envelope(0.0, 0.0, 0.0, -np.inf, 0.0)  # pyright: ignore[reportArgumentType]
+"""Envelope of a window whose losses are zero, with the parameters at rest."""
 
-PART_WORK, MOST_PARTS = 4e7, 32
-"""A batch is run in calls of about so many steps × cells × parameters, and in about so many at
-most, so that progress moves, an interrupt is heard, and finished cells are found."""
-LAST = {"lost": (np.inf, np.inf, np.inf, np.inf, np.nan), "zero": (0.0, 0.0, 0.0, -np.inf, 0.0)}
-"""Envelope of a window of losses that are not finite, and of losses that are zero, at rest."""
 
-
-def run_cells(
-    run: "Run",
+def run_steps(
+    spec: Spec,
+    placement: Placement,
     cells: Cells,
     progress: Callable[[float], object] = lambda cell_steps: None,
     folder: Path | None = None,
 ) -> Envelope:
-    """Run a batch of an optimizer's cells; NumPy arrays `[cells, window]`.
+    """Run the cells of a task; NumPy arrays `[cells, window]`.
 
     `folder` is where a checkpoint is kept and looked for.
     """
-    values, count = run.grid.cells(cells), len(cells)
-    whole = Envelope(*(np.empty((count, run.windows), run.dtype) for _ in Envelope._fields))
-    place, done = spread(np.arange(count), run), np.array(0)
-    program, *_ = run.programs(cells)
-    fixed, hyper, state = start_cells(run, program, values, np.maximum(place, 0))
-    checkpoint = Checkpoint(folder, cells)
-    kept = checkpoint.load((done, whole, place, hyper, state))
-    if kept is not None:
-        done, whole, place, hyper, state = kept
-        hyper, state = on_devices(run, (hyper, state))
-    problem = run.mesh, program, run.problem.objective
-    for first, last, lengths in _parts(run):
+    count = len(cells)
+    whole = Envelope(*(np.empty((count, spec.windows), spec.dtype) for _ in Envelope._fields))
+    running, checkpoint = Running(spec, placement, cells), Checkpoint(folder, cells)
+    done, whole = running.restore(checkpoint, (np.array(0), whole)) or (0, whole)
+    for first, last, lengths in _segments(spec, placement):
         if first >= done:
-            groups = groups_for(np.count_nonzero(place >= 0), run)
-            if groups:
-                state, envelope = kernel.advance(
-                    *problem, fixed, hyper, state, lengths, run.lanes, np.asarray(groups, np.int32)
-                )
-                _write(whole, envelope, place, first, last)
-                if last < run.windows:
-                    place, hyper, state = _retire(run, program, whole, place, hyper, state, last)
-            checkpoint.save((np.array(last), whole, place, hyper, state))
+            blocks = placement.blocks_for(np.count_nonzero(running.cell_of >= 0))
+            if blocks:
+                _write(whole, running.advance(lengths, blocks), running.cell_of, first, last)
+                if last < spec.windows:
+                    _retire(running, whole, last)
+            running.save(checkpoint, (np.array(last), whole))
         progress(float(count * lengths.sum()))
     return whole
 
 
-def _parts(run: "Run") -> Iterator[tuple[int, int, Int[np.ndarray, " windows"]]]:
-    """First window, end and window lengths of each call: empty windows make all of one shape.
+def _segments(
+    spec: Spec, placement: Placement
+) -> Iterator[tuple[int, int, Int[np.ndarray, " windows"]]]:
+    """First window, end and window lengths of each segment; empty windows give all one shape.
 
-    Many cells that end do so early; hence the first call ends after an eighth of the windows.
+    Most cells that end do so early, so the first segment ends after an eighth of the windows.
     """
-    work = run.batch * run.extent * run.size
-    parts = min(max(math.ceil(work / PART_WORK), 1), MOST_PARTS, run.windows)
-    per_part = math.ceil(run.windows / parts)
-    early = per_part if parts == 1 else min(per_part, math.ceil(run.windows / 8))
-    lengths = np.diff(run.edges).astype(np.int32)
-    for first, last in itertools.pairwise((0, *range(early, run.windows, per_part), run.windows)):
-        yield first, last, np.pad(lengths[first:last], (0, per_part - (last - first)))
+    work = placement.slots * spec.horizon * spec.size
+    count = min(max(math.ceil(work / SEGMENT_WORK), 1), MOST_SEGMENTS, spec.windows)
+    windows = math.ceil(spec.windows / count)
+    early = windows if count == 1 else min(windows, math.ceil(spec.windows / 8))
+    lengths = np.diff(spec.edges).astype(np.int32)
+    borders = (0, *range(early, spec.windows, windows), spec.windows)
+    for first, last in itertools.pairwise(borders):
+        yield first, last, np.pad(lengths[first:last], (0, windows - (last - first)))
 
 
-def _write(
-    whole: Envelope, part: Envelope, place: Int[np.ndarray, " batch"], first: int, last: int
-) -> None:
-    """Put windows `first` to `last` where they belong; what is after them in `part` is empty."""
+def _write(whole: Envelope, part: Envelope, cell_of: Slots, first: int, last: int) -> None:
+    """Copy windows `first` to `last` of a segment; the windows after them in `part` are empty."""
     for field, values in zip(*map(jax.tree.leaves, (whole, part)), strict=True):
         for shard in values.addressable_shards:
-            cells = place[shard.index[0]]
+            cells = cell_of[shard.index[0]]
             cells = cells[cells >= 0]  # ascending, and first in the shard
             used = len(cells)
             if used and cells[-1] - cells[0] == used - 1:
@@ -94,30 +87,24 @@ def _write(
             field[cells, first:last] = np.asarray(shard.data)[:used, : last - first]
 
 
-def _retire(
-    run: "Run",
-    program: Any,
-    whole: Envelope,
-    place: Int[np.ndarray, " batch"],
-    hyper: PyTree,
-    state: PyTree,
-    windows: int,
-) -> tuple[Int[np.ndarray, " batch"], PyTree, PyTree]:
-    """Take away cells that have ended after so many windows, if that saves a group.
+def _retire(running: Running, whole: Envelope, windows: int) -> None:
+    """Free the slots of cells that have ended within the first `windows`, if that saves a block.
 
-    Such a cell's last window holds no finite loss, or zeros alone, and `kernel.ended` agrees.
+    The last window of such a cell holds no finite loss, or zeros alone, and its program agrees.
     """
-    live = place >= 0
-    low, high = whole.loss_min[place, windows - 1], whole.loss_max[place, windows - 1]
-    candidates = live & ((low == np.inf) | (high == 0))
-    groups = groups_for(live.sum(), run)
-    if groups_for(live.sum() - candidates.sum(), run) == groups:
-        return place, hyper, state
-    candidates &= np.asarray(kernel.ended(run.mesh, program, run.problem.objective, state))
-    if groups_for(live.sum() - candidates.sum(), run) == groups:
-        return place, hyper, state
-    for kind, ended in (("lost", candidates & (high != 0)), ("zero", candidates & (high == 0))):
-        for field, value in zip(jax.tree.leaves(whole), LAST[kind], strict=True):
-            field[place[ended], windows:] = value
-    order, (hyper, state) = gather(run, np.flatnonzero(live & ~candidates), (hyper, state))
-    return np.where(candidates, -1, place)[order], hyper, state
+    blocks_for = running.placement.blocks_for
+    occupied = np.flatnonzero(running.cell_of >= 0)
+    cells = running.cell_of[occupied]
+    zero = whole.loss_max[cells, windows - 1] == 0
+    candidates = zero | (whole.loss_min[cells, windows - 1] == np.inf)
+    blocks = blocks_for(len(cells))
+    if blocks_for(np.count_nonzero(~candidates)) == blocks:
+        return
+    ended = candidates & running.ended()[occupied]
+    if blocks_for(np.count_nonzero(~ended)) == blocks:
+        return
+    for kind, rest in ((LOST, cells[ended & ~zero]), (ZERO, cells[ended & zero])):
+        for field, value in zip(jax.tree.leaves(whole), kind, strict=True):
+            field[rest, windows:] = value
+    running.cell_of[occupied[ended]] = -1
+    running.compact(occupied[~ended])

@@ -17,12 +17,13 @@ from jaxtyping import PyTree
 
 from .._check import bad
 from .._precision import precision
-from ..dynamics import Discrete, Flow
+from ..dynamics import Dynamics
 from ..identity import trace_digest
 from ..problems.problem import Problem, is_array, start_noise
+from ..program import Program
 
 MOST_PROGRAMS = 64
-"""Programs of a sweep: each takes about a second to compile."""
+"""Most programs of a sweep: each takes about a second to compile."""
 
 
 class Structure(NamedTuple):
@@ -30,22 +31,24 @@ class Structure(NamedTuple):
 
     - `numbers`: fixed ones that are arguments of every program.
     - `axes`: those axes whose values are compiled in.
-    - `programs`: what is compiled, by the places of the values on `axes`: an optimizer, or the
-      methods that follow a flow, in order.
+    - `programs`: what is compiled, by the places of the values on `axes`, in the order in which it
+      runs.
+    - `traces`: digests of what all programs compute.
     """
 
     numbers: Mapping[str, float]
     axes: tuple[str, ...]
-    programs: Mapping[tuple, list[Any]]
+    programs: Mapping[tuple, list[Program]]
+    traces: tuple[str, ...]
 
-    def programs_of(self, places: Mapping[str, Any]) -> list[Any]:
+    def programs_of(self, places: Mapping[str, Any]) -> list[Program]:
         """Return the programs of a cell, by its places on the axes."""
         return self.programs[tuple(int(places[name]) for name in self.axes)]
 
 
 def find_structure(
     problem: Problem,
-    dynamics: Discrete | Flow,
+    dynamics: Dynamics,
     fixed: Mapping[str, Any],
     axes: Mapping[str, Sequence[Any]],
     params: PyTree[np.ndarray],
@@ -66,7 +69,7 @@ def find_structure(
         return {**fixed, **{axis: axes[axis][i] for axis, i in zip(axes, places, strict=True)}}
 
     @functools.cache
-    def trace(places: tuple[int, ...], traced: frozenset[str]) -> list[Any]:
+    def trace(places: tuple[int, ...], traced: frozenset[str]) -> tuple[list[Program], str]:
         values = chosen(places)
         try:
             with precision(dtype):
@@ -81,15 +84,17 @@ def find_structure(
     lengths = {axis: len(axes[axis]) if axis not in traced else 1 for axis in axes}
     _check_number(dynamics.name, {axis: n for axis, n in lengths.items() if axis not in traced})
     compiled_in = tuple(axis for axis in axes if axis not in traced)
-    programs = {}
+    programs, traces = {}, []
     for places in itertools.product(*map(range, lengths.values())):
         place_of = dict(zip(axes, places, strict=True))
-        programs[tuple(place_of[axis] for axis in compiled_in)] = trace(places, traced)
+        place = tuple(place_of[axis] for axis in compiled_in)
+        programs[place], digest = trace(places, traced)
+        traces.append(digest)
     numbers = {name: float(value) for name, value in fixed.items() if name in traced}
-    return Structure(numbers, compiled_in, programs)
+    return Structure(numbers, compiled_in, programs, tuple(traces))
 
 
-def _may_all(dynamics: Discrete | Flow, name: str, values: Sequence[Any], dtype: str) -> bool:
+def _may_all(dynamics: Dynamics, name: str, values: Sequence[Any], dtype: str) -> bool:
     """Say whether values may be numbers of a program, and are the same in its dtype."""
     return all(dynamics.may_be_traced(name, value) and _survives(value, dtype) for value in values)
 
@@ -104,22 +109,22 @@ def _survives(number: float, dtype: str) -> bool:
 
 def _trace(
     problem: Problem,
-    dynamics: Discrete | Flow,
+    dynamics: Dynamics,
     values: Mapping[str, Any],
     traced: frozenset[str],
     varied: set[str],
     params: PyTree,
     edges: np.ndarray,
     dtype: str,
-) -> list[Any]:
-    """Trace a run of one cell; returns its programs, which carry the digest of what they compute.
+) -> tuple[list[Program], str]:
+    """Trace a run of one cell; returns its programs, and the digest of what they compute.
 
     `varied` are the arguments that differ from cell to cell.
     """
     compiled_in = {k: dynamics.native(k, v) for k, v in values.items() if k not in traced}
     numbers = {name: float(values[name]) for name in values if name in traced}
     one_cell = jax.tree.map(lambda x: np.asarray(x)[None].astype(dtype), params)
-    noise = () if problem.batch_loss is None else jax.tree.map(lambda x: x[None], start_noise(0))
+    noise = jax.tree.map(lambda x: x[None], start_noise(0)) if dynamics.draws(problem) else ()
     arrays, functions = eqx.partition(problem.objective, is_array)
     given = dynamics.with_settings(compiled_in)
     portion = given.portion(edges.astype(dtype), len(edges) - 1, 1)
@@ -136,12 +141,13 @@ def _trace(
         hyper = {k: np.asarray([v], dtype) for k, v in numbers.items() if k in varied}
         traced_run = jax.make_jaxpr(run)(arrays, fixed, hyper, one_cell, noise, portion)
         digests.append(trace_digest(traced_run))
-    known = dynamics.with_settings(compiled_in, trace=" ".join(digests))
-    return known.programs(numbers, params, len(edges) - 1)
+    digest = " ".join(digests)
+    known = dynamics.with_settings(compiled_in, trace=digest)
+    return known.programs(numbers, params, len(edges) - 1), digest
 
 
 def _most_traced(
-    candidates: Sequence[str], trace: Callable[[frozenset[str]], list[Any]]
+    candidates: Sequence[str], trace: Callable[[frozenset[str]], object]
 ) -> frozenset[str]:
     """Return as many candidates as can be arguments of one program."""
 

@@ -1,14 +1,14 @@
-"""Batches of cells, computed, labelled and stored: here, or by the workers of an executor.
+"""Tasks: cells that are computed, labelled and stored together, here or by an executor's workers.
 
-A batch is as many whole tiles' wanted cells as fit on the devices at once, so that no two batches
-write to one tile. What comes back from a batch is an error, or none.
+A task is as many whole tiles' wanted cells as there are slots, so that no two tasks write to one
+tile. The outcome of a task is an error, or none.
 """
 
 import concurrent.futures
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cloudpickle
 import numpy as np
@@ -20,116 +20,134 @@ from ..grid import Cells, by_tile
 from ..regimes import classify_envelope
 from ..results.opening import StoreError
 from ..results.store import Store
+from .adaptive import run_adaptive
 from .checkpoint import Checkpoint
-from .solve import solve_cells
-from .spec import Layout, Run
-from .steps import run_cells
+from .placement import Placement
+from .spec import Spec
+from .steps import run_steps
+from .tuning import choose_placement
 
 Progress = Callable[[float], object]
 Outcome = tuple[Cells, BaseException | None]
 Computed = tuple[Envelope, dict[str, np.ndarray]]
 
 
-def batches(run: Run, cells: Cells) -> list[Cells]:
-    """Part ascending cells into batches, each of whole tiles' cells, ascending and alike."""
-    return [batch for alike in run.alike(cells) for batch in _of_whole_tiles(run, alike)]
+class Job(NamedTuple):
+    """What to compute, and how it is placed: all that a task needs besides its cells."""
+
+    spec: Spec
+    placement: Placement
 
 
-def _of_whole_tiles(run: Run, cells: Cells) -> list[Cells]:
+def tasks(job: Job, cells: Cells) -> list[Cells]:
+    """Part ascending cells into tasks, each of whole tiles' cells, ascending and of one program."""
+    return [task for alike in job.spec.alike(cells) for task in _of_whole_tiles(job, alike)]
+
+
+def _of_whole_tiles(job: Job, cells: Cells) -> list[Cells]:
     parts: list[list[Cells]] = []
     room = 0
-    for _, where in by_tile(cells, run.grid.shape, run.tile_shape):
+    for _, where in by_tile(cells, job.spec.grid.shape, job.placement.tile_shape):
         if len(where) > room:
             parts.append([])
-            room = run.batch
+            room = job.placement.slots
         parts[-1].append(cells[where])
         room -= len(where)
     return [np.sort(np.concatenate(part)) for part in parts]
 
 
 def compute(
-    run: Run, cells: Cells, progress: Progress = lambda extent: None, folder: Path | None = None
+    job: Job, cells: Cells, progress: Progress = lambda horizon: None, folder: Path | None = None
 ) -> Computed:
     """Run cells and label them: envelopes `[cells, window]`, labels and features `[cells]`."""
-    with precision(run.dtype):
-        if isinstance(run.dynamics, Flow):
-            envelope, solved = solve_cells(run, cells, progress, folder)
+    spec = job.spec
+    with precision(spec.dtype):
+        if isinstance(spec.dynamics, Flow):
+            envelope, solved = run_adaptive(*job, cells, progress, folder)
         else:
-            envelope, solved = run_cells(run, cells, progress, folder), None
-    initial = dict(zip(run.seeds, run.initial_loss, strict=True))
-    seeds = run.grid.cells(cells).get("seed", np.full(len(cells), run.seeds[0]))
-    initial_loss = np.array([initial[int(seed)] for seed in seeds])
-    eps = float(np.finfo(run.dtype).eps)
-    minimum = run.problem.minimum or 0.0
-    labels = classify_envelope(envelope, initial_loss, eps, run.extent, minimum, solved=solved)
+            envelope, solved = run_steps(*job, cells, progress, folder), None
+    initial = dict(zip(spec.seeds, spec.initial_loss, strict=True))
+    initial_loss = np.array([initial[int(seed)] for seed in spec.seeds_of(cells)])
+    eps = float(np.finfo(spec.dtype).eps)
+    minimum = spec.problem.minimum or 0.0
+    labels = classify_envelope(envelope, initial_loss, eps, spec.horizon, minimum, solved=solved)
     return envelope, labels
 
 
-def run_batch(run: Run, store: Store, cells: Cells, progress: Progress = lambda _: None) -> None:
-    """Compute a batch and store it; a checkpoint that led there is of no use any more."""
-    store.write(cells, *compute(run, cells, progress, store.checkpoints))
+def run_task(job: Job, store: Store, cells: Cells, progress: Progress = lambda _: None) -> None:
+    """Compute a task and store it, and remove its checkpoint."""
+    store.write(cells, *compute(job, cells, progress, store.checkpoints))
     Checkpoint(store.checkpoints, cells).remove()
 
 
-def run_here(run: Run, store: Store, cells: Cells, progress: Progress) -> Iterator[Outcome]:
-    """Run batches one after the other; one that fails does not keep the others from running."""
-    for batch in batches(run, cells):
+def run_here(job: Job, store: Store, cells: Cells, progress: Progress) -> Iterator[Outcome]:
+    """Run tasks one after the other; one that fails does not keep the others from running."""
+    for task in tasks(job, cells):
         try:
-            run_batch(run, store, batch, progress)
+            run_task(job, store, task, progress)
         except StoreError:
             raise
         except (RuntimeError, MemoryError, OSError) as error:
-            yield batch, error
+            yield task, error
         else:
-            yield batch, None
+            yield task, None
 
 
-def layout_of(executor: concurrent.futures.Executor, run: Run) -> Layout:
-    """How cells lie on a worker's devices; all workers are taken to be alike."""
-    return executor.submit(_layout_there, _packed(run)).result()
+def placement_of(
+    executor: concurrent.futures.Executor, spec: Spec, block_size: int | None
+) -> Placement:
+    """Let a worker place the cells on its devices; all workers are taken to be alike."""
+    return executor.submit(_place_there, cloudpickle.dumps(spec), block_size).result()
 
 
 def run_on(
-    executor: concurrent.futures.Executor, run: Run, store: Store, cells: Cells, progress: Progress
+    executor: concurrent.futures.Executor, job: Job, store: Store, cells: Cells, progress: Progress
 ) -> Iterator[Outcome]:
-    """Run batches by an executor, whose workers write to the store if that is a folder."""
-    packed, address = _packed(run), store.address
+    """Run tasks by an executor, whose workers write to the store if that is a folder."""
+    packed, digest, address = cloudpickle.dumps(job), job.spec.digest, store.address
     futures = {
-        executor.submit(_run_there, packed, address, batch): batch for batch in batches(run, cells)
+        executor.submit(_run_there, packed, digest, address, task): task
+        for task in tasks(job, cells)
     }
     try:
         for future in concurrent.futures.as_completed(futures):
-            batch, error = futures[future], future.exception()
+            task, error = futures[future], future.exception()
             if isinstance(error, StoreError | concurrent.futures.BrokenExecutor):
                 raise error
             if error is None and (computed := future.result()) is not None:
-                store.write(batch, *computed)
-            progress(len(batch) * run.extent)
-            yield batch, error
+                store.write(task, *computed)
+            progress(len(task) * job.spec.horizon)
+            yield task, error
     finally:
         for future in futures:
             future.cancel()
 
 
-def _packed(run: Run) -> bytes:
-    """A run as bytes, without what a process has worked out for itself."""
-    return cloudpickle.dumps(dataclasses.replace(run, given_digest=run.digest))
-
-
 @functools.lru_cache(maxsize=2)
-def _unpacked(packed: bytes) -> Run:
-    """The run of some bytes: one in a process, so that its programs are compiled once."""
-    return cloudpickle.loads(packed)
+def _unpacked(packed: bytes, digest: str) -> Job:
+    """The job of some bytes: one in a process, so that its programs are compiled once.
+
+    Raises a `RuntimeError` if this process computes something else, or has other devices.
+    """
+    job: Job = cloudpickle.loads(packed)
+    _ = job.placement.mesh
+    if job.spec.digest != digest:
+        raise RuntimeError(
+            "this worker computes something else than the process that asks it to: a module "
+            "that the loss or the optimizer uses has other numbers, or another version, there"
+        )
+    return job
 
 
-def _layout_there(packed: bytes) -> Layout:
-    return _unpacked(packed).layout_here()
+def _place_there(packed: bytes, block_size: int | None) -> Placement:
+    return choose_placement(cloudpickle.loads(packed), block_size)
 
 
-def _run_there(packed: bytes, address: tuple[Path, str] | None, cells: Cells) -> Computed | None:
-    run = _unpacked(packed)
-    run.check_worker()
+def _run_there(
+    packed: bytes, digest: str, address: tuple[Path, str] | None, cells: Cells
+) -> Computed | None:
+    job = _unpacked(packed, digest)
     if address is None:
-        return compute(run, cells)
-    run_batch(run, Store(*address), cells)
+        return compute(job, cells)
+    run_task(job, Store(*address), cells)
     return None

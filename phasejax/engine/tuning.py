@@ -1,148 +1,169 @@
-"""How many cells a device advances at once: measured once for a problem and a machine.
+"""The placement of a sweep, whose block size is measured once for a problem and a machine.
 
-Too few lanes waste a processor on overhead, too many leave its cache. What was measured is
-remembered in the process and in a file of the user's cache folder, so that a repeat runs with the
-same lanes and gets the same bits.
+Small blocks waste a processor on overhead, large ones leave its cache. Measured sizes are kept in
+the process and in a file of the user's cache folder, so that a repeat uses the same blocks and gets
+the same bits.
 """
 
 import json
 import math
-import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 import platformdirs
 
+from .._files import write_atomically
 from .._precision import precision
 from ..identity import identify
-from . import kernel
-from .placement import start_cells
+from .placement import Placement, local_mesh
+from .running import Running
+from .spec import Spec
 
-if TYPE_CHECKING:
-    from .spec import Run
-
-MOST = {"cpu": 512}
-"""Most lanes by platform; more would leave a processor core's cache."""
+MOST_ON_CPU = 512
+"""Largest block on a CPU; a larger one would leave a processor core's cache."""
 MOST_ELSEWHERE = 65_536
+"""Largest block on an accelerator."""
 WORTH_MEASURING = 1e10
-"""Gradients × cells × parameters of a sweep of some twenty seconds on two cores."""
-LEAST_SECONDS, RUNS, GAIN = 0.05, 5, 0.95
-"""A measurement takes the shortest of five runs of at least 50 ms, and other lanes must save a
-twentieth: less may be noise."""
-_remembered: dict[str, int] = {}
+"""Gradients × cells × parameters of a sweep of about twenty seconds on two cores."""
+REFINED_SHARE = 0.1
+"""Share of the cells that a refinement is assumed to compute."""
+LEAST_SECONDS = 0.05
+"""Shortest run of a measurement."""
+RUNS = 5
+"""Runs of a measurement, of which the shortest counts."""
+GAIN = 0.95
+"""Another block size must cost at most this share of the best one: less may be noise."""
+_measured: dict[str, int] = {}
 
 
-def choose(run: "Run") -> tuple[int, str]:
-    """Lanes for a sweep, and where they come from: "measured" or "guessed"."""
-    if run.work < WORTH_MEASURING:
-        return guess(run.footprint, _platform(run)), "guessed"
-    key = _key(run)
-    if key not in _remembered:
-        _remembered.update(_read())
-    if key not in _remembered:
-        _remembered[key] = fastest(run)
-        _write(_read() | {key: _remembered[key]})
-    return _remembered[key], "measured"
+def choose_placement(spec: Spec, block_size: int | None = None) -> Placement:
+    """Place the cells of a sweep on this process's devices.
+
+    `block_size`, if not given, is measured where the sweep is long enough to repay it, by running
+    some of its cells; else it is guessed.
+    """
+    if block_size is not None:
+        return Placement.here(spec, block_size, "given")
+    share = REFINED_SHARE if spec.refined_from else 1
+    work = spec.grid.size * spec.dynamics.cost(spec.horizon).gradients * spec.size * share
+    if work < WORTH_MEASURING:
+        return Placement.here(spec, first_guess(spec), "guessed")
+    return Placement.here(spec, _known_or_measured(spec), "measured")
+
+
+def first_guess(spec: Spec) -> int:
+    """Block size of a sweep that is not measured."""
+    return guess(spec.size * spec.dynamics.cost(spec.horizon).numbers, _platform())
 
 
 def guess(size: int, platform: str = "cpu") -> int:
-    """Lanes for cells of `size` numbers: about 16,384 stay near a processor core.
+    """Block size for cells of `size` numbers: about 16,384 stay close to a processor core.
 
-    Measured on two cores: a network of 1,329 parameters is fastest with 16 cells at once. An
-    accelerator wants about a thousand times more.
+    Measured on two cores: a network of 1,329 parameters is fastest in blocks of 16. An accelerator
+    wants about a thousand times more.
     """
     room = 2**14 if platform == "cpu" else 2**24
-    return min(2 ** round(math.log2(max(room / size, 1))), MOST.get(platform, MOST_ELSEWHERE))
+    return min(2 ** round(math.log2(max(room / size, 1))), _most(platform))
 
 
-def fastest(run: "Run") -> int:
-    """Double or halve the guess as long as cells get cheaper by it."""
-    most = MOST.get(_platform(run), MOST_ELSEWHERE)
-    best = guess(run.footprint, _platform(run))
-    cost = seconds_per_cell(run, best)
+def _known_or_measured(spec: Spec) -> int:
+    """Look the block size up in the process, then in the file; else measure it."""
+    key = _key(spec)
+    if key not in _measured:
+        _measured.update(_read())
+    if key not in _measured:
+        _measured[key] = fastest(spec, first_guess(spec))
+        _write(_read() | {key: _measured[key]})
+    return _measured[key]
+
+
+def fastest(spec: Spec, first: int) -> int:
+    """Double or halve a first block size as long as cells get cheaper by it."""
+    best, cost = first, seconds_per_cell(spec, first)
     for factor in (2, 0.5):
-        lanes = best
-        while 1 <= (lanes := int(lanes * factor)) <= most:
-            other = seconds_per_cell(run, lanes)
+        size = best
+        while 1 <= (size := int(size * factor)) <= _most(_platform()):
+            other = seconds_per_cell(spec, size)
             if other >= GAIN * cost:
                 break
-            best, cost = lanes, other
+            best, cost = size, other
     return best
 
 
-def seconds_per_cell(run: "Run", lanes: int) -> float:
-    """Time of one step of one cell, all devices at work: the shortest of several runs."""
-    alike = run.alike(np.arange(run.grid.size))[0]
-    cells = alike[np.linspace(0, len(alike) - 1, run.mesh.size * lanes).astype(int)]
-    program, values = run.programs(cells)[0], run.grid.cells(cells)
-    steps = 4
-    with precision(run.dtype):
-        fixed, hyper, state = start_cells(run, program, values, np.arange(len(cells)))
+def seconds_per_cell(spec: Spec, block_size: int) -> float:
+    """Time of one step of one cell with one block on every device: the shortest of several runs."""
+    mesh = local_mesh()
+    device = mesh.devices.flat[0]
+    count = mesh.size * block_size
+    one_block = (count, *[1] * (len(spec.grid.shape) - 1))
+    kind = device.platform, device.device_kind
+    placement = Placement(block_size, "given", mesh.size, *kind, tile_shape=one_block)
+    alike = spec.alike(np.arange(spec.grid.size))[0]
+    cells = alike[np.linspace(0, len(alike) - 1, count).astype(int)]
+    edges = spec.edges.astype(spec.dtype)
+    with precision(spec.dtype):
+        running = Running(spec, placement, cells)
+        start = running.state
 
-        def seconds() -> float:
+        def seconds(steps: int) -> float:
+            running.state = start
             begin = time.perf_counter()
-            result = kernel.advance(
-                run.mesh,
-                program,
-                run.problem.objective,
-                fixed,
-                hyper,
-                state,
-                run.portion(steps),
-                lanes,
-                np.asarray(1, np.int32),
-            )
-            jax.block_until_ready(result)
+            returned = running.advance(spec.dynamics.portion(edges, spec.windows, steps), 1)
+            jax.block_until_ready((running.state, returned))
             return time.perf_counter() - begin
 
-        seconds()  # compiles
-        while seconds() < LEAST_SECONDS and steps < run.most_alike:
+        steps = 4
+        seconds(steps)  # compiles
+        while (
+            seconds(steps) < LEAST_SECONDS and steps < spec.dynamics.cost(spec.horizon).busy_steps
+        ):
             steps *= 2
-        return min(seconds() for _ in range(RUNS)) / (steps * len(cells))
+        return min(seconds(steps) for _ in range(RUNS)) / (steps * count)
 
 
-def _key(run: "Run") -> str:
+def _key(spec: Spec) -> str:
     """Everything that the speed depends on."""
-    program = next(iter(run.structure.programs.values()))[0]
+    program = next(iter(spec.structure.programs.values()))[0]
     shapes = [
         f"{np.shape(leaf)}"
-        for leaf in jax.tree.leaves((run.starts[run.seeds[0]], run.problem.objective))
+        for leaf in jax.tree.leaves((spec.starts[spec.seeds[0]], spec.problem.objective))
         if not callable(leaf)
     ]
-    method, settings = getattr(program, "method", ""), identify(dict(program.settings))
-    named = run.problem.name, program.name, settings, method
-    devices = f"{run.mesh.size} x {run.mesh.devices.flat[0].device_kind}"
-    parts = (*named, run.dtype, devices, shapes)
-    return " ".join(map(str, (*parts, f"jax {jax.__version__}")))
+    settings = identify(dict(getattr(program, "settings", ())))
+    named = spec.problem.name, spec.dynamics.name, settings, getattr(program, "method", "")
+    mesh = local_mesh()
+    devices = f"{mesh.size} x {mesh.devices.flat[0].device_kind}"
+    return " ".join(map(str, (*named, spec.dtype, devices, shapes, f"jax {jax.__version__}")))
 
 
-def _platform(run: "Run") -> str:
-    return run.mesh.devices.flat[0].platform
+def _platform() -> str:
+    return local_mesh().devices.flat[0].platform
+
+
+def _most(platform: str) -> int:
+    return MOST_ON_CPU if platform == "cpu" else MOST_ELSEWHERE
 
 
 def _path() -> Path:
-    return Path(platformdirs.user_cache_dir("phasejax")) / "lanes.json"
+    return Path(platformdirs.user_cache_dir("phasejax")) / "block_sizes.json"
 
 
 def _read() -> dict[str, int]:
     """Read what other processes measured; a file that can't be read counts as empty."""
     try:
         table = json.loads(_path().read_text("utf-8"))
-        most = max(MOST_ELSEWHERE, *MOST.values())
+        most = MOST_ELSEWHERE
         return {key: n for key, n in table.items() if type(n) is int and 1 <= n <= most}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 
 def _write(table: dict[str, int]) -> None:
-    """Replace the file at one stroke; a folder that can't be written only costs the memory."""
+    """Replace the file atomically; ignore an unwritable cache folder."""
     try:
         _path().parent.mkdir(parents=True, exist_ok=True)
-        partial = _path().with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(table, indent=1), encoding="utf-8")
-        partial.replace(_path())
+        write_atomically(_path(), json.dumps(table, indent=1).encode())
     except OSError:
         return

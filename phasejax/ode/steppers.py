@@ -33,8 +33,10 @@ IMPLICIT: dict[str, type] = {
     "kvaerno4": diffrax.Kvaerno4,
     "kvaerno5": diffrax.Kvaerno5,
 }
-NEAR, NEWTON_STEPS = 1e-2, 10
-"""Newton's method is near enough within this share of the tolerated error, or it fails."""
+NEAR = 1e-2
+"""Newton's method has converged within this share of the tolerated error."""
+NEWTON_STEPS = 10
+"""Most steps of Newton's method, after which it has failed."""
 
 
 class Step(NamedTuple):
@@ -90,7 +92,7 @@ def _combine(weights: np.ndarray, stages: list[Numbers]) -> Numbers:
 def _implicit(
     method: str, slope: Slope, t: Scalar, t1: Scalar, y: Numbers, first: Numbers, scale: Numbers
 ) -> Step:
-    """In units of the tolerated error: so Newton's method knows when it is near enough."""
+    """Take an implicit step in units of the tolerated error, by which Newton's method is judged."""
     tableau, h = IMPLICIT[method].tableau, t1 - t
 
     def scaled(t: Scalar, z: Numbers) -> Numbers:
@@ -140,8 +142,10 @@ def rms(values: Numbers) -> Scalar:
 
 
 def accept(error: Scalar, order: int) -> tuple[Bool[Array, ""], Scalar]:
-    """Say whether a step whose error is so many times the tolerated one is kept, and by what factor
-    the next one is longer: diffrax's integral controller, with its constants.
+    """Say whether a step is kept, and by what factor the next one is longer.
+
+    `error` is the step's error over the tolerated one. This is diffrax's integral controller, with
+    its constants.
     """
     keep = error < 1
     factor = 0.9 * error ** (-1 / order)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import PyTree
 
-from ..dynamics.moments import Scalar
+from .._types import Scalar
 
 
 def absolute(state: PyTree, rtol: Scalar, atol: Scalar) -> PyTree:
@@ -17,13 +17,13 @@ def absolute(state: PyTree, rtol: Scalar, atol: Scalar) -> PyTree:
 class VectorField(NamedTuple):
     """The right-hand side of a flow ẋ, ṡ = velocity(t, ∇f(x), s), and where s starts.
 
-    - `init(params) -> state`: what moves beside the parameters x, at t = 0; a PyTree of
+    - `init(params) -> state`: what moves besides the parameters x, at t = 0; a PyTree of
       floating-point arrays, `()` if nothing does.
     - `velocity(time, grads, state) -> (params_velocity, state_velocity)`: shaped like the
       parameters and the state. `time` is a scalar, zero at the start.
     - `tolerance(state, rtol, atol) -> tolerances`: absolute errors that the state may have per
-      step, beside `rtol` times its size: a PyTree like the state or a prefix of it. By default
-      `atol`, as for the parameters; say otherwise where the state has another unit.
+      step, in addition to `rtol` times its size: a PyTree like the state or a prefix of it. By
+      default `atol`, as for the parameters; say otherwise where the state has another unit.
     """
 
     init: Callable[[PyTree], PyTree]

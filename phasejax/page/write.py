@@ -17,7 +17,7 @@ from ..envelope import excess
 from ..plot.lines import Line, Lines, lines_over
 from ..plot.marks import Marks, marks_on
 from ..plot.plane import plane
-from ..regimes import NAMES, label_attributes
+from ..regimes import LABELS, NAMES
 from ..regimes.codes import COMPUTED, INFERRED, MISSING
 from ..results.axes import cell_edges, in_order, is_category, names_of, positions, value_text
 from ..results.summary import summary
@@ -66,8 +66,7 @@ def write_page(
     if marks is not None and len(marks) > PANELS:
         raise bad("marks", marks, f"at most {PANELS} cells")
     drawn = lines_over(dataset, x, y, lines)
-    known = label_attributes("time" in dataset.attrs)
-    features = [name for name in known if name in dataset and name != "regime"]
+    features = [name for name in LABELS if name in dataset and name != "regime"]
     arrays, about = _packed(dataset, x, y, features)
     regimes = _counts(arrays["regime"])
     layout, packed = pack(arrays)

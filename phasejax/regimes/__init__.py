@@ -1,5 +1,6 @@
 """Features of loss curves, and the rule that turns them into regimes."""
 
+from .classify import LABELS as LABELS
 from .classify import Regime as Regime
 from .classify import classify as classify
 from .classify import classify_curve as classify_curve

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -77,7 +78,7 @@ def classify_envelope(
     envelope: Envelope,
     initial_loss: Float[np.ndarray, "*cells"],
     eps: float,
-    extent: float,
+    horizon: float,
     minimum: float = 0.0,
     floor: np.ndarray | float = 0.0,
     solved: Solved | None = None,
@@ -89,7 +90,7 @@ def classify_envelope(
     - `envelope`: statistics of the loss per window.
     - `initial_loss`: the loss at the starting point.
     - `eps`: machine epsilon of the loss.
-    - `extent`: length of the runs: steps (an integer) or time (a float).
+    - `horizon`: length of the runs: steps (an integer) or time (a float).
     - `minimum`: subtracted from the loss, as `log10_loss_mean` already has it.
     - `floor`: smaller losses over the minimum are raised to it.
     - `solved`: for flows, where the solver of each cell ended, and the loss below which only the
@@ -102,26 +103,31 @@ def classify_envelope(
     initial = excess(initial_loss, minimum, eps)
     found = features(curves, initial, eps, np.maximum(abs(minimum) * eps, floor))
     label, margin = classify_features(found)
-    described = describe(curves, extent)
+    described = describe(curves, horizon)
     solver = {} if solved is None else solved._asdict()
     if solved is not None:
-        label = np.where(solved.end_time < extent, UNRESOLVED, label).astype(np.int8)
+        label = np.where(solved.end_time < horizon, UNRESOLVED, label).astype(np.int8)
     return {"regime": label, "margin": margin, **found._asdict(), **described._asdict(), **solver}
 
 
-def label_attributes(flow: bool = False) -> dict[str, dict]:
-    """Attributes of the variables that `classify_envelope` returns, by the CF conventions."""
-    names = (*NAMES, NO_REGIME[UNRESOLVED]) if flow else NAMES
+def label_attributes(
+    unit: str = "step", cell_variables: Mapping[str, tuple[str, str]] = MappingProxyType({})
+) -> dict[str, dict]:
+    """Attributes of the variables that `classify_envelope` returns, by the CF conventions.
+
+    `unit` and `cell_variables` are those of the dynamics. If `cell_variables` has `end_time`, runs
+    can end early, and the regime `unresolved` is among the flags.
+    """
+    names = (*NAMES, NO_REGIME[UNRESOLVED]) if "end_time" in cell_variables else NAMES
     regime = {
         "long_name": "regime",
         "flag_values": list(range(len(names))),
         "flag_meanings": " ".join(names),
     }
     decades = {name: {"long_name": text, "units": "decades"} for name, text in DESCRIPTIONS.items()}
-    units = UNITS | (SOLVED if flow else {})
     described = {
-        name: {"long_name": text, "units": "time" if flow and unit == "steps" else unit}
-        for name, (text, unit) in units.items()
+        name: {"long_name": text, "units": unit if of == "steps" and unit == "time" else of}
+        for name, (text, of) in {**UNITS, **cell_variables}.items()
     }
     margin = {"long_name": "distance to the nearest regime boundary", "units": "decades"}
     return {"regime": regime, "margin": margin, **decades, **described}
@@ -143,14 +149,18 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
     window_last = [dataset[name].transpose(..., "window") for name in names]
     cells = window_last[0].dims[:-1]
     initial = dataset["initial_loss"].broadcast_like(window_last[0].isel(window=0, drop=True))
-    flow = "time" in dataset.attrs
-    solved = Solved(*(dataset[name].transpose(*cells).values for name in SOLVED)) if flow else None
+    cell_variables = {name: of for name, of in SOLVED.items() if name in dataset}
+    solved = (
+        Solved(*(dataset[name].transpose(*cells).values for name in SOLVED))
+        if cell_variables
+        else None
+    )
     lowest = np.zeros(initial.shape) if floor is None else floor.transpose(*cells).values
     labels = classify_envelope(
         Envelope(*(x.values for x in window_last)),
         initial.transpose(*cells).values,
         float(np.finfo(dataset.attrs["dtype"]).eps),
-        dataset.attrs["time" if flow else "steps"],
+        dataset.attrs["horizon"],
         minimum=dataset.attrs.get("minimum", 0.0),
         floor=lowest,
         solved=solved,
@@ -159,8 +169,12 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
         computed = (dataset["status"] == COMPUTED).transpose(*cells).values
         refined = [cells.index(name) for name in dataset.attrs["refined_from"] if name in cells]
         labels["regime"] = nearest(labels["regime"], computed, refined)
-    attributes = label_attributes(flow)
+    attributes = label_attributes(dataset.attrs["unit"], cell_variables)
     return dataset.assign({n: (cells, v, attributes[n]) for n, v in labels.items()})
+
+
+LABELS = tuple(label_attributes("time", SOLVED))
+"""Names of all variables that `classify_envelope` makes; results have some of them."""
 
 
 def regime_counts(dataset: xr.Dataset) -> dict[str, int]:

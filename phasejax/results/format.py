@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import xarray as xr
 import zarr
 
 from ..envelope import LOSSES
-from ..regimes import UNLABELLED, label_attributes
+from ..regimes import LABELS, UNLABELLED
 from ..regimes.codes import COMPUTED, INFERRED, MISSING
 
-FORMAT = 3
-"""Of the store: what is in it, beside what the configuration says."""
+FORMAT = 4
+"""Version of the layout of a store."""
 STATUS = "status"
 STATUS_ATTRIBUTES = {
     "long_name": "where the cell's regime is from",
@@ -38,7 +38,7 @@ ENVELOPE_ATTRIBUTES: dict[str, dict[str, Any]] = {
 OURS = {
     *("status", "initial_loss", "initial_gradient_norm", "window", "step", "time"),
     *ENVELOPE_ATTRIBUTES,
-    *label_attributes(flow=True),
+    *LABELS,
 }
 """Variables and coordinates of a store, but for its axes."""
 WORK = ".phasejax"
@@ -48,29 +48,29 @@ LEFT = {"lock", "holder", "checkpoints", "new", "ready", "cleared", "old"}
 
 
 def lay_out(
-    storage: Any,
-    coords: xr.Dataset,
-    axes: tuple[str, ...],
-    tile_shape: tuple[int, ...],
-    dtype: str,
-    labels: Mapping[str, dict],
+    storage: Any, coords: xr.Dataset, curves: Collection[str], labels: Mapping[str, dict]
 ) -> None:
-    """Write coordinates, attributes and empty variables."""
+    """Write coordinates, attributes and empty variables.
+
+    **Arguments:**
+
+    - `coords`: coordinates and what is known before the run; its attributes are the configuration.
+    - `curves`: names of the statistics per window, some of `ENVELOPE_ATTRIBUTES`.
+    - `labels`: names and attributes of the labels and features, one value per cell.
+    """
     coords.to_zarr(storage, zarr_format=3, consolidated=False, mode="w")
     group = zarr.open_group(storage, mode="r+")
-    shape = tuple(coords.sizes[axis] for axis in axes)
-    windows = coords.sizes["window"]
-    for name, attributes in ENVELOPE_ATTRIBUTES.items():
-        if "time" in coords.attrs and name not in LOSSES:
-            continue  # a flow has no steps
+    axes, tile = tuple(coords.attrs["axes"]), tuple(coords.attrs["tile_shape"])
+    shape, windows = tuple(coords.sizes[axis] for axis in axes), coords.sizes["window"]
+    for name in curves:
         group.create_array(
             name,
             shape=(*shape, windows),
-            chunks=(*tile_shape, windows),
-            dtype=dtype,
+            chunks=(*tile, windows),
+            dtype=coords.attrs["dtype"],
             fill_value=np.nan,
             dimension_names=(*axes, "window"),
-            attributes=attributes,
+            attributes=ENVELOPE_ATTRIBUTES[name],
         )
     empty = {"regime": ("int8", UNLABELLED), STATUS: ("int8", MISSING)}
     for name, attributes in {**labels, STATUS: STATUS_ATTRIBUTES}.items():
@@ -78,7 +78,7 @@ def lay_out(
         group.create_array(
             name,
             shape=shape,
-            chunks=tile_shape,
+            chunks=tile,
             dtype=kind,
             fill_value=fill,
             dimension_names=axes,

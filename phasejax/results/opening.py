@@ -12,8 +12,9 @@ from xarray.core import indexing
 
 from .._check import bad
 from ..envelope import LOSSES
-from ..regimes import label_attributes
-from .format import ENVELOPE_ATTRIBUTES, FORMAT, STATUS, is_ours, quiet
+from ..regimes import LABELS, UNLABELLED
+from ..regimes.codes import COMPUTED, MISSING
+from .format import ENVELOPE_ATTRIBUTES, FORMAT, STATUS, STATUS_ATTRIBUTES, is_ours, quiet
 
 KINDS: dict[str, Any] = {
     "title": str,
@@ -30,8 +31,12 @@ KINDS: dict[str, Any] = {
     "failures": list,
     "created": str,
     "jax_version": str,
+    "unit": str,
+    "horizon": int | float,
 }
 """Attributes that every store has, and of what kind they are."""
+RENAMED = {"lanes": "block_size", "lanes_source": "block_size_source", "batch": "slots"}
+"""Attributes of formats up to 3, and what they are called now."""
 VARIABLES = (*LOSSES, "initial_loss", "regime", "margin")
 """... and variables, with one for each axis."""
 
@@ -56,8 +61,25 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         raise bad(
             "store", str(path), f"a Zarr v3 group that phasejax wrote{_why(path, error)}"
         ) from error
+    dataset = _updated(dataset)
     _check_whole(path, dataset)
     return regime_first(dataset)
+
+
+def _updated(dataset: xr.Dataset) -> xr.Dataset:
+    """Bring the results of an earlier format to this one, as far as reading needs it."""
+    attrs = dict(dataset.attrs)
+    for old, new in RENAMED.items():
+        if old in attrs:
+            attrs.setdefault(new, attrs.pop(old))
+    if "horizon" not in attrs and attrs.get("format", 0) in range(FORMAT):
+        attrs["unit"] = "time" if "time" in attrs else "step"
+        attrs["horizon"] = attrs.get("time", attrs.get("steps"))
+    dataset = dataset.drop_attrs(deep=False).assign_attrs(attrs)
+    if STATUS not in dataset and "regime" in dataset:
+        status = xr.where(dataset["regime"] == UNLABELLED, MISSING, COMPUTED).astype(np.int8)
+        dataset = dataset.assign({STATUS: status.assign_attrs(STATUS_ATTRIBUTES)})
+    return dataset
 
 
 def _why(path: str | Path, error: Exception) -> str:
@@ -78,8 +100,8 @@ def _check_whole(path: str | Path, dataset: xr.Dataset) -> None:
     if isinstance(found, int) and found > FORMAT:
         newer = f"{found} is of a newer phasejax ({attrs['phasejax_version']}): upgrade phasejax"
         raise bad("store", str(path), f"of format {FORMAT} at most; {newer}")
-    extent = {"time" if "time" in attrs else "steps": int | float}
-    lost = [n for n, kind in (KINDS | extent).items() if not isinstance(attrs.get(n), kind)]
+    horizon = {"time" if "time" in attrs else "steps": int | float}
+    lost = [n for n, kind in (KINDS | horizon).items() if not isinstance(attrs.get(n), kind)]
     lost += [n for n in ("block_size", "windows") if n not in lost and attrs[n] < 1]
     axes = attrs["axes"] if "axes" not in lost else {}
     if not all(isinstance(a, dict) and {"values", "scale"} <= a.keys() for a in axes.values()):
@@ -144,5 +166,5 @@ def reading(path: str | Path | None, name: str) -> Iterator[None]:
 def regime_first(dataset: xr.Dataset) -> xr.Dataset:
     """What a reader looks for first comes first: the regime, its margin, the curves."""
     first = ("regime", "margin", *ENVELOPE_ATTRIBUTES, "initial_loss", STATUS)
-    names = [*first, *label_attributes("time" in dataset.attrs), *map(str, dataset.data_vars)]
+    names = [*first, *LABELS, *map(str, dataset.data_vars)]
     return dataset[list(dict.fromkeys(name for name in names if name in dataset))]

@@ -1,12 +1,13 @@
 """Run a stored sweep again from its configuration, on another window of its plane."""
 
+import dataclasses
 from typing import Any
 
 import xarray as xr
 
 from .. import problems
 from .._check import ArgumentError, bad, choice
-from ..dynamics import Discrete, Flow, by_name
+from ..dynamics import Dynamics, by_name
 from ..grid import Axis, Grid
 from ..problems.problem import fingerprint, initial_params
 from .axes import fixed_seed
@@ -53,7 +54,7 @@ def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
     return Grid(**axes, **fixed, **seeds)
 
 
-def _dynamics(attrs: dict[str, Any]) -> Discrete | Flow:
+def _dynamics(attrs: dict[str, Any]) -> Dynamics:
     """Find the optimizer or flow of a sweep; raises a `ValueError` if it is the user's own."""
     library = attrs["optimizer_module"].partition("._")[0]  # optax.contrib in optax.contrib._muon
     prefix = f"{library}." if library.startswith("optax") else ""
@@ -83,14 +84,11 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     if fingerprint(problem, starts) != attrs["problem_fingerprint"]:
         raise bad("problem", attrs["problem"], "the same as in the store; its data have changed")
     dynamics = _dynamics(attrs)
-    budget: dict[str, Any] = {"steps": attrs.get("steps"), "time": attrs.get("time")}
-    if isinstance(dynamics, Flow):
-        solving = {name: attrs[name] for name in dynamics.solver_config}
-        dynamics = Flow(dynamics.factory, **solving)
+    settings = {name: attrs[name] for name in dynamics.config}
     return {
         "problem": problem,
-        "dynamics": dynamics,
-        **budget,
+        "dynamics": dataclasses.replace(dynamics, **settings),
+        "steps" if dynamics.unit == "step" else "time": attrs["horizon"],
         "windows": attrs["windows"],
         "dtype": attrs["dtype"],
     }

@@ -1,8 +1,8 @@
 """Results on disk: a Zarr v3 group that xarray opens, written tile by tile.
 
-A tile is one chunk of every variable. Zarr writes a chunk at one stroke. Those of a tile are on the
-disk before its chunk of `status` says which of its cells are there: whatever comes between, a cell
-is there with all its variables, or not at all.
+A tile is one chunk of every variable. Zarr replaces a chunk atomically. The chunks of a tile are on
+the disk before its chunk of `status` says which of its cells are there. So a cell is in the store
+with all its variables or not at all, whenever the process is killed.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from .._check import bad
 from .._platform import flush
 from ..envelope import Envelope
 from ..grid import Cells, Tile, by_tile
-from ..regimes import label_attributes
+from ..regimes import LABELS
 from ..regimes.codes import COMPUTED, INFERRED, Labels
 from .format import STATUS, WORK, consolidate, is_other, is_ours, lay_out, nodes, strangers
 from .opening import StoreError, open_dataset, reading, regime_first
@@ -44,7 +44,8 @@ class Store:
     **Arguments:**
 
     - `path`: a folder; its parents are made as needed.
-    - `created`: write only to the one of this time of creation, on behalf of who holds its lock.
+    - `created`: write only to the store with this time of creation, for the process that holds the
+        lock.
     """
 
     def __init__(self, path: str | Path | None, created: str | None = None) -> None:
@@ -62,7 +63,7 @@ class Store:
 
     @property
     def checkpoints(self) -> Path | None:
-        """The folder in the store, in which batches that take long keep where they are."""
+        """The folder in the store for the checkpoints of long tasks."""
         return None if self.path is None else self._work / "checkpoints"
 
     @property
@@ -94,7 +95,7 @@ class Store:
     def lock(self) -> None:
         """Keep others from writing until `release`, and clear up after a process that was killed.
 
-        Raises a `ValueError` if somebody else writes, or if phasejax did not write what is there.
+        Raises a `ValueError` if another process writes to it, or if phasejax did not write it.
         """
         path = str(self.path)
         if not is_ours(Path(path)):
@@ -107,7 +108,7 @@ class Store:
         except Timeout as error:
             allowed = f"one that nobody else writes to; {self._holder()} does at the moment"
             raise bad("store", path, allowed) from error
-        except FileNotFoundError:  # who held it has just taken the folder away
+        except FileNotFoundError:  # its holder has just removed the folder
             return self.lock()
         except OSError as error:
             raise bad("store", path, f"a folder that can be written: {error}") from error
@@ -137,34 +138,21 @@ class Store:
                 folder.rmdir()  # if it is empty
 
     def create(
-        self,
-        coords: xr.Dataset,
-        axes: tuple[str, ...],
-        tile_shape: tuple[int, ...],
-        dtype: str,
-        labels: Mapping[str, dict],
+        self, coords: xr.Dataset, curves: Collection[str], labels: Mapping[str, dict]
     ) -> None:
-        """Write coordinates, attributes and empty variables.
+        """Write coordinates, attributes and empty variables: arguments as of `format.lay_out`.
 
         Replaces the Zarr group of a store that has been locked; other files in it stay.
-
-        **Arguments:**
-
-        - `coords`: coordinates and scalars known before the run; its `sizes` include `axes` and
-            `window`, its attributes are the configuration.
-        - `axes`: names of the grid's axes, in order. `tile_shape`: cells of a tile along each.
-        - `dtype`: of the losses.
-        - `labels`: names and attributes of the labels and features, one value a cell.
         """
         if self.path is None:
-            lay_out(self._storage, coords, axes, tile_shape, dtype, labels)
+            lay_out(self._storage, coords, curves, labels)
             return
         if self._lock is None:
             self._make()
         with self._told():
             new = self._work / "new"
             _remove(new)
-            lay_out(str(new), coords, axes, tile_shape, dtype, labels)
+            lay_out(str(new), coords, curves, labels)
             others = [name for name in nodes(new) if is_other(self.path / name)]
             others += strangers(self.path)
             if others:
@@ -180,7 +168,7 @@ class Store:
             with contextlib.suppress(FileExistsError):
                 self.path.mkdir()
                 self._made = True
-        self.lock()  # says who makes it, if somebody else does
+        self.lock()  # names the process that makes it, if another one does
         if not self._made:
             raise bad("store", str(self.path), "a new path; it has just been made")
 
@@ -226,22 +214,29 @@ class Store:
     def write(self, cells: Cells, envelope: Envelope, labels: Mapping[str, np.ndarray]) -> None:
         """Write cells that have been computed, `[cells, window]` and `[cells]`, tile by tile.
 
-        `cells` are in ascending order. Nobody else may write to the same tiles at the same time.
+        `cells` are in ascending order. No other process may write to the same tiles meanwhile.
         Raises a `StoreError`.
         """
-        values = {n: v for n, v in envelope._asdict().items() if v is not None}
-        values |= {n: v for n, v in labels.items() if n != "regime"}
-        values["regime"] = labels["regime"]
+        curves = {n: v for n, v in envelope._asdict().items() if v is not None}
+        features = {n: v for n, v in labels.items() if n != "regime"}
+        values = curves | features | {"regime": labels["regime"]}
         with self._writing() as group:
             status = _array(group, STATUS)
             for tile, where in by_tile(cells, status.shape, status.chunks):
                 index = np.unravel_index(cells[where], status.shape)
                 inside = tuple(i - side.start for i, side in zip(index, tile, strict=True))
-                for name, array in values.items():
-                    _put(_array(group, name), tile, inside, array[where])
-                self._sync(group, values, tile)
-                _put(status, tile, inside, np.full(len(where), COMPUTED, np.int8))
-                self._sync(group, [STATUS], tile)
+                chosen = {name: array[where] for name, array in values.items()}
+                self._write_tile(group, tile, inside, chosen)
+
+    def _write_tile(
+        self, group: zarr.Group, tile: Tile, inside: tuple, values: Mapping[str, np.ndarray]
+    ) -> None:
+        """Write some cells of a tile: first their values, then that they are there."""
+        computed = np.full(len(values["regime"]), COMPUTED, np.int8)
+        for step in (values, {STATUS: computed}):
+            for name, array in step.items():
+                _put(_array(group, name), tile, inside, array)
+            self._sync(group, step, tile)
 
     def computed(self) -> np.ndarray:
         """Say of every cell, in the flattened grid, whether it has been computed and is there."""
@@ -261,8 +256,8 @@ class Store:
     def relabel(self, dataset: xr.Dataset) -> None:
         """Replace the labels of every cell by those of `dataset`; older stores lack some."""
         with self._writing() as group:
-            for name in label_attributes("time" in dataset.attrs):
-                if name in group:
+            for name in LABELS:
+                if name in group and name in dataset:
                     _array(group, name)[...] = dataset[name].values
 
     def close(self, failures: list[str]) -> None:

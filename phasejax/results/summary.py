@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from .._check import ArgumentError, choice
-from ..regimes import NAMES, NO_REGIME, label_attributes, regime_counts
+from ..regimes import LABELS, NAMES, NO_REGIME, regime_counts
 from ..regimes.codes import COMPUTED
 from .axes import index_of, value_text
 
@@ -33,8 +33,9 @@ def summary(dataset: xr.Dataset) -> Summary:
     if attrs.get("minimum"):
         lines.append(f"  {'minimum':<14} {attrs['minimum']:g}, subtracted from the loss")
     lines.append(
-        f"  run on         {attrs['device']}, blocks of {attrs['block_size']} ({attrs['block_size_source']}) on "
-        f"each, phasejax {attrs['phasejax_version']}, jax {attrs['jax_version']}"
+        f"  run on         {attrs['device']}, blocks of {attrs['block_size']} "
+        f"({attrs['block_size_source']}), phasejax {attrs['phasejax_version']}, "
+        f"jax {attrs['jax_version']}"
     )
     if "solver" in attrs:
         steps = dataset["solver_steps"].values
@@ -80,11 +81,10 @@ def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
             "at", f" = {at}: must give every axis, also {list(chosen['regime'].dims)}"
         )
     code = int(chosen["regime"])
-    labels = label_attributes("time" in dataset.attrs)
     return {
         **{str(name): chosen[name].item() for name in dataset["regime"].dims},
         "regime": NO_REGIME.get(code) or NAMES[code],
-        **{name: float(chosen[name]) for name in labels if name != "regime" and name in chosen},
+        **{name: float(chosen[name]) for name in LABELS if name != "regime" and name in chosen},
     }
 
 

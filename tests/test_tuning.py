@@ -8,23 +8,22 @@ import sys
 import pytest
 
 import phasejax as pj
-from phasejax.engine import spec as run_module
-from phasejax.engine import tuning as lanes_module
+from phasejax.engine import placement, tuning
 
 
 @pytest.fixture
 def measuring(monkeypatch, tmp_path):
-    """Every sweep is worth measuring; a lane costs least where there are eight."""
+    """Every sweep is worth measuring; a cell costs least in blocks of eight."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(lanes_module, "WORTH_MEASURING", 0)
-    monkeypatch.setattr(lanes_module, "_remembered", {})
+    monkeypatch.setattr(tuning, "WORTH_MEASURING", 0)
+    monkeypatch.setattr(tuning, "_measured", {})
     measured = []
 
-    def seconds(run, lanes):
-        measured.append(lanes)
-        return abs(lanes - 8) + 1.0
+    def seconds(spec, block_size):
+        measured.append(block_size)
+        return abs(block_size - 8) + 1.0
 
-    monkeypatch.setattr(lanes_module, "seconds_per_cell", seconds)
+    monkeypatch.setattr(tuning, "seconds_per_cell", seconds)
     return measured
 
 
@@ -38,30 +37,32 @@ def test_the_fastest_is_found_remembered_and_recorded(small, measuring, monkeypa
     measuring.clear()
     pj.sweep(**small)
     assert measuring == []  # remembered by the process
-    monkeypatch.setattr(lanes_module, "_remembered", {})
+    monkeypatch.setattr(tuning, "_measured", {})
     pj.sweep(**small)
     assert measuring == []  # and on disk
-    assert list(json.loads((tmp_path / "phasejax" / "lanes.json").read_text()).values()) == [8]
+    assert list(json.loads((tmp_path / "phasejax" / "block_sizes.json").read_text()).values()) == [
+        8
+    ]
     pj.sweep(**{**small, "dtype": "float32"})
     assert measuring  # another dtype is another question
 
 
 def test_a_broken_memory_is_measured_again(small, measuring, tmp_path):
     (tmp_path / "phasejax").mkdir()
-    (tmp_path / "phasejax" / "lanes.json").write_text("[{")
+    (tmp_path / "phasejax" / "block_sizes.json").write_text("[{")
     assert pj.sweep(**small).attrs["block_size_source"] == "measured"
     assert measuring
 
 
-def test_a_short_sweep_and_lanes_by_hand_measure_nothing(small, measuring, monkeypatch):
+def test_a_short_sweep_and_a_given_block_size_measure_nothing(small, measuring, monkeypatch):
     assert pj.sweep(**small, block_size=2).attrs["block_size_source"] == "given"
-    monkeypatch.setattr(lanes_module, "WORTH_MEASURING", 1e10)
+    monkeypatch.setattr(tuning, "WORTH_MEASURING", 1e10)
     assert pj.sweep(**small).attrs["block_size_source"] == "guessed"
     assert measuring == []
 
 
-def test_resume_runs_with_the_lanes_of_the_store(small, measuring, monkeypatch, tmp_path):
-    monkeypatch.setattr(run_module, "GROUPS", 1)
+def test_resume_runs_with_the_block_size_of_the_store(small, measuring, monkeypatch, tmp_path):
+    monkeypatch.setattr(placement, "BLOCKS", 1)
     whole = pj.sweep(**small, block_size=2, store=tmp_path / "s").load()
     resumed = pj.sweep(**small, resume=True, store=tmp_path / "s")
     assert resumed.attrs["block_size"] == 2

@@ -1,0 +1,92 @@
+"""The base of all dynamics: what a sweep must know of how a cell moves."""
+
+import abc
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, PyTree
+
+from ..envelope import Envelope
+from ..factory import Factory, Hyperparameters
+from ..problems.problem import Problem
+from ..program import Program
+
+
+class Cost(NamedTuple):
+    """What a cell costs, as far as it is known before it runs.
+
+    - `gradients`: of a cell's whole run.
+    - `numbers`: that one step of a cell works on, in units of the problem's parameters.
+    - `busy_steps`: how many steps almost every cell takes before the first ones have ended.
+    - `blocks`: least number of blocks per device that cells should be divided into.
+    """
+
+    gradients: float
+    numbers: int = 1
+    busy_steps: float = math.inf
+    blocks: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics(Factory, abc.ABC):
+    """How one cell moves: a function of hyper-parameters, and how what it returns is followed.
+
+    Derive from `phasejax.Steps` for dynamics in steps of equal length; that takes two methods.
+
+    - `unit`: what the horizon of a run is measured in, `"step"` or `"time"`.
+    - `random`: whether it draws random numbers: then `start` is given a `Noise`.
+    """
+
+    unit: ClassVar[Literal["step", "time"]]
+    random: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def check_values(self, hyper: Hyperparameters) -> None:
+        """Call the factory once with plain values, so that it can refuse them."""
+
+    @abc.abstractmethod
+    def check_run(self, problem: Problem, horizon: float, windows: int, dtype: str) -> None:
+        """Refuse a run that these dynamics can't do, before anything is computed."""
+
+    @abc.abstractmethod
+    def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Program]:
+        """Return what is compiled: one program, or several that take turns with a cell.
+
+        `hyper` and `params` are those of one cell, `windows` the windows of the run.
+        """
+
+    @abc.abstractmethod
+    def portion(
+        self, edges: Float[np.ndarray, " edges"], last: int, steps: int | None = None
+    ) -> PyTree:
+        """Return how far `Program.advance` goes: to the end of window `last` − 1.
+
+        `edges` are the borders of the windows, in steps or in time; `steps` limits the steps of
+        the call.
+        """
+
+    @abc.abstractmethod
+    def cost(self, horizon: float) -> Cost:
+        """Return what a cell costs, by which blocks are sized."""
+
+    def draws(self, problem: Problem) -> bool:
+        """Say whether a cell draws random numbers: its own, or those of mini-batches."""
+        return self.random or problem.batch_loss is not None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Settings that decide the bits of a result, besides the hyper-parameters; JSON-able."""
+        return {}
+
+    @property
+    def window_variables(self) -> tuple[str, ...]:
+        """Fields of an `Envelope` that results have."""
+        return Envelope._fields
+
+    @property
+    def cell_variables(self) -> Mapping[str, tuple[str, str]]:
+        """Further variables of results, one value per cell: long name and unit by name."""
+        return {}

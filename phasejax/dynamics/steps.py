@@ -1,0 +1,213 @@
+"""Dynamics in steps of equal length: how cells advance by windows of steps."""
+
+import abc
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental.layout import Layout, with_layout_constraint
+from jaxtyping import Array, Float, Int, PyTree
+
+from .._check import bad
+from ..envelope import Envelope, add, empty, finish
+from ..factory import Hyperparameters
+from ..problems.problem import Objective, Problem, draw, lowest
+from ..program import Program
+from .base import Cost, Dynamics
+
+TINY = 64
+"""Problems of at most this many parameters run several steps per turn of the loop, whose overhead
+dominates their cost."""
+UNROLL = 4
+"""Steps per turn of the loop on such problems."""
+
+Loss = Callable[[PyTree], Float[Array, ""]]
+
+
+@dataclass(frozen=True, eq=False)
+class Steps(Dynamics, Program):
+    """Dynamics in steps of equal length: derive from it, and write `init` and `step`.
+
+    ```python
+    class NoisyDescent(pj.Steps):
+        random = True
+
+        def init(self, rule, params):
+            return ()
+
+        def step(self, rule, loss, params, state, key):
+            value, grads = jax.value_and_grad(loss)(params)
+            return value, rule(params, grads, key), state
+    ```
+
+    `NoisyDescent(factory)` can then be swept like an optimizer; `rule` is what `factory`, a
+    function of hyper-parameters, returned for the cell.
+
+    - `random`: set it to `True` for a `key` in every step.
+    """
+
+    unit = "step"
+
+    @abc.abstractmethod
+    def init(self, rule: Any, params: PyTree) -> PyTree:
+        """Return what one cell carries besides its parameters, a PyTree of arrays."""
+
+    @abc.abstractmethod
+    def step(
+        self, rule: Any, loss: Loss, params: PyTree, state: PyTree, key: Any
+    ) -> tuple[Float[Array, ""], PyTree, PyTree]:
+        """Take one step of one cell.
+
+        `loss` is the problem's loss, or with mini-batches that of the step's batch. `key` is a
+        `jax.random` key of this step, or `None` if not `random`. Returns the loss before the
+        step, the parameters and the state after it.
+        """
+
+    def check_values(self, hyper: Hyperparameters) -> None:
+        """Call the factory once with plain values, so that it can refuse them."""
+        self.build_plain(hyper)
+
+    def check_run(self, problem: Problem, horizon: float, windows: int, dtype: str) -> None:
+        """Refuse fewer steps than windows."""
+        del problem, dtype
+        if horizon < windows:
+            raise bad("steps", horizon, f"at least windows = {windows}")
+
+    def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Program]:
+        """Return what is compiled: the dynamics themselves."""
+        return [self]
+
+    def portion(
+        self, edges: Float[np.ndarray, " edges"], last: int, steps: int | None = None
+    ) -> Int[np.ndarray, "1"]:
+        """Return the length of a call's one window."""
+        length = int(edges[last] - edges[last - 1]) if steps is None else steps
+        return np.array([length], np.int32)
+
+    def cost(self, horizon: float) -> Cost:
+        """A gradient per step; all cells take all steps."""
+        return Cost(horizon)
+
+    def start(self, hyper: Hyperparameters, params: PyTree, noise: PyTree = ()) -> PyTree:
+        """Return parameters, state, noise and the size that the largest parameter has had."""
+        return params, self.init(self.build(hyper), params), noise, largest(params)
+
+    def params_of(self, state: PyTree) -> PyTree:
+        """Return the parameters that a state holds."""
+        return state[0]
+
+    def advance(
+        self,
+        loss: Loss,
+        fixed: Hyperparameters,
+        hyper: Hyperparameters,
+        state: PyTree,
+        portion: Int[Array, " windows"],
+    ) -> tuple[PyTree, Envelope]:
+        """Advance cells by windows of `portion` steps; `hyper`, `state` and envelope: `[cells]`."""
+
+        def window(state, length):
+            return self._window(loss, fixed, hyper, state, length)
+
+        state, envelope = jax.lax.scan(window, state, portion)
+        return state, jax.tree.map(jnp.transpose, envelope)
+
+    def _window(
+        self,
+        loss: Loss,
+        fixed: Hyperparameters,
+        hyper: Hyperparameters,
+        state: PyTree,
+        length: Int[Array, ""],
+    ) -> tuple[PyTree, Envelope]:
+        """Advance cells by `length` steps, with the loss before each step."""
+        *state, size = state
+        params = state[0]
+        dtype = jnp.result_type(*jax.tree.leaves(params))
+        minimum = None if lowest(loss) is None else jnp.asarray(lowest(loss), dtype)
+        weight = 1 / length.astype(dtype)
+        cells = jax.tree.leaves(params)[0].shape[0]
+        running = jax.tree.map(lambda x: jnp.broadcast_to(x, cells), empty(dtype))
+        one_step = functools.partial(self._recorded_step, loss, fixed, weight, minimum)
+        step = functools.partial(jax.vmap(one_step), hyper)
+        before, (state, running) = _repeat(step, (tuple(state), running), length, _is_tiny(params))
+        moved = jax.vmap(largest)(jax.tree.map(jnp.subtract, state[0], before))
+        size = jnp.maximum(size, jax.vmap(largest)(state[0]))
+        relative_step = jnp.where(moved == 0, 0, moved / size).astype(dtype)
+        return (*state, size), finish(running, length, relative_step, minimum)
+
+    def _recorded_step(
+        self,
+        loss: Loss,
+        fixed: Hyperparameters,
+        weight: Float[Array, ""],
+        minimum: Float[Array, ""] | None,
+        hyper: Hyperparameters,
+        carry: PyTree,
+    ) -> PyTree:
+        """Take one step of one cell, and add its loss to the statistics of the window."""
+        (params, state, noise), running = carry
+        rule = self.build({**fixed, **hyper})
+        seen, key = loss, None
+        if noise != ():
+            number = noise.step
+            noise, now = draw(noise)
+            if isinstance(loss, Objective) and loss.batch_loss is not None:
+                seen = loss.drawn(now, number)
+            key = jax.random.fold_in(now, 1) if self.random else None
+        value, following, state = self.step(rule, seen, params, state, key)
+        recorded = value if seen is loss else loss(params)
+        running = add(running, recorded.astype(weight.dtype), weight, minimum)
+        return (following, state, noise), running
+
+
+def _repeat(
+    step: Callable[[PyTree], PyTree], carry: PyTree, length: Int[Array, ""], tiny: bool
+) -> tuple[PyTree, PyTree]:
+    """Take `length` steps of all cells; returns the parameters before the last step as well.
+
+    The outer loop has two turns, all steps but the last and then the last one, so that the body is
+    compiled once.
+    """
+    unroll = UNROLL if tiny else 1
+
+    def several(count: int, _: Any, carry: PyTree) -> PyTree:
+        carry = _cells_innermost(carry) if tiny else carry
+        for _ in range(count):
+            carry = step(carry)
+        return _cells_innermost(carry) if tiny else carry
+
+    def part(last: Int[Array, ""], before_and_carry: PyTree) -> PyTree:
+        _, carry = before_and_carry
+        before = carry[0][0]
+        count = jnp.where(last, jnp.minimum(length, 1), jnp.maximum(length - 1, 0))
+        turn = functools.partial(several, unroll)
+        carry = jax.lax.fori_loop(0, count // unroll, turn, carry)
+        if unroll > 1:
+            carry = jax.lax.fori_loop(0, count % unroll, functools.partial(several, 1), carry)
+        return before, carry
+
+    return jax.lax.fori_loop(0, 2, part, (carry[0][0], carry))
+
+
+def _is_tiny(params: PyTree) -> bool:
+    """Say whether the parameters of cells, `[cells, ...]`, are few."""
+    return sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(params)) <= TINY
+
+
+def largest(params: PyTree) -> Float[Array, ""]:
+    """Size of the largest parameter."""
+    return jnp.stack([jnp.abs(x).max(initial=0) for x in jax.tree.leaves(params)]).max()
+
+
+def _cells_innermost(arrays: PyTree) -> PyTree:
+    """Lay arrays `[cells, ...]` out in memory with the cells innermost, for vector registers."""
+    return jax.tree.map(
+        lambda x: with_layout_constraint(x, Layout((*range(1, x.ndim), 0))) if x.ndim > 1 else x,
+        arrays,
+    )

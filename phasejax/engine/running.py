@@ -1,0 +1,98 @@
+"""The cells of one task while they run: which slot holds which cell, and their numbers."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Int, PyTree
+
+from ..grid import Cells
+from ..problems.problem import start_noise
+from . import kernel
+from .checkpoint import Checkpoint
+from .placement import Placement, Slots
+from .spec import Spec
+
+
+class Running:
+    """Cells of one task, all run by the same programs, at the start of their runs.
+
+    - `programs`: what is compiled for them; `program` is the one that runs.
+    - `cell_of`: for each slot the cell in it, an index into `cells`, or −1.
+    - `hyper`, `state`: hyper-parameters and state of the cell in each slot, `[slots, ...]`.
+    """
+
+    def __init__(self, spec: Spec, placement: Placement, cells: Cells) -> None:
+        self.spec, self.placement = spec, placement
+        self.programs = spec.programs(cells)
+        self.program = self.programs[0]
+        self.cell_of: Slots = placement.distribute(np.arange(len(cells)))
+        in_slots = cells[np.maximum(self.cell_of, 0)]
+        self._fixed, self.hyper, self.state = self._start(in_slots)
+
+    def _start(self, cells: Cells) -> tuple[PyTree, PyTree, PyTree]:
+        """Return fixed numbers, and hyper-parameters and state of the cell in each slot."""
+        spec, dtype = self.spec, self.spec.dtype
+        values = spec.grid.cells(cells)
+        compiled_in = {"seed", *spec.structure.axes}
+        hyper = {n: v.astype(dtype) for n, v in values.items() if n not in compiled_in}
+        seeds = sorted(spec.starts)
+        drawn = np.searchsorted(seeds, spec.seeds_of(cells))
+        starts = [spec.starts[seed] for seed in seeds]
+        params = jax.tree.map(lambda *leaves: np.stack(leaves).astype(dtype)[drawn], *starts)
+        noise = ()
+        if spec.dynamics.draws(spec.problem):
+            noises = map(start_noise, seeds)
+            noise = jax.tree.map(lambda *leaves: np.stack(leaves)[drawn], *noises)
+        numbers = {name: np.asarray(v, dtype) for name, v in spec.structure.numbers.items()}
+        fixed = self.placement.put_shared(numbers)
+        hyper, params, noise = self.placement.put((hyper, params, noise))
+        mesh = self.placement.mesh
+        return fixed, hyper, kernel.start(mesh, self.program, fixed, hyper, params, noise)
+
+    def advance(self, portion: PyTree, blocks: int) -> PyTree:
+        """Run the first blocks of every device; returns what the program returns with the state."""
+        launch = kernel.Launch(
+            self.placement.mesh,
+            self.program,
+            self.spec.problem.objective,
+            self.placement.block_size,
+        )
+        numbers = self._fixed, self.hyper, self.state
+        self.state, returned = kernel.advance(
+            launch, *numbers, portion, np.asarray(blocks, np.int32)
+        )
+        return returned
+
+    def ended(self) -> Bool[np.ndarray, " slots"]:
+        """Say of every slot whether the loss of its cell can change no more."""
+        objective = self.spec.problem.objective
+        mesh, numbers = self.placement.mesh, (self._fixed, self.hyper, self.state)
+        return np.asarray(kernel.ended(mesh, self.program, objective, *numbers))
+
+    def use(self, number: int, new: bool) -> Any:
+        """Run the cells by another program from now on, `new` if it has not run them yet."""
+        self.program = self.programs[number]
+        if new:
+            self.state = self.program.take_over(self.state)
+        return self.program
+
+    def compact(self, kept: Int[np.ndarray, " cells"]) -> None:
+        """Move what sits in the slots `kept` to the front of all devices, the rest behind it."""
+        order = self.placement.compact(kept)
+        self.cell_of = self.cell_of[order]
+        moved = jax.tree.map(lambda x: np.asarray(x)[order], (self.hyper, self.state))
+        self.hyper, self.state = self.placement.put(moved)
+
+    def save(self, checkpoint: Checkpoint, results: PyTree) -> None:
+        """Write a checkpoint of the cells and of the results so far, if it is time for one."""
+        checkpoint.save((results, self.cell_of, self.hyper, self.state))
+
+    def restore(self, checkpoint: Checkpoint, results: PyTree) -> Any | None:
+        """Continue from a checkpoint; returns the results so far, or `None` if there is none."""
+        kept = checkpoint.load((results, self.cell_of, self.hyper, self.state))
+        if kept is None:
+            return None
+        results, self.cell_of, hyper, state = kept
+        self.hyper, self.state = self.placement.put((hyper, state))
+        return results
