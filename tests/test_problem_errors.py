@@ -1,4 +1,4 @@
-"""A problem of one's own that can't be swept: the error says what is wrong and what to do."""
+"""A user's problem that cannot be swept: the error says what is wrong and what to do."""
 
 import equinox as eqx
 import jax
@@ -55,7 +55,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_swept_is_one_line_that_helps(what):
+def test_a_problem_that_cannot_be_swept_is_refused_with_one_helpful_line(what):
     arguments, message = REFUSED[what]
     with pytest.raises((TypeError, ValueError), match=message) as error:
         pj.sweep(pj.Problem(*arguments), pj.adam, GRID, **SHORT)
@@ -69,12 +69,12 @@ def test_a_batch_loss_is_checked_too():
 
 
 @pytest.mark.parametrize("value", [np.ones(2), {1, 2}, float("nan"), object()])
-def test_a_config_that_json_cannot_write_is_refused_by_key(value):
+def test_a_config_that_json_cannot_encode_is_refused_by_key(value):
     with pytest.raises(TypeError, match=r"config\['x'\] = .* must be a value that JSON can"):
         pj.Problem(squares, ones, config={"x": value})
 
 
-def test_a_gradient_that_is_nan_at_the_start_is_warned_of():
+def test_a_nan_gradient_at_the_start_is_a_warning():
     """sqrt has no derivative at zero: the loss is finite, and every step is nan."""
     norm = pj.Problem(lambda x: jnp.sqrt(jnp.sum(x**2)), lambda key: jnp.zeros(2), "norm")
     with pytest.warns(RuntimeWarning, match=r"gradient of problem 'norm' is nan at the start"):
@@ -86,7 +86,7 @@ def test_a_gradient_that_is_nan_at_the_start_is_warned_of():
 
 
 def test_a_batch_loss_may_depend_on_the_step():
-    """The loss 10x² in every third step and x² else, against a plain loop."""
+    """The loss is 10x² in every third step and x² otherwise; compared with a plain loop."""
 
     def at(x, step):
         return jnp.where(step % 3 == 0, 10.0, 1.0) * jnp.sum(x**2)
@@ -137,7 +137,7 @@ def test_the_key_of_a_batch_loss_may_have_any_name():
 
 @pytest.mark.parametrize("batched", [False, True])
 def test_optimizers_that_need_the_objective_run(batched):
-    """Sophia asks for `obj_fn`, the line search for `value_fn`, a transparent SAM for `grad_fn`."""
+    """Sophia needs `obj_fn`, the line search `value_fn`, a transparent SAM `grad_fn`."""
 
     def sam(learning_rate):
         inner, outer = optax.sgd(learning_rate), optax.sgd(learning_rate)
