@@ -2,7 +2,8 @@
 // an envelope, written by hand for this one problem. Blocks of cells stay in vector registers or
 // the first cache; OpenMP spreads the blocks over threads.
 //
-// REAL, INTEGER, MANTISSA and BIAS say which IEEE 754 format; BLOCK is the number of cells in a block.
+// REAL, INTEGER, MANTISSA and BIAS define the IEEE 754 format; BLOCK is the number of cells in a
+// block.
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
