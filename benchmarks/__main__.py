@@ -1,6 +1,6 @@
-"""`make bench`: measure everything in one run, print tables, write `out/bench.json`.
+"""`make bench`: run all benchmarks, print tables, write `out/bench.json`.
 
-`python -m benchmarks KEY...` measures only those keys.
+`python -m benchmarks KEY...` runs only the benchmarks with these keys.
 """
 
 import json
@@ -14,11 +14,13 @@ from . import network, toy
 from .harness import REPEATS, in_own_process, medians
 
 OUTPUT = Path("out/bench.json")
+"""File of the results."""
 DTYPES = {"f64": "float64", "f32": "float32"}
+"""Dtypes by the last part of a key."""
 
 
 def toy_table(dtype: str) -> dict:
-    """Adam on a quadratic in two dimensions, beside C, numba and the obvious JAX."""
+    """Adam on a quadratic in two dimensions, compared with C, numba and simple JAX."""
     ns = medians("benchmarks.toy", toy.WAYS, dtype)
     result = {"phasejax_ns": ns.pop("phasejax"), "limit_ns": ns.pop("limit"), "peers": ns}
     show(result, "C with SIMD and OpenMP: the limit")
@@ -26,7 +28,7 @@ def toy_table(dtype: str) -> dict:
 
 
 def network_table(net: str, dtype: str) -> dict:
-    """Adam on a network and real digits, beside PyTorch and the machine's matrix product."""
+    """Adam on a network and digits, compared with PyTorch and the machine's matrix product."""
     rates = in_own_process("benchmarks.network", "limit", net, dtype)
     ns = medians("benchmarks.network", network.WAYS, net, dtype)
     limit = statistics.median(rates["ns"])
@@ -47,7 +49,7 @@ def show(result: dict, limit: str) -> None:
 
 
 def scale() -> dict:
-    """A million toy cells against sixteen thousand."""
+    """A million toy cells compared with sixteen thousand."""
     result = {}
     for side in (128, 1024):
         measured = in_own_process("benchmarks.scale", str(side))
@@ -68,7 +70,7 @@ def scale() -> dict:
 
 
 def retirement() -> dict:
-    """A third of the cells diverge in the first tenth."""
+    """A third of the cells diverge in the first tenth of the run, with and without retirement."""
     measured = in_own_process("benchmarks.retirement")
     result = {f"{way}_ns": statistics.median(ns) for way, ns in measured.items()}
     result["ratio"] = result["with_ns"] / result["without_ns"]
@@ -78,7 +80,7 @@ def retirement() -> dict:
 
 
 def flows() -> dict:
-    """A 32 x 32 diagram of Adam's flow on a quadratic: the whole sweep against its steps alone."""
+    """Adam's flow on a quadratic, 32 x 32 cells: the whole sweep compared with its steps alone."""
     result = {solver: in_own_process("benchmarks.flows", solver) for solver in ("auto", "tsit5")}
     for solver, row in result.items():
         costs = ", ".join(
@@ -87,30 +89,31 @@ def flows() -> dict:
         )
         print(
             f"  {solver:6} {row['seconds']:.2f} s, {row['ratio']:.2f} x its steps alone: {costs}; "
-            f"{row['seconds_with_compilation']:.1f} s at first; {row['unresolved']} unresolved"
+            f"{row['seconds_with_compilation']:.1f} s with compilation; "
+            f"{row['unresolved']} unresolved"
         )
     return result
 
 
 def cluster() -> dict:
-    """A tile in this process, and by Dask's workers on this machine."""
+    """Time per tile in this process, and with Dask's workers on this machine."""
     result = in_own_process("benchmarks.cluster")
     for name, row in result.items():
         print(
-            f"  {name:10} {row['tile'] * 1e3:6.0f} ms a tile, {row['start']:.1f} s before, "
-            f"{row['thousand_cells'] * 1e3:6.1f} ms a thousand cells"
-            + (f", {row['peak_gb']:.2f} GB a worker" if "peak_gb" in row else "")
+            f"  {name:10} {row['tile'] * 1e3:6.0f} ms per tile, {row['start']:.1f} s to start, "
+            f"{row['thousand_cells'] * 1e3:6.1f} ms per thousand cells"
+            + (f", {row['peak_gb']:.2f} GB per worker" if "peak_gb" in row else "")
         )
     result["overhead_ms"] = 1e3 * (result["one worker"]["tile"] - result["here"]["tile"])
     cells = "thousand_cells"
     result["speedup"] = result["one core"][cells] / result["two cores"][cells]
-    print(f"  {result['overhead_ms']:.0f} ms a tile more than here on the same cores")
-    print(f"  two workers {result['speedup']:.2f} x as fast as one, a core each")
+    print(f"  {result['overhead_ms']:.0f} ms per tile more than here on the same cores")
+    print(f"  two workers of one core each are {result['speedup']:.2f} x as fast as one")
     return result
 
 
 def refinement() -> dict:
-    """257 x 257 cells refined, against the dense diagram: labels that agree, cells computed."""
+    """257 x 257 refined cells compared with the dense diagram: equal labels, computed cells."""
     result = in_own_process("benchmarks.refinement")
     for name, row in result.items():
         print(
@@ -133,10 +136,11 @@ KEYS: dict[str, Callable[[], dict]] = {
     "cluster": cluster,
     "refinement": refinement,
 }
+"""Benchmarks by key. Every benchmark prints a table and returns the results for the file."""
 
 
 def main(keys: list[str]) -> None:
-    """Measure, print, write."""
+    """Run the benchmarks, print tables, write the results."""
     import jax
 
     device = jax.devices()[0]

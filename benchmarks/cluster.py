@@ -1,8 +1,8 @@
-"""What an executor costs: the time of a tile here, and by Dask's workers on this machine.
+"""Cost of an executor: time per tile in this process, and with Dask's workers on this machine.
 
-`python -m benchmarks.cluster` prints JSON. Every way sweeps the same toy problem on grids of two
-sizes; the difference of their median times, over that of their tiles, is what a tile takes, without
-the start of processes and without compilation.
+`python -m benchmarks.cluster` prints JSON. Every configuration sweeps the same toy problem on grids
+of two sizes. The time per tile is the difference of the median times over the difference of the
+numbers of tiles, so that it has no part in starting processes and compiling.
 """
 
 import contextlib
@@ -12,14 +12,22 @@ import tempfile
 import time
 from typing import Any
 
-LANES, STEPS, WINDOWS = 32, 20_000, 64
-SIDES, REPEATS = (128, 256), 3
+BLOCK_SIZE = 32
+"""Cells that a device advances at once."""
+STEPS = 20_000
+"""Steps per cell."""
+WINDOWS = 64
+"""Windows per cell."""
+SIDES = (128, 256)
+"""Values per axis of the two grids."""
+REPEATS = 3
+"""Repeats of each measurement."""
 WAYS = {"here": None, "one worker": (1, 2), "one core": (1, 1), "two cores": (2, 1)}
-"""Workers, and cores of each; `here` is this process with two cores."""
+"""Number of workers and cores per worker; `here` is this process with two cores."""
 
 
 def seconds(executor: Any, side: int) -> tuple[float, int]:
-    """Time and tiles of a sweep of `side` × `side` cells."""
+    """Seconds and number of tiles of a sweep of `side` × `side` cells."""
     import phasejax as pj
 
     axis = pj.log_axis(0.3, 300, side)
@@ -31,7 +39,7 @@ def seconds(executor: Any, side: int) -> tuple[float, int]:
             pj.Grid(a=axis, b=axis),
             steps=STEPS,
             windows=WINDOWS,
-            block_size=LANES,
+            block_size=BLOCK_SIZE,
             store=f"{folder}/store",
             executor=executor,
         )
@@ -41,7 +49,7 @@ def seconds(executor: Any, side: int) -> tuple[float, int]:
 
 
 def per_tile(runs: list[list[tuple[float, int]]]) -> dict[str, float]:
-    """Seconds of a tile, seconds of a thousand cells, and seconds of all that comes before."""
+    """Seconds per tile, per thousand cells, and until the first tile starts."""
     (_, few), (_, many) = runs[0]
     small, large = (statistics.median([run[i][0] for run in runs]) for i in (0, 1))
     tile = (large - small) / (many - few)
@@ -50,13 +58,13 @@ def per_tile(runs: list[list[tuple[float, int]]]) -> dict[str, float]:
 
 
 def peak_gb() -> float:
-    """Most memory that a worker ever held."""
+    """Peak memory of a worker in GB."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if "VmHWM" in line) / 1e6
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """All ways in turn, so that a machine whose speed drifts is fair to them."""
+    """Measure all configurations in turn, so that a drift of the machine's speed affects all."""
     from distributed import Client, LocalCluster
 
     import phasejax as pj

@@ -1,10 +1,10 @@
-"""Flows in bulk: the time of a sweep against that of its steps, were every lane always busy.
+"""Sweeps of flows: the time of a sweep compared with an ideal in which all cells are always busy.
 
-`python -m benchmarks.flows SOLVER [SIDE] [PROBLEM]` solves Adam's flow and prints JSON: on a
-quadratic in two dimensions over 32 × 32 (SIDE × SIDE) cells, with ε = 1e-8 inside the root, to time
-20; or, with `digits`, on a small tanh network with ε = 1e-4 inside the root, to time 10. The ideal
-is the number of steps that the cells take, by each method, times what a step costs in a call that
-keeps all cells busy.
+`python -m benchmarks.flows SOLVER [SIDE] [PROBLEM]` solves Adam's flow on SIDE × SIDE (32 × 32)
+cells and prints JSON. The default problem is a quadratic in two dimensions with ε = 1e-8 inside the
+root, to time 20; `digits` is a small tanh network with ε = 1e-4 inside the root, to time 10. The
+ideal time is the number of steps that the cells take, for each method, times the cost of a step in
+a call that keeps all cells busy.
 """
 
 import json
@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 REPEATS = 5
+"""Repeats of each measurement."""
 BUSY = 128
-"""Steps of a call that keeps all cells of a block busy: fewer than a cell takes."""
+"""Steps of a call that keeps all cells of a block busy: every cell takes more."""
 
 
 def arguments_of(problem: str, solver: str, side: int) -> dict:
-    """Arguments of the sweep over the cells of one of the two problems."""
+    """Arguments of the sweep for one of the two problems."""
     import phasejax as pj
 
     axis = pj.log_axis(0.3, 300, side)
@@ -42,7 +43,7 @@ def arguments_of(problem: str, solver: str, side: int) -> dict:
 
 
 class Calls:
-    """The kernel's `advance`, and what its calls did, by method."""
+    """Wraps the kernel's `advance`; records the steps and the first call of each method."""
 
     def __init__(self, advance: Callable) -> None:
         self.advance = advance
@@ -50,7 +51,7 @@ class Calls:
         self.steps: dict[str, int] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call it, and count the steps."""
+        """Call `advance`, and count the steps."""
         method, state = arguments[0].program.method, arguments[3]
         before = np.asarray(state.walk.steps).sum()
         result = self.advance(*arguments)
@@ -60,7 +61,7 @@ class Calls:
         return result
 
     def cost(self, method: str) -> float:
-        """Seconds of a step in one block, all of its cells busy: the shortest of several."""
+        """Seconds per step in one block with all cells busy: the shortest of several runs."""
         *arguments, portion, _ = self.first[method]
         portion = portion._replace(attempts=np.asarray(BUSY, np.int32))
         before, least = np.asarray(arguments[-1].walk.steps).sum(), np.inf
@@ -73,7 +74,7 @@ class Calls:
 
 
 def measure(solver: str, side: str = "32", problem: str = "quadratic") -> dict[str, Any]:
-    """Seconds of the whole sweep and of the ideal, steps and cells without an answer."""
+    """Seconds of the whole sweep and of the ideal, numbers of steps and of unresolved cells."""
     import jax
 
     import phasejax as pj

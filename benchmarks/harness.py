@@ -1,4 +1,7 @@
-"""What the benchmarks share: repeats, a process for each way, and phasejax's own way."""
+"""Functions that benchmarks share: repeats, processes, and phasejax's own computation.
+
+A *way* is one implementation of the same work.
+"""
 
 import json
 import os
@@ -12,11 +15,11 @@ from typing import Any
 import numpy as np
 
 REPEATS = 7
-
+"""Repeats of each measurement."""
 Result = tuple[np.ndarray, ...]
 """`loss_min`, `loss_max`, `loss_mean`, `log10_loss_mean`, each `[cells, windows]`."""
 Way = Callable[..., Callable[[], Result]]
-"""Gets ready to do some work, and returns the function that does it."""
+"""Prepares the work (data, compilation) and returns the function that does it."""
 
 
 def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any = None):
@@ -47,7 +50,7 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
 
 
 def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Result]:
-    """phasejax's way of a benchmark: all tiles of a sweep, put together."""
+    """phasejax's way: returns a function that computes all cells of a sweep."""
     _, compute = computing(grid=grid, windows=windows, dtype=dtype, **arguments)
 
     def work() -> Result:
@@ -61,7 +64,7 @@ def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Resu
 
 
 def measure(work: Callable[[], Result], cell_steps: int) -> dict[str, list[float]]:
-    """Nanoseconds per cell-step of each repeat, and a print of the work that was done."""
+    """Nanoseconds per cell-step of each repeat, and medians that identify the result."""
     result = work()  # compiles
     times = nanoseconds(work, cell_steps, REPEATS)
     return {"ns": times, "print": [float(np.median(field[:, 0])) for field in result]}
@@ -78,7 +81,10 @@ def nanoseconds(work: Callable[[], object], cell_steps: int, repeats: int) -> li
 
 
 def in_own_process(module: str, *arguments: str) -> dict:
-    """Run `python -m MODULE ARGUMENTS`, which prints JSON, on the processor alone."""
+    """Run `python -m MODULE ARGUMENTS`, and read the JSON that it prints.
+
+    JAX uses the CPU unless `JAX_PLATFORMS` is set.
+    """
     answer = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         check=True,
@@ -90,7 +96,7 @@ def in_own_process(module: str, *arguments: str) -> dict:
 
 
 def medians(module: str, ways: Iterable[str], *arguments: str) -> dict[str, float]:
-    """Median nanoseconds of each way, each in its own process; refuses unequal work."""
+    """Median nanoseconds of each way, each in its own process; fails if results differ."""
     measured = {way: in_own_process(module, way, *arguments) for way in ways}
     own = measured["phasejax"]["print"]
     for way, answer in measured.items():

@@ -1,8 +1,7 @@
-"""The network benchmark: Adam on a small relu network and real digits, with the statistics.
+"""The network benchmark: Adam on a relu network and digits, with the statistics of an envelope.
 
-Every way trains the same cells, full batch, from the same start. `python -m benchmarks.network WAY
-NET DTYPE` runs one way in a process of its own and prints JSON; the way `limit` measures how fast
-the machine multiplies matrices.
+Every way trains the same cells on all data from the same start. `python -m benchmarks.network WAY
+NET DTYPE` runs one way and prints JSON; the way `limit` measures the machine's matrix product.
 """
 
 import importlib
@@ -17,11 +16,21 @@ import numpy as np
 
 from .harness import REPEATS, Result, Way, measure, sweep_work
 
-LEARNING_RATE, EPS = 1e-3, 1e-8
+LEARNING_RATE = 1e-3
+"""η of all cells."""
+EPS = 1e-8
+"""ε of all cells, outside the root."""
 
 
 class Net(NamedTuple):
-    """A network, its data, and how many cells take how many windows of how many steps."""
+    """A network and the size of the work.
+
+    - `hidden`: widths of the hidden layers.
+    - `samples`: number of images.
+    - `side`: values of a and of b.
+    - `windows`: windows per cell.
+    - `length`: steps per window.
+    """
 
     hidden: tuple[int, ...]
     samples: int
@@ -31,19 +40,19 @@ class Net(NamedTuple):
 
     @property
     def cell_steps(self) -> int:
-        """The work."""
+        """Number of steps of all cells together."""
         return self.side**2 * self.windows * self.length
 
     @property
     def weights(self) -> list[int]:
-        """Weights of each layer."""
+        """Number of weights of each layer."""
         return [a * b for a, b in itertools.pairwise((64, *self.hidden, 1))]
 
     @property
     def flops(self) -> float:
-        """Of one step's matrix products: forward, gradients of weights, gradients of inputs.
+        """Operations in the matrix products of one step: forward, gradients of weights and inputs.
 
-        Nobody needs the gradient of the data, so the first layer has two products and not three.
+        The gradient of the data is not needed, so the first layer has two products, not three.
         """
         return 2.0 * self.samples * (3 * sum(self.weights) - self.weights[0])
 
@@ -57,17 +66,18 @@ NETS = {
     "digits": Net((32, 32, 16), samples=128, side=8, windows=8, length=16),
     "wide": Net((256, 256, 128), samples=256, side=4, windows=8, length=8),
 }
+"""The networks of the benchmark, by name."""
 
 
 def decays(net: Net) -> tuple[np.ndarray, np.ndarray]:
-    """a and b of every cell."""
+    """Values of a and b in every cell."""
     axis = np.geomspace(1, 100, net.side)
     a, b = np.meshgrid(axis, axis, indexing="ij")
     return a.ravel(), b.ravel()
 
 
 def phasejax(net: Net, dtype: str) -> Callable[[], Result]:
-    """A sweep's own computation."""
+    """The computation of a sweep, without labels and store."""
     import phasejax as pj
 
     pj.use_all_cores()
@@ -79,11 +89,11 @@ def phasejax(net: Net, dtype: str) -> Callable[[], Result]:
 
 
 def _torch_problem(net: Net, dtype: str):
-    """PyTorch, the data, and the starting point that phasejax takes."""
+    """PyTorch, the data, and phasejax's starting point."""
     import phasejax as pj
     from phasejax.problems.problem import initial_params
 
-    torch = importlib.import_module("torch")  # an extra: unknown where the types are checked
+    torch = importlib.import_module("torch")  # optional, so the type checker cannot import it
     problem = pj.problems.digits(samples=net.samples, hidden=net.hidden)
     pixels, targets = problem.loss.args  # pyright: ignore[reportFunctionMemberAccess]
     images, targets = (torch.from_numpy(np.array(x, dtype)) for x in (pixels.T, targets))
@@ -96,7 +106,7 @@ def _torch_problem(net: Net, dtype: str):
 
 
 def torch_loop(net: Net, dtype: str) -> Callable[[], Result]:
-    """One cell after the other: modules, `torch.optim.Adam`, a loss that is read at every step."""
+    """One cell after the other: modules, `torch.optim.Adam`, and the loss read in every step."""
     torch, images, targets, start = _torch_problem(net, dtype)
 
     def module():
@@ -172,6 +182,7 @@ WAYS: dict[str, Way] = {
     "PyTorch, one cell after the other": torch_loop,
     "torch.func.vmap": torch_vmap,
 }
+"""Ways by the names in the table."""
 
 
 def gemm_rate(dtype: str, size: int = 2048) -> list[float]:

@@ -1,18 +1,21 @@
-"""How much of a diagram refinement computes, and how often what it infers is right.
+"""Share of a diagram that refinement computes, and share of the labels that are right.
 
-`python -m benchmarks.refinement` prints JSON: for each toy problem on 257 × 257 cells, the share
-of labels that a refinement from 17 × 17 has in common with the dense diagram, the share of cells
-that it computes, and its rounds. The refinement is told labels and margins of the dense sweep,
-which are those that it would compute, bit by bit.
+`python -m benchmarks.refinement` prints JSON for each toy problem on 257 × 257 cells: the share of
+labels of a refinement from 17 × 17 cells that are equal to those of the dense diagram, the share of
+computed cells, and the number of rounds. The refinement gets labels and margins from the dense
+sweep; they are the same bits that it would compute.
 """
 
 import json
 
-COUNT, START = 257, 17
+COUNT = 257
+"""Values per axis after refinement."""
+START = 17
+"""Values per axis before refinement."""
 
 
 def refined(labels, margin) -> dict[str, float]:
-    """Refine a diagram that is known."""
+    """Refine a diagram whose labels `[x, y]` and margins `[x, y]` are known."""
     from phasejax.engine.refinement import Refinement
 
     refinement = Refinement(labels.shape, {0: START, 1: START})
@@ -28,7 +31,7 @@ def refined(labels, margin) -> dict[str, float]:
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """All toy problems."""
+    """Measure all toy problems."""
     import phasejax as pj
 
     pj.use_all_cores()

@@ -1,8 +1,8 @@
-"""What cells that have diverged cost: a third of them overflow in the first tenth of a sweep.
+"""Cost of diverged cells: a third of the cells overflow in the first tenth of a sweep.
 
-Gradient descent on the digits network, with rates that are good or far too large, in random order.
-`python -m benchmarks.retirement` measures, in turn, the sweep as it is and the same with retirement
-switched off, and prints JSON.
+Gradient descent on the digits network, with learning rates that are good or far too large, in
+random order. `python -m benchmarks.retirement` measures the sweep with and without retirement of
+diverged cells, in turn, and prints JSON.
 """
 
 import functools
@@ -13,7 +13,12 @@ import numpy as np
 
 from .harness import REPEATS, computing
 
-CELLS, STEPS, WINDOWS = 512, 1_024, 64
+CELLS = 512
+"""Number of cells."""
+STEPS = 1_024
+"""Steps per cell."""
+WINDOWS = 64
+"""Windows per cell."""
 
 
 def measure() -> dict[str, list[float]]:
@@ -28,7 +33,7 @@ def measure() -> dict[str, list[float]]:
     rates = np.concatenate([np.geomspace(1e-3, 0.03, CELLS - lost), np.geomspace(1e3, 1e6, lost)])
 
     class Unending(pj.Optimizer):
-        """Gradient descent whose cells are run to the end, whatever they have come to."""
+        """An optimizer whose cells are never retired."""
 
         def ended(self, loss, hyper, state):
             return jnp.zeros((), bool)

@@ -1,8 +1,8 @@
-"""A million cells: what a cell-step costs, and how much memory the process takes.
+"""Large sweeps: cost of a cell-step, and peak memory.
 
-`python -m benchmarks.scale SIDE` sweeps SIDE × SIDE toy cells in a process of its own and prints
-JSON: nanoseconds per cell-step of the computing alone, of whole sweeps with labels and a store on
-disk, and the most memory that the process ever held.
+`python -m benchmarks.scale SIDE` sweeps SIDE × SIDE toy cells and prints JSON: nanoseconds per
+cell-step without labels and store, nanoseconds per cell-step of whole sweeps with labels and a
+store on disk, and the peak memory of the process.
 """
 
 import json
@@ -15,10 +15,11 @@ from .harness import computing, nanoseconds
 from .toy import LENGTH, WINDOWS, quadratic_sweep
 
 REPEATS = 5
+"""Repeats of each measurement."""
 
 
 def measure(side: int) -> dict[str, list[float] | float]:
-    """Computing alone, whole sweeps, and peak memory in GB."""
+    """Nanoseconds per cell-step without and with labels and store, and peak memory in GB."""
     import phasejax as pj
 
     pj.use_all_cores()

@@ -2,7 +2,8 @@
 // an envelope, written by hand for this one problem. Blocks of cells stay in vector registers or
 // the first cache; OpenMP spreads the blocks over threads.
 //
-// REAL, INTEGER, MANTISSA and BIAS say which IEEE 754 format; LANES is the size of a block.
+// REAL, INTEGER, MANTISSA and BIAS define the IEEE 754 format; BLOCK is the number of cells in a
+// block.
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,21 +14,21 @@ void run(int64_t cells, int64_t windows, int64_t length, const REAL *a_eta, cons
          REAL eta, REAL eps, const REAL *lambda, const REAL *start, REAL *loss_min, REAL *loss_max,
          REAL *loss_mean, REAL *log10_loss_mean) {
 #pragma omp parallel for schedule(dynamic, 16)
-    for (int64_t block = 0; block < cells; block += LANES) {
-        REAL x[DIM][LANES], m[DIM][LANES], v[DIM][LANES];
-        REAL m_weight[LANES], v_weight[LANES], a[LANES], b[LANES];
-        for (int l = 0; l < LANES; l++) {
+    for (int64_t block = 0; block < cells; block += BLOCK) {
+        REAL x[DIM][BLOCK], m[DIM][BLOCK], v[DIM][BLOCK];
+        REAL m_weight[BLOCK], v_weight[BLOCK], a[BLOCK], b[BLOCK];
+        for (int l = 0; l < BLOCK; l++) {
             for (int d = 0; d < DIM; d++) x[d][l] = start[d], m[d][l] = v[d][l] = 0;
             m_weight[l] = v_weight[l] = 0, a[l] = a_eta[block + l], b[l] = b_eta[block + l];
         }
         for (int64_t w = 0; w < windows; w++) {
-            REAL low[LANES], high[LANES], sum[LANES], product[LANES];
-            INTEGER exponent[LANES];
-            for (int l = 0; l < LANES; l++)
+            REAL low[BLOCK], high[BLOCK], sum[BLOCK], product[BLOCK];
+            INTEGER exponent[BLOCK];
+            for (int l = 0; l < BLOCK; l++)
                 low[l] = (REAL)1e30, high[l] = sum[l] = 0, product[l] = 1, exponent[l] = 0;
             for (int64_t t = 0; t < length; t++) {
 #pragma omp simd
-                for (int l = 0; l < LANES; l++) {
+                for (int l = 0; l < BLOCK; l++) {
                     REAL loss = 0;
                     m_weight[l] += b[l] * (1 - m_weight[l]), v_weight[l] += a[l] * (1 - v_weight[l]);
                     REAL m_scale = eta / m_weight[l], v_scale = 1 / v_weight[l];
@@ -51,7 +52,7 @@ void run(int64_t cells, int64_t windows, int64_t length, const REAL *a_eta, cons
                     product[l] = p;
                 }
             }
-            for (int l = 0; l < LANES; l++) {
+            for (int l = 0; l < BLOCK; l++) {
                 int64_t i = (block + l) * windows + w;
                 loss_min[i] = low[l], loss_max[i] = high[l], loss_mean[i] = sum[l] / length;
                 log10_loss_mean[i] = (exponent[l] + log2(product[l])) * 0.30102999566398120 / length;

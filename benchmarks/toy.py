@@ -1,8 +1,8 @@
 """The toy benchmark: Adam on a quadratic in two dimensions, with the statistics of an envelope.
 
 Every way does the same work: 16,384 cells, 2,000 steps, minimum, maximum, mean and mean of log10
-of the loss in each of 20 windows. `python -m benchmarks.toy WAY DTYPE` runs one way in a process
-of its own and prints JSON.
+of the loss in each of 20 windows. `python -m benchmarks.toy WAY DTYPE` runs one way and prints
+JSON.
 """
 
 import ctypes
@@ -19,8 +19,21 @@ import numpy as np
 
 from .harness import Result, Way, measure, sweep_work
 
-CELLS, WINDOWS, LENGTH = 16_384, 20, 100
-LEARNING_RATE, EPS, SPECTRUM, START = 1e-3, 1e-8, (1.0, 0.1), (1.0, 1.0)
+CELLS = 16_384
+"""Number of cells."""
+WINDOWS = 20
+"""Windows per cell."""
+LENGTH = 100
+"""Steps per window."""
+LEARNING_RATE = 1e-3
+"""η of all cells."""
+EPS = 1e-8
+"""ε of all cells, outside the root."""
+SPECTRUM = (1.0, 0.1)
+"""Eigenvalues of the quadratic."""
+START = (1.0, 1.0)
+"""Starting point."""
+# Values of a and b in every cell, `[cells]`.
 A, B = (axis.ravel() for axis in np.meshgrid(*[np.geomspace(0.3, 300, 128)] * 2, indexing="ij"))
 
 
@@ -38,7 +51,7 @@ def quadratic_sweep(side: int) -> dict:
 
 
 def phasejax(dtype: str) -> Callable[[], Result]:
-    """A sweep's own computation: all its tiles, without labels and without a store."""
+    """The computation of a sweep, without labels and store."""
     import phasejax as pj
 
     pj.use_all_cores()
@@ -46,7 +59,7 @@ def phasejax(dtype: str) -> Callable[[], Result]:
 
 
 def naive_optax(dtype: str) -> Callable[[], Result]:
-    """The obvious program: `vmap` over `optax.adam`, all cells at once."""
+    """A simple program: `vmap` over `optax.adam`, all cells at once."""
     import jax
     import jax.numpy as jnp
     import optax
@@ -85,7 +98,7 @@ def naive_optax(dtype: str) -> Callable[[], Result]:
 
 def numba(dtype: str) -> Callable[[], Result]:
     """A loop over cells in compiled Python, on all threads."""
-    numba = importlib.import_module("numba")  # an extra: unknown where the types are checked
+    numba = importlib.import_module("numba")  # optional, so the type checker cannot import it
     real = np.dtype(dtype).type
 
     @numba.njit(parallel=True, fastmath=True)
@@ -129,7 +142,7 @@ def numba(dtype: str) -> Callable[[], Result]:
 def c(dtype: str) -> Callable[[], Result]:
     """The limit: C with SIMD and OpenMP, written by hand for this problem."""
     wide = dtype == "float64"
-    macros = {"LANES": 32 if wide else 64, "REAL": "double" if wide else "float"}
+    macros = {"BLOCK": 32 if wide else 64, "REAL": "double" if wide else "float"}
     macros |= {"INTEGER": "int64_t" if wide else "int32_t"}
     macros |= {"MANTISSA": 52 if wide else 23, "BIAS": 1023 if wide else 127}
     with tempfile.TemporaryDirectory() as folder:
@@ -165,6 +178,7 @@ WAYS: dict[str, Way] = {
     "numba": numba,
     "vmap(optax.adam)": naive_optax,
 }
+"""Ways by the names in the table."""
 
 
 if __name__ == "__main__":

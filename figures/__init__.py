@@ -1,6 +1,6 @@
-"""Every figure of the slides, drawn by `python -m figures`; one figure a file.
+"""The figures of the paper's slides, one per file; `python -m figures` draws them.
 
-Each file has a `TITLE`, a `CAPTION`, `compute()` that finds or makes what is drawn, and
+Each file has a `TITLE`, a `CAPTION`, `compute()` that loads or computes the data, and
 `draw(computed)` that returns a `matplotlib.figure.Figure`.
 """
 
@@ -17,4 +17,4 @@ ORDER = (
     "seeds",
     "rmsprop",
 )
-"""As in the gallery."""
+"""Names of the figures in the order of the gallery."""

@@ -1,4 +1,4 @@
-"""Draw figures into docs/figures, as PNG and PDF, and write the gallery of docs."""
+"""Draw figures into docs/figures, as PNG and PDF, and write the gallery of the docs."""
 
 import argparse
 from importlib import import_module
@@ -14,7 +14,7 @@ from .gallery import FOLDER, GALLERY, gallery
 
 
 def main() -> None:
-    """Draw those that are named, or all."""
+    """Draw the figures named on the command line, by default all."""
     parser = argparse.ArgumentParser(prog="python -m figures", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ORDER))
     names = parser.parse_args().names or ORDER
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def save(figure: Figure, path: Path, title: str, caption: str) -> None:
-    """Write a figure as PNG and PDF; both carry the caption."""
+    """Write a figure as PNG and PDF, with title and caption in the metadata."""
     caption = " ".join(caption.split())
     metadata = {"Title": title, "Description": caption}
     figure.savefig(path.with_suffix(".png"), metadata=metadata)

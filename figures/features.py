@@ -16,18 +16,24 @@ the averages of squared gradients have a long memory, it rises by decades and re
 (above) has ε = 1e-8 inside the root, as in the paper, Adam (below) outside.
 """
 STEPS = 20_000
+"""Length of a run."""
 RMSPROP = ({"a": 100.0, "learning_rate": 1e-3}, {"a": 0.44, "learning_rate": 2.5e-4})
+"""Hyper-parameters of RMSprop: a run that oscillates and a run with spikes."""
 ADAM = (
     {"a": 10.0, "b": 10.0, "learning_rate": 1e-3},
     {"a": 1.0, "b": 100.0, "learning_rate": 1e-3},
 )
-FIRST, SWING = slice(0, 400), slice(15_000, 15_060)
-"""Steps of the first two columns."""
+"""Hyper-parameters of Adam: a run that oscillates and a run with spikes."""
+FIRST = slice(0, 400)
+"""Steps of the first column."""
+SWING = slice(15_000, 15_060)
+"""Steps of the second column."""
 Runs = tuple[tuple[xr.Dataset, xr.Dataset], tuple[xr.Dataset, xr.Dataset]]
+"""For each optimizer, the run that oscillates and the run with spikes."""
 
 
 def compute(problem: pj.Problem | None = None) -> Runs:
-    """Two runs of each optimizer, every step kept: one that oscillates and one that spikes."""
+    """Two runs of each optimizer with all steps: one that oscillates and one with spikes."""
     problem = problem or pj.problems.digits()
 
     def run(optimizer, hyper, **epsilon) -> xr.Dataset:
@@ -40,7 +46,7 @@ def compute(problem: pj.Problem | None = None) -> Runs:
 
 
 def draw(runs: Runs) -> Figure:
-    """A row for each optimizer, a column for each feature."""
+    """Draw a row for each optimizer and a column for each feature."""
     figure = Figure(figsize=(10, 5.4))
     names = ("RMSprop", "Adam")
     for row, name, (calm, wild) in zip(figure.subplots(2, 3), names, runs, strict=True):

@@ -1,4 +1,4 @@
-"""Adam's flow beside Adam."""
+"""Adam's flow compared with Adam."""
 
 import xarray as xr
 from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ oscillation.
 
 
 def compute() -> tuple[xr.Dataset, xr.Dataset]:
-    """Find both sweeps."""
+    """Load both sweeps."""
     return (
         found("flow_quadratic/flow.zarr", "flow_quadratic.py"),
         found("flow_quadratic/adam.zarr", "flow_quadratic.py"),
@@ -32,5 +32,5 @@ def compute() -> tuple[xr.Dataset, xr.Dataset]:
 
 
 def draw(sweeps: tuple[xr.Dataset, xr.Dataset]) -> Figure:
-    """Both planes, and the cells in which they differ."""
+    """Draw both planes, and the cells in which they differ."""
     return pj.comparison(*sweeps)

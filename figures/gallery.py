@@ -1,4 +1,4 @@
-"""The page of all figures with their captions."""
+"""The page of the docs that shows all figures with their captions."""
 
 from importlib import import_module
 from pathlib import Path

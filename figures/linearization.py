@@ -1,4 +1,4 @@
-"""RMSprop's flow beside its linearization."""
+"""RMSprop's flow and its linearization."""
 
 from typing import NamedTuple
 
@@ -16,11 +16,16 @@ Ma, Wu and E (2021): around a stationary point (x*, 0) the continuous RMSprop v�
 discrete step follows it only while ηλ/ε < 2; with the usual ε = 1e-8 a network is far above this
 bound, and RMSprop oscillates instead of coming to rest.
 """
-CURVATURE, EPS, A = 0.3, 0.1, 2.0
+CURVATURE = 0.3
+"""λ of the loss λx²/2."""
+EPS = 0.1
+"""ε outside the root."""
+A = 2.0
+"""a of the flow."""
 
 
 class Paths(NamedTuple):
-    """|x| over time, of the flow and of its linearization through the flow's end."""
+    """|x| over time, for the flow and for the linearized path that ends at the same point."""
 
     time: np.ndarray
     flow: np.ndarray
@@ -28,7 +33,7 @@ class Paths(NamedTuple):
 
 
 def compute() -> Paths:
-    """Follow the flow."""
+    """Solve the flow, and compute the linearized path."""
     time = np.linspace(0, 8, 161)
     problem = pj.problems.quadratic((CURVATURE,), (1.0,))
     flow = np.abs(pj.trajectory(problem, pj.rmsprop_flow, times=time, a=A, eps=EPS)[:, 0])
@@ -37,7 +42,7 @@ def compute() -> Paths:
 
 
 def draw(paths: Paths) -> Figure:
-    """Both on a logarithmic axis."""
+    """Draw both on a logarithmic axis."""
     figure = Figure(figsize=(5.4, 3.6))
     panel = figure.subplots()
     panel.semilogy(paths.time, paths.flow, label="RMSprop's flow, |x|")

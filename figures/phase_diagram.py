@@ -1,4 +1,4 @@
-"""The distribution of the regimes on the plane of a and b."""
+"""The distribution of the regimes on the plane of a and b, and the late loss."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 import phasejax as pj
-from phasejax.plot.diagram import draw_late_loss
 from phasejax.plot.marks import PAPER_CELLS
-from phasejax.plot.panel import decorate, draw_legend, draw_regimes
+from phasejax.plot.panel import decorate, draw_late_loss, draw_legend, draw_regimes
 from phasejax.results.axes import cell_edges
 
 from .recipes import found
@@ -32,10 +31,11 @@ reaches at a = b = 10) says that Adam can come to rest only at a b far below thi
 Accordingly, no cell converged.
 """
 LINES = {"b = 12 a": lambda a: 12 * a}
+"""The line that the border of spikes approaches."""
 
 
 class Sweeps(NamedTuple):
-    """What is drawn: regimes, the late loss, and the b above which no cell can rest."""
+    """Data of the figure: a refined sweep, a dense one, and the b above which no cell can rest."""
 
     refined: xr.Dataset
     dense: xr.Dataset
@@ -43,14 +43,17 @@ class Sweeps(NamedTuple):
 
 
 def compute() -> Sweeps:
-    """Find the refined and the main sweep, and measure the curvature at the end of a run."""
+    """Load the refined and the main sweep, and compute the border of rest."""
     refined = found("refined_digits/65.zarr", "refined_digits.py", "65")
     dense = found("digits/sweep.zarr", "digits.py")
     return Sweeps(refined, dense, rest_border(pj.problems.digits(), 20_000))
 
 
 def rest_border(problem: pj.Problem, steps: int) -> float:
-    """The b up to which Adam could rest where it is after `steps` at a = b = 10."""
+    """Largest b for which Adam is stable at the point that it reaches after `steps` at a = b = 10.
+
+    `phasejax.theory.adam_border`, with the largest eigenvalue of the Hessian at this point.
+    """
     end = pj.trajectory(problem, pj.adam, steps=[steps], a=10.0, b=10.0, learning_rate=1e-3)
     with jax.enable_x64(True):
         params, unravel = jax.flatten_util.ravel_pytree(jax.tree.map(lambda x: x[-1], end))
@@ -60,7 +63,7 @@ def rest_border(problem: pj.Problem, steps: int) -> float:
 
 
 def draw(sweeps: Sweeps) -> Figure:
-    """Regimes on the left, the late loss with the refined border on the right."""
+    """Draw the regimes on the left, and the late loss with the refined border on the right."""
     dense, rest = sweeps.dense, sweeps.rest
     refined = _cropped(sweeps.refined, dense)
     figure = Figure(figsize=(11.5, 5.2))
@@ -86,7 +89,7 @@ def draw(sweeps: Sweeps) -> Figure:
 
 
 def _cropped(dataset: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
-    """Return the cells whose middles lie on the plane of another sweep."""
+    """Return the cells whose values lie on the plane of another sweep."""
     for name in ("a", "b"):
         low, high = cell_edges(other, name)[[0, -1]]
         dataset = dataset.isel({name: (dataset[name] > low) & (dataset[name] < high)})
@@ -94,7 +97,7 @@ def _cropped(dataset: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
 
 
 def border_segments(dataset: xr.Dataset, x: str, y: str) -> np.ndarray:
-    """Return the sides between neighbouring cells of other regimes, `[side, end, (x, y)]`."""
+    """Return the sides between adjacent cells of different regimes, `[side, end, (x, y)]`."""
     codes = dataset["regime"].transpose(x, y).values
     across, up = cell_edges(dataset, x), cell_edges(dataset, y)
     i, j = np.nonzero(codes[1:] != codes[:-1])

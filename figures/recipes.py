@@ -1,4 +1,4 @@
-"""What the scripts in sweeps/ compute, for figures that draw it."""
+"""Load the stores that the scripts in sweeps/ write."""
 
 import subprocess
 import sys
@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def found(store: str, script: str, *arguments: str) -> xr.Dataset:
-    """Open a store below out/ that a script of sweeps/ writes; run it first if need be.
+    """Load the store out/`store`; run `script` of sweeps/ first if it is missing or incomplete.
 
-    A store that is there and complete is taken as it is; `make clean` takes away all of them.
+    `make clean` removes all stores.
     """
     path = ROOT / "out" / store
     if not _complete(path):
@@ -30,6 +30,7 @@ def found(store: str, script: str, *arguments: str) -> xr.Dataset:
 
 
 def _complete(path: Path) -> bool:
+    """Say whether a store exists, has the current format and no missing cells."""
     if not path.exists():
         return False
     dataset = pj.open_dataset(path)

@@ -5,9 +5,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from phasejax.plot.panel import decorate, draw_legend, draw_regimes, log_ticks
+from phasejax.plot.panel import decorate, draw_legend, draw_regimes
 from phasejax.plot.style import COLOURS
-from phasejax.regimes import NAMES
+from phasejax.plot.ticks import log_ticks
+from phasejax.regimes import name_of
 
 from .recipes import found
 
@@ -27,15 +28,16 @@ maximum (upper end), at two learning rates. At the smaller one, spikes rise two 
 above a level that is a decade below that of the other cells.
 """
 RATES = (2.5e-4, 1e-3)
+"""Learning rates of the cuts."""
 
 
 def compute() -> xr.Dataset:
-    """Find the sweep over a and the learning rate."""
+    """Load the sweep over a and the learning rate."""
     return found("rmsprop_digits/sweep.zarr", "rmsprop_digits.py")
 
 
 def draw(dataset: xr.Dataset) -> Figure:
-    """The plane on the left, cuts along a on the right."""
+    """Draw the plane on the left, and cuts along a on the right."""
     figure = Figure(figsize=(11, 4.8))
     plane, cut = figure.subplots(1, 2)
     draw_regimes(plane, dataset, "a", "learning_rate")
@@ -52,10 +54,10 @@ def draw(dataset: xr.Dataset) -> Figure:
 
 
 def _draw_cut(panel: Axes, row: xr.Dataset, marker: str) -> None:
-    """Level of the late loss and, upwards, its maximum, in the colour of the regime."""
+    """Draw lines from the level of the late loss to its maximum, in the colour of the regime."""
     a, level, peak = (row[name].values for name in ("a", "late_level", "late_peak"))
-    a = a * (1.03 if marker == "s" else 0.97)  # beside each other
-    colours = [COLOURS[NAMES[int(code)]] for code in row["regime"].values]
+    a = a * (1.03 if marker == "s" else 0.97)  # so that the two rates do not overlap
+    colours = [COLOURS[name_of(code)] for code in row["regime"].values]
     panel.vlines(a, level, peak, colors=colours, linewidth=2)
     name = f"η = {float(row['learning_rate']):.2g}"
     panel.scatter(a, level, c=colours, marker=marker, edgecolor="black", linewidth=0.5, zorder=3)

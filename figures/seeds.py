@@ -1,4 +1,4 @@
-"""How probable each regime is over starting points."""
+"""Probability of each regime over starting points."""
 
 import xarray as xr
 from matplotlib.figure import Figure
@@ -16,10 +16,10 @@ borders the regimes are certain; the starting point matters most at the border o
 
 
 def compute() -> xr.Dataset:
-    """Find the sweep over seeds."""
+    """Load the sweep over seeds."""
     return found("seeds/full.zarr", "seeds_digits.py")
 
 
 def draw(dataset: xr.Dataset) -> Figure:
-    """A panel for every regime, and the entropy."""
+    """Draw a panel for every regime, and the entropy."""
     return pj.probability_diagram(dataset)

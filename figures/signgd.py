@@ -1,4 +1,4 @@
-"""The signGD flow, Adam, and the bound of the theorem."""
+"""The signGD flow, Adam, and the bound on the loss of the flow."""
 
 from typing import NamedTuple
 
@@ -16,11 +16,16 @@ Adam at fixed α and β approaches this flow as η → 0. Here on a quadratic wi
 0.3, where μ = 0.6. The flow reaches zero at t = 1, the bound at t = 2√(f₀/μ); Adam with α = 0.9,
 β = 0.5 and η = 1e-3 lies on the flow.
 """
-SPECTRUM, START, ETA = (1.0, 0.3), (1.0, 0.6), 1e-3
+SPECTRUM = (1.0, 0.3)
+"""Eigenvalues of the quadratic."""
+START = (1.0, 0.6)
+"""Starting point."""
+ETA = 1e-3
+"""Learning rate of Adam."""
 
 
 class Runs(NamedTuple):
-    """Losses over time."""
+    """Losses over time, and the time at which the bound becomes zero."""
 
     time: np.ndarray
     flow: np.ndarray
@@ -30,7 +35,7 @@ class Runs(NamedTuple):
 
 
 def compute() -> Runs:
-    """Follow the flow and Adam from one start."""
+    """Run the flow and Adam from the same start."""
     problem = pj.problems.quadratic(SPECTRUM, START)
     time = np.linspace(0, 1.6, 161)
     flow = pj.trajectory(problem, pj.signgd_flow, times=time)
@@ -45,7 +50,7 @@ def compute() -> Runs:
 
 
 def draw(runs: Runs) -> Figure:
-    """Both losses and the bound."""
+    """Draw both losses and the bound."""
     figure = Figure(figsize=(5.4, 3.6))
     panel = figure.subplots()
     bound = f"bound $(\\sqrt{{f_0}} - \\sqrt{{\\mu}}\\,t/2)^2$, zero at t = {runs.extinction:.2f}"

@@ -1,4 +1,4 @@
-"""How far Adam is from its two continuous limits, against the step."""
+"""Distance of Adam from its two continuous limits, as a function of the learning rate."""
 
 from typing import Any
 
@@ -15,11 +15,13 @@ each flow up to t = 2 falls in proportion to η (dashed: slope one). Quadratic w
 and 0.1, ε = 0.1: inside the root with a = 5 and b = 20, outside with α = 0.9 and β = 0.5.
 """
 ETAS = (1e-2, 4e-3, 1e-3, 4e-4, 1e-4)
+"""Learning rates."""
 CASES = ("Adam and its flow, a = 5, b = 20", "Adam and the signGD flow, α = 0.9, β = 0.5")
+"""The two comparisons, by their names in the legend."""
 
 
 def compute(etas: tuple[float, ...] = ETAS) -> dict[str, np.ndarray]:
-    """Return the largest distance for each η, by what is compared."""
+    """Return the largest distance for each η, for each of `CASES`."""
     problem = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
     times = np.linspace(0.2, 2.0, 10)
     root: dict[str, Any] = {"eps": 0.0, "eps_root": 0.1}
@@ -39,7 +41,7 @@ def compute(etas: tuple[float, ...] = ETAS) -> dict[str, np.ndarray]:
 
 
 def draw(distances: dict[str, np.ndarray]) -> Figure:
-    """Distances over η, with lines of slope one through the last."""
+    """Draw the distances over η, with lines of slope one through those at the smallest η."""
     figure = Figure(figsize=(5.4, 3.6))
     panel = figure.subplots()
     eta = distances["η"]

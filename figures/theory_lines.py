@@ -1,4 +1,4 @@
-"""Diagrams of problems whose borders are known."""
+"""Phase diagrams of problems whose borders are known from theory."""
 
 import xarray as xr
 from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def compute(count: int = 48) -> list[xr.Dataset]:
 
 
 def draw(datasets: list[xr.Dataset]) -> Figure:
-    """A panel each, with the line of theory."""
+    """Draw a panel for each problem, with the line from theory."""
     figure = Figure(figsize=(13, 5.4))
     for panel, dataset in zip(figure.subplots(1, 3), datasets, strict=True):
         draw_regimes(panel, dataset, "a", "b")

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from phasejax.plot.style import COLOURS
-from phasejax.regimes import NAMES
+from phasejax.regimes import name_of
 
 from .recipes import found
 
@@ -21,30 +21,31 @@ for a sufficiently larger than b it is unstable and may **diverge** after a peri
 loss of each window of 78 steps, the line the mean of its logarithm.
 """
 CELLS = ((1, 100), (10, 10), (100, 1))
+"""a and b of the paper's three cells."""
 
 
 def compute() -> xr.Dataset:
-    """Find the main sweep."""
+    """Load the main sweep."""
     return found("digits/sweep.zarr", "digits.py")
 
 
 def draw(dataset: xr.Dataset) -> Figure:
-    """The paper's three cells, each on its own loss axis."""
+    """Draw the paper's three cells, each with its own loss axis."""
     figure = Figure(figsize=(10, 3.2))
     panels = figure.subplots(1, 3)
     for panel, (a, b) in zip(panels, CELLS, strict=True):
         cell = dataset.sel(a=a, b=b, method="nearest")
         _draw_curve(panel, cell)
-        panel.set_title(f"a = {a}, b = {b}: {NAMES[int(cell['regime'])]}")
+        panel.set_title(f"a = {a}, b = {b}: {name_of(cell['regime'].item())}")
         panel.set_ylim(bottom=max(panel.get_ylim()[0], 1e-16))
     return figure
 
 
 def _draw_curve(panel: Axes, cell: xr.Dataset) -> None:
-    """Draw a cell's loss on a logarithmic axis: from minimum to maximum, and the mean of log10."""
+    """Draw a cell's loss: a band from minimum to maximum, and a line for the mean of log10."""
     steps = cell["step"].values
     low = np.maximum(cell["loss_min"], 1e-300)
-    colour = COLOURS[NAMES[int(cell["regime"])]]
+    colour = COLOURS[name_of(cell["regime"].item())]
     panel.fill_between(steps, low, cell["loss_max"], color=colour, alpha=0.6, linewidth=0)
     panel.semilogy(steps, 10 ** cell["log10_loss_mean"], color="black", linewidth=0.7)
     panel.set_xlabel("step")

@@ -14,12 +14,16 @@ between −η/2 and η/2. Left, the iterates in units of η (ε = 0, η = 1e-3):
 below η, and then return. Right, the distance to the cycle. It shrinks by a factor √α per step,
 as the eigenvalues of the twice-iterated map predict (dashed).
 """
-ETA, ALPHAS = 1e-3, (0.5, 0.9, 0.98)
+ETA = 1e-3
+"""Learning rate."""
+ALPHAS = (0.5, 0.9, 0.98)
+"""Decays of v."""
 STEPS = np.arange(3_000)
+"""Numbers of the steps."""
 
 
 def compute() -> dict[float, np.ndarray]:
-    """Return the iterates, in units of η, by α."""
+    """Return the iterates in units of η, for each α."""
     problem = pj.problems.power(2, (0.7,))
     return {
         alpha: pj.trajectory(
@@ -31,7 +35,7 @@ def compute() -> dict[float, np.ndarray]:
 
 
 def draw(paths: dict[float, np.ndarray]) -> Figure:
-    """Iterates on the left, distances on the right."""
+    """Draw the iterates on the left, and the distances to the cycle on the right."""
     figure = Figure(figsize=(10, 3.8))
     left, right = figure.subplots(1, 2)
     _draw_iterates(left, paths[0.9])
@@ -55,12 +59,12 @@ def draw(paths: dict[float, np.ndarray]) -> Figure:
 
 
 def theory_rate(alpha: float) -> float:
-    """By how much a step contracts to the cycle."""
+    """Factor by which a step reduces the distance to the cycle, from theory."""
     return float(np.abs(theory.rmsprop_cycle_multipliers(alpha)).max() ** 0.5)
 
 
 def _draw_iterates(panel: Axes, path: np.ndarray) -> None:
-    """The last stretch before the cycle, and the cycle."""
+    """Draw the last steps before the cycle, and the cycle."""
     start = int(np.flatnonzero(np.abs(np.abs(path) - 0.5) > 0.05)[-1]) - 40
     steps = STEPS[start : start + 70]
     panel.plot(steps, path[steps], "o-", ms=3, lw=0.7, label="$x_k$ / η, α = 0.9")

@@ -1,4 +1,4 @@
-"""The precision that a sweep traces and runs in, whatever the process has asked of JAX."""
+"""The precision in which a sweep traces and runs, independent of JAX's configuration."""
 
 import contextlib
 import functools
@@ -11,24 +11,25 @@ import numpy as np
 
 @contextlib.contextmanager
 def precision(dtype: str = "float64") -> Iterator[None]:
-    """Trace and run what is inside in `dtype`, "float64" or "float32".
+    """Trace and run the body of the `with` in `dtype`, "float64" or "float32".
 
-    Types are promoted as NumPy does, also where the process has asked for strict promotion.
+    Types are promoted as in NumPy, even if the process has set strict promotion.
     """
-    _conversions().clear()  # an array may have other numbers in it than it had
+    _conversions().clear()  # the content of an array may have changed since it was converted
     with jax.enable_x64(dtype == "float64"), jax.numpy_dtype_promotion("standard"):
         yield
 
 
 @functools.cache
 def _conversions() -> dict[tuple[int, np.dtype], tuple[weakref.ref, weakref.ref]]:
-    """Let JAX convert a NumPy array again where the precision has changed; returns what is kept.
+    """Make JAX convert a NumPy array again if the precision has changed; returns the cache.
 
-    JAX 0.10 keeps what it made of a NumPy array as long as a compiled function uses it, and finds
-    it by the array alone. So if a loss has been compiled in float32, as by `jax.jit(loss)(params)`,
-    the data that it captures stay float32, and its indices int32, inside `jax.enable_x64`: the
-    trace fails, or the data are rounded without a word. JAX has no public way to change that;
-    where a later version has other internals, its own conversion stays (a test would show it).
+    JAX 0.10 caches the conversion of a NumPy array as long as a compiled function uses it, with the
+    array alone as the key. If a loss was compiled in float32 before, as by `jax.jit(loss)(params)`,
+    the data that it captures therefore stay float32, and indices int32, inside `jax.enable_x64`:
+    the trace fails, or the data are silently rounded. JAX has no public way to change this. The
+    function replaces JAX's conversion by one whose key includes the dtype. If a later version has
+    other internals, JAX's own conversion is kept; a test detects this.
     """
     try:
         from jax._src import dtypes, literals
@@ -55,5 +56,6 @@ def _conversions() -> dict[tuple[int, np.dtype], tuple[weakref.ref, weakref.ref]
 
 
 def _forget(kept: dict, key: tuple[int, np.dtype], gone: weakref.ref) -> None:
+    """Remove an entry of the cache whose array no longer exists."""
     if gone in kept.get(key, ()):
         del kept[key]

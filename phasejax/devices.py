@@ -1,4 +1,4 @@
-"""What a process asks of JAX before it computes. Importing phasejax does none of it."""
+"""Settings of JAX for scripts and the command line. Importing phasejax changes none of them."""
 
 import os
 
@@ -10,15 +10,16 @@ from ._platform import usable_cores
 
 
 def use_all_cores(cores: int | None = None) -> None:
-    """Make JAX see every processor core as a device; call it before JAX computes anything.
+    """Make every processor core a device of JAX; call it before JAX computes anything.
 
-    `cores` is their number, by default all that the process may use.
+    `cores` is the number of cores, by default all that the process can use.
 
-    `sweep` spreads cells over JAX's devices, and by default JAX takes all cores together as one,
-    which small batches can't fill. For scripts and the command line: it sets
-    `jax_num_cpu_devices` for the whole process. Where the number of CPU devices has been chosen
-    already (`jax_num_cpu_devices`, or `--xla_force_host_platform_device_count` in `XLA_FLAGS`)
-    it leaves that as it is. Raises a `RuntimeError` if JAX has started.
+    `sweep` distributes cells over JAX's devices. By default JAX has one device for all cores, and
+    a small block of cells does not keep them busy. The function sets `jax_num_cpu_devices` for the
+    whole process, so it is for scripts and the command line. It does nothing if the number of CPU
+    devices is already set (by `jax_num_cpu_devices`, or by
+    `--xla_force_host_platform_device_count` in `XLA_FLAGS`). Raises a `RuntimeError` if JAX has
+    already started.
     """
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if forced or getattr(jax.config, "jax_num_cpu_devices", -1) >= 0:
@@ -27,11 +28,12 @@ def use_all_cores(cores: int | None = None) -> None:
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs in the user's cache folder, where the next process finds them.
+    """Store compiled programs in the user's cache folder, from which later processes load them.
 
-    For scripts and the command line: it sets `jax_compilation_cache_dir` for the whole process,
-    unless that has been chosen already (`JAX_COMPILATION_CACHE_DIR`), and keeps every program,
-    also those that compile in less than JAX's default of a second.
+    The function sets `jax_compilation_cache_dir` for the whole process, so it is for scripts and
+    the command line. It stores every program, including those that compile faster than JAX's
+    default threshold of one second. It does nothing if the folder is already set, for example by
+    `JAX_COMPILATION_CACHE_DIR`.
     """
     if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
         folder = platformdirs.user_cache_path("phasejax") / "compiled"
@@ -40,11 +42,11 @@ def use_compilation_cache() -> None:
 
 
 def check_platform() -> None:
-    """Start JAX. Raises a `ValueError` if the platform that it was told to use is not there."""
+    """Start JAX; raises a `ValueError` if the platform in `JAX_PLATFORMS` is not available."""
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
         chosen = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
         reason = str(error).partition(" (set JAX_PLATFORMS")[0] or "JAX finds no such device"
-        allowed = f"a platform of this machine, or left out; {reason}"
+        allowed = f"a platform of this machine, or not set; {reason}"
         raise bad("JAX_PLATFORMS", chosen, allowed) from error

@@ -1,7 +1,7 @@
-"""What is kept of a trajectory: statistics of the loss per window of steps.
+"""Statistics of the loss per window of steps, which are kept of a trajectory.
 
-They are gathered while the trajectory runs, so memory grows with cells × windows and not with
-steps. `add` costs a few operations per step; no logarithm is among them.
+They are computed while the trajectory runs, so memory grows with cells × windows and not with
+steps. `add` takes a few operations per step and no logarithm.
 """
 
 from typing import Any, NamedTuple
@@ -20,11 +20,11 @@ class Envelope(NamedTuple):
 
     - `loss_min`, `loss_max`, `loss_mean`: in units of the loss.
     - `log10_loss_mean`: mean of log10 of the loss less the problem's minimum, in decades; −inf
-      where a loss in the window was at the minimum, +inf where one was not finite, nan where one
-      was below the minimum by more than its rounding.
-    - `relative_step`: how far the last step of the window moved the parameter that it moved most,
-      over the largest that any parameter has been at the start or at the end of a window so far;
-      nan where a loss was not finite or only the loss is known. `None` for flows.
+      if a loss in the window was at the minimum, +inf if one was not finite, nan if one was below
+      the minimum by more than its rounding.
+    - `relative_step`: largest change of a parameter in the last step of the window, over the
+      largest absolute value of a parameter at the start of the run and at the ends of all windows
+      so far; nan if a loss was not finite or only the loss is known. `None` for flows.
     """
 
     loss_min: Float[AnyArray, "*cells window"]
@@ -35,17 +35,18 @@ class Envelope(NamedTuple):
 
 
 ROUNDING = 4.0
-"""Losses below their minimum by less than so many roundings of it are at the minimum."""
+"""Losses count as at the minimum if they are less than this many of its roundings below it."""
 
 LOSSES = Envelope._fields[:4]
-"""What is kept of the loss; it is all that is known of a flow."""
+"""Fields of `Envelope` that describe the loss; a flow has no others."""
 
 
 class Solved(NamedTuple):
-    """What is kept of the solver of a flow, arrays of the cells' shape; `SOLVED` says what each is.
+    """Results of the solver of a flow, `[...]` like the cells; `SOLVED` describes each field.
 
-    A cell whose `end_time` is short of the end used up its steps, or lost them in the rounding of
-    t; its later windows are nan. `implicit_from` is nan where all steps were explicit.
+    If `end_time` is less than the final time, the solver took its maximum number of steps, or its
+    step fell below the rounding of t; later windows are nan. `implicit_from` is nan if all steps
+    were explicit.
     """
 
     solver_steps: Float[np.ndarray, "*cells"]
@@ -63,7 +64,10 @@ SOLVED = {
 
 
 class Running(NamedTuple):
-    """Statistics of an unfinished window; the product of its losses is mantissa · 2^exponent."""
+    """Statistics of an unfinished window of steps.
+
+    The product of its losses, less the minimum, is mantissa · 2^exponent.
+    """
 
     minimum: Float[Array, ""]
     maximum: Float[Array, ""]
@@ -73,7 +77,10 @@ class Running(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Statistics of an unfinished window of a flow; means are integrals over the whole window."""
+    """Statistics of an unfinished window of a flow.
+
+    Means are integrals over the time so far, divided by the length of the whole window.
+    """
 
     minimum: Float[Array, ""]
     maximum: Float[Array, ""]
@@ -82,10 +89,10 @@ class Span(NamedTuple):
 
 
 def edges(extent: float, windows: int) -> np.ndarray:
-    """Borders of the windows of a run, `[windows + 1]`.
+    """Edges of the windows of a run, `[windows + 1]`.
 
-    Steps, an integer: the first step of each window and `extent`; lengths differ by at most one.
-    Time, a float: evenly spaced from 0 to `extent`.
+    If `extent` is steps (an integer): the first step of each window, then `extent`; the lengths of
+    windows differ by at most one. If `extent` is time (a float): evenly spaced from 0 to `extent`.
     """
     if isinstance(extent, int):
         return np.arange(windows + 1, dtype=np.int64) * extent // windows
@@ -93,16 +100,16 @@ def edges(extent: float, windows: int) -> np.ndarray:
 
 
 def empty(dtype: jnp.dtype) -> Running:
-    """Begin a window."""
+    """Begin a window of steps."""
     zero = jnp.zeros((), dtype)
     exponent = jnp.zeros((), _layout(dtype)[0])
     return Running(zero + jnp.inf, zero - jnp.inf, zero, zero + 1, exponent)
 
 
 def excess(loss: ArrayLike, minimum: float, eps: float) -> Float[np.ndarray, "..."]:
-    """Losses less their minimum, in float64; those within the minimum's rounding are zero.
+    """Losses less their minimum, in float64; zero if below it by no more than its rounding.
 
-    The minimum is rounded as the losses are.
+    The minimum is rounded to the dtype of the losses first.
     """
     loss = np.asarray(loss)
     over = np.asarray(loss.astype(np.float64) - float(loss.dtype.type(minimum)))
@@ -120,12 +127,12 @@ def add(
     weight: Float[Array, ""],
     minimum: Float[Array, ""] | None = None,
 ) -> Running:
-    """Add one loss to a window of 1 / `weight` steps; `minimum` is subtracted for its logarithm.
+    """Add one loss to a window of 1 / `weight` steps; `minimum` is subtracted for the logarithm.
 
-    The mean of log10 comes from the product of all losses, held as a mantissa in [1, 2) and an
-    integer exponent, so that it neither underflows nor overflows and the window needs a single
-    logarithm. (A loss below the smallest normal number counts as zero.) A loss that is not finite
-    is no minimum or maximum here, but spoils the mean, by which `finish` knows it.
+    The mean of log10 comes from the product of all losses, stored as a mantissa in [1, 2) and an
+    integer exponent, so that it neither underflows nor overflows and a window needs only one
+    logarithm. (A loss below the smallest normal number counts as zero.) Minimum and maximum skip
+    nan and −inf; the mean becomes non-finite instead, by which `finish` detects them.
     """
     integer, mantissa_bits, bias = _layout(loss.dtype)
     low, high, mean, mantissa, exponent = running
@@ -147,7 +154,7 @@ def finish(
     relative_step: Float[Array, "*cells"] | None = None,
     minimum: Float[Array, ""] | None = None,
 ) -> Envelope:
-    """End a window of `length` steps, with what is known of the parameters."""
+    """End a window of `length` steps; `relative_step` is that of its last step, if known."""
     low, high, mean, mantissa, exponent = running
     lost = ~jnp.isfinite(mean)
     log10 = (exponent + jnp.log2(mantissa)) * (np.log10(2.0) / length)
@@ -163,7 +170,7 @@ def finish(
 def _at_the_minimum(
     log10: Float[Array, "*cells"], low: Float[Array, "*cells"], minimum: Float[Array, ""] | None
 ) -> Float[Array, "*cells"]:
-    """−inf for a window that touched the minimum, and nan for one that went below it."""
+    """Mean of log10, but −inf for a window that touched the minimum, nan for one below it."""
     if minimum is None:
         log10 = jnp.where(low == 0, -jnp.inf, log10)
         return jnp.where(low < 0, jnp.nan, log10)
@@ -173,12 +180,12 @@ def _at_the_minimum(
 
 
 def begin(loss: Float[Array, ""]) -> Span:
-    """Begin a window of a flow where the loss is `loss`."""
+    """Begin a window of a flow at the loss `loss`."""
     return Span(loss, loss, jnp.zeros_like(loss), jnp.zeros_like(loss))
 
 
 SIMPSON = np.array([1, 4, 1]) / 6
-"""Weights of the mean of three values at even times."""
+"""Weights of Simpson's rule for the mean of three values at evenly spaced times."""
 
 
 def extend(
@@ -187,9 +194,9 @@ def extend(
     share: Float[Array, ""],
     minimum: Float[Array, ""] | None = None,
 ) -> Span:
-    """Add losses at three even times, from the last one added, that take a `share` of the window.
+    """Add an interval that is the fraction `share` of the window, by Simpson's rule.
 
-    Means are integrals over time by Simpson's rule.
+    `losses` are those at its start, which is where the last interval ended, middle and end.
     """
     over = losses if minimum is None else losses - minimum
     return Span(
@@ -215,9 +222,9 @@ def close(span: Span, minimum: Float[Array, ""] | None = None) -> Envelope:
 def of_curve(
     loss: Float[np.ndarray, " steps"], windows: int, minimum: float = 0.0, eps: float = 0.0
 ) -> Envelope:
-    """Envelope of a recorded curve, `[windows]`: the same statistics, of all losses at once.
+    """Envelope of a recorded curve, `[windows]`: the same statistics, from all losses at once.
 
-    `eps` is the machine epsilon of the loss. How the parameters moved is not known.
+    `eps` is the machine epsilon of the loss. `relative_step` is nan.
     """
     loss = np.where(np.isfinite(loss), loss, np.inf)
     bounds = edges(len(loss), windows)

@@ -1,4 +1,4 @@
-"""The plane of hyper-parameters, cut into tiles."""
+"""The grid of hyper-parameters, and its division into tiles."""
 
 import itertools
 import math
@@ -14,24 +14,25 @@ from ._types import AnyArray, Whole
 from .identity import label
 
 Tile = tuple[slice, ...]
-"""A block of cells: one chunk of every stored variable."""
+"""A rectangle of cells, one slice per axis: one chunk of every stored variable."""
 Cells = Int[np.ndarray, "_"]
-"""Numbers of cells in the flattened grid, last axis fastest."""
+"""Indices of cells in the flattened grid, last axis fastest."""
 MOST_VALUES = 1_000_000
 """Most values of an axis that is given as a range."""
 Number = float | np.number
+"""An end of an axis."""
 LARGEST_SEED = 2**63 - 1
-"""What a key of `jax.random` takes."""
+"""Largest seed that `jax.random.key` accepts."""
 
 
 @dataclass(frozen=True, repr=False)
 class Axis:
     """Values of one hyper-parameter.
 
-    - `values`: in the order of the results: numbers, or bools, strings, functions.
-    - `scale`: how to space them in a figure, "log", "linear", or "category" if they are no numbers.
-    - `even`: whether they are evenly spaced from the first to the last by that scale, so that
-        `phasejax.sweep(refine=...)` can put others in between.
+    - `values`: numbers, or bools, strings or functions, in the order of the results.
+    - `scale`: spacing in a figure: "log", "linear", or "category" for values that are not numbers.
+    - `even`: whether the values are evenly spaced by that scale, so that
+        `phasejax.sweep(refine=...)` can insert others between them.
     """
 
     values: tuple[Any, ...]
@@ -49,7 +50,7 @@ class Axis:
 
     @property
     def labels(self) -> list[Any]:
-        """What the values are called in the results: numbers as they are, functions by name."""
+        """Values as results store them: numbers and bools unchanged, others by name."""
         if self.scale != "category":
             return list(self.values)
         if all(isinstance(value, bool) for value in self.values):
@@ -62,7 +63,7 @@ class Axis:
 
 
 def log_axis(low: Number, high: Number, count: Whole) -> Axis:
-    """`count` values from `low` to `high`, evenly spaced in the logarithm; 0 < low < high."""
+    """`count` values from `low` to `high`, evenly spaced by logarithm; 0 < low < high."""
     count = _check_range(low, high, count)
     if low <= 0:
         raise bad("low", low, "greater than 0 on a logarithmic axis")
@@ -85,7 +86,7 @@ def _check_range(low: Number, high: Number, count: Whole) -> int:
 
 
 def explicit_axis(name: str, values: Sequence[Any] | AnyArray) -> Axis:
-    """Values given one by one; in a figure logarithmic if they are positive and span a decade."""
+    """An axis of given values; logarithmic in a figure if they are positive and span a decade."""
     listed = [
         value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value
         for value in values
@@ -110,25 +111,25 @@ def explicit_axis(name: str, values: Sequence[Any] | AnyArray) -> Axis:
 def _is_finite(number: float) -> bool:
     try:
         return math.isfinite(number)
-    except OverflowError:  # an integer beyond the floating-point numbers
+    except OverflowError:  # an integer beyond the range of floating-point numbers
         return False
 
 
 class Grid:
-    """Hyper-parameters of a sweep: each an axis or fixed.
+    """Hyper-parameters of a sweep: each is an axis or fixed.
 
     ```python
     Grid(a=log_axis(0.3, 300, 24), b=[1, 10, 100], learning_rate=1e-3, seed=[0, 1, 2])
     ```
 
-    **Arguments:** the optimizer's own argument names, in the order that the results have. A
-    value is an axis (`log_axis`, `linear_axis`, a list, a range or an array of one dimension), or
-    anything else and fixed. `seed` draws the starting point, and is an axis like the others, or
-    fixed at 0.
+    **Arguments:** names of the optimizer's arguments. Axes have this order in the results. The
+    value of an axis is a `log_axis`, a `linear_axis`, a list, a tuple, a range or an array of one
+    dimension; every other value is fixed. `seed` draws the starting point; it can be an axis too,
+    and is fixed at 0 by default.
 
-    An axis may hold bools, strings or functions (`nesterov=[False, True]`), and an argument that
-    the optimizer's Python branches on may be an axis too (`warmup_steps=[100, 1000]`): a program
-    is compiled for each of their values.
+    An axis can have bools, strings or functions as values (`nesterov=[False, True]`). It can also
+    be an argument on whose value the optimizer branches in Python (`warmup_steps=[100, 1000]`). In
+    both cases one program per value is compiled.
     """
 
     axes: dict[str, Axis]
@@ -178,9 +179,9 @@ class Grid:
         return math.prod(self.shape)
 
     def corners(self) -> Iterator[dict[str, Any]]:
-        """Lowest and highest values of all axes but `seed`, in every combination.
+        """All combinations of the lowest and highest values of all axes except `seed`.
 
-        Of an axis of categories, all values.
+        For an axis of categories, all values are used.
         """
         ends = {
             name: axis.values
@@ -193,16 +194,16 @@ class Grid:
             yield dict(zip(ends, corner, strict=True))
 
     def cells(self, cells: Cells) -> dict[str, np.ndarray]:
-        """Values of the axes in some cells, `[cells]` each."""
+        """Values of the axes in given cells, `[cells]` each."""
         places = self.places(cells)
         return {name: _array(axis)[places[name]] for name, axis in self.axes.items()}
 
     def places(self, cells: Cells) -> dict[str, Int[np.ndarray, "_"]]:
-        """Places of some cells along the axes, `[cells]` each."""
+        """Indices of given cells along the axes, `[cells]` each."""
         return dict(zip(self.axes, np.unravel_index(cells, self.shape), strict=True))
 
     def with_counts(self, counts: Mapping[str, int]) -> "Grid":
-        """Return the same grid with other numbers of values on some even axes."""
+        """Return the same grid with other numbers of values on the even axes in `counts`."""
         others = {
             name: self.axes[name].between(
                 self.axes[name].values[0], self.axes[name].values[-1], count
@@ -213,7 +214,7 @@ class Grid:
 
 
 def _array(axis: Axis) -> np.ndarray:
-    """Values of an axis; those that are no numbers as objects."""
+    """Values of an axis; values that are not numbers have the dtype object."""
     if axis.scale != "category":
         return np.asarray(axis.values)
     values = np.empty(len(axis), object)
@@ -231,9 +232,9 @@ def _shape(values: Sequence[Any]) -> tuple[int, ...]:
 def by_tile(
     cells: Cells, shape: tuple[int, ...], tile_shape: tuple[int, ...]
 ) -> Iterator[tuple[Tile, Cells]]:
-    """Part cells by the tile that they are in; a tile is a block of `tile_shape` at most.
+    """Group cells by tile; tiles have the shape `tile_shape`, or less at the end of an axis.
 
-    Yields the tile, and where its cells stand in `cells`, in their order.
+    Yields each tile with the positions of its cells in `cells`, in ascending order.
     """
     if not len(cells):
         return
@@ -251,10 +252,11 @@ def by_tile(
 
 
 def tile_shape(shape: tuple[int, ...], cells: int) -> tuple[int, ...]:
-    """Block of at most `cells` cells that covers a grid with the fewest tiles.
+    """Shape of at most `cells` cells that covers a grid with the fewest tiles.
 
-    Among equals it prefers sides that are alike. One axis at a time is cut, from the shapes that
-    differ in how many pieces each axis falls into.
+    Among shapes with the same number of tiles, it is the one with the smallest longest side. The
+    search tries, for every number of pieces along each axis but the last, the smallest side that
+    makes this many pieces.
     """
     best: tuple[tuple[int, int], tuple[int, ...]] | None = None
     for head in itertools.product(*[_sides(size, cells) for size in shape[:-1]]):
@@ -262,15 +264,15 @@ def tile_shape(shape: tuple[int, ...], cells: int) -> tuple[int, ...]:
         if room == 0:
             continue
         pieces = -(-shape[-1] // min(room, shape[-1]))
-        block = (*head, -(-shape[-1] // pieces))
-        tiles = math.prod(-(-size // side) for size, side in zip(shape, block, strict=True))
-        rank = (tiles, max(block))
+        tried = (*head, -(-shape[-1] // pieces))
+        tiles = math.prod(-(-size // side) for size, side in zip(shape, tried, strict=True))
+        rank = (tiles, max(tried))
         if best is None or rank < best[0]:
-            best = rank, block
+            best = rank, tried
     assert best is not None
     return best[1]
 
 
 def _sides(size: int, cells: int) -> list[int]:
-    """Sides worth trying: for each number of pieces the smallest side that needs no more."""
+    """Sides to try: for each number of pieces, the smallest side that needs no more pieces."""
     return sorted({-(-size // pieces) for pieces in range(1, size + 1)} & set(range(1, cells + 1)))

@@ -1,7 +1,7 @@
-"""What things are, in words that last: settings of an optimizer, and what a program computes.
+"""Identities of the settings of an optimizer, and of what a program computes.
 
-An identity is the same in every process for the same thing, and another one where its content
-differs. Results carry identities, and a sweep is resumed only if they agree.
+The identity of the same content is equal in every process, and differs if the content differs.
+Results store identities, and a sweep is resumed only if they are equal.
 """
 
 import functools
@@ -18,16 +18,18 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 DIGITS = 16
-"""Hexadecimal digits of a digest that results show."""
+"""Hexadecimal digits of a digest."""
 
 
 def identify(value: Any) -> Any:
-    """Describe a setting by what `json` can write.
+    """Return an identity of a setting that `json` can encode.
 
-    Numbers, bools, strings and `None` stand for themselves, arrays for their content, functions of
-    a module for their qualified names; other functions (lambdas, closures such as a schedule of
-    optax) for their names and a digest of their code and of what they enclose; objects for their
-    class and their attributes.
+    - Numbers, bools, strings and `None`: the value itself.
+    - Arrays: dtype, shape and a digest of the content.
+    - Functions of a module: the qualified name.
+    - Other functions (lambdas, closures such as a schedule of optax): the name, and a digest of
+      the code and the enclosed values.
+    - Objects: the class, and a digest of the attributes.
     """
     if isinstance(value, bool | int | float | str | None):
         return value
@@ -53,7 +55,7 @@ def identify(value: Any) -> Any:
 
 
 def _identify_object(value: Any) -> str:
-    """Describe an object by its class, the code of its methods if it is a user's, and its state."""
+    """Identity of an object: its class, the code of methods that are not a module's, its state."""
     kind, state = type(value), getattr(value, "__dict__", None)
     methods = [f for f in vars(kind).values() if isinstance(f, FunctionType)]
     code = b"".join(part for f in methods if not _importable(f) for part in _code(f.__code__))
@@ -62,25 +64,25 @@ def _identify_object(value: Any) -> str:
 
 
 def label(value: Any) -> bool | int | float | str:
-    """Name a value of an axis, as a reader would: a function by its name."""
+    """Return the name of a value of an axis for a reader: a function's name, a number itself."""
     if isinstance(value, bool | int | float | str):
         return value
     return getattr(value, "__name__", None) or str(identify(value))
 
 
 def trace_digest(trace: ClosedJaxpr) -> str:
-    """Digest what a traced program computes: its operations and the numbers that it encloses."""
+    """Return a digest of a traced program: of its operations and the constants that it encloses."""
     text = re.sub(r"0x[0-9a-f]+", "", str(trace))  # addresses of functions
     return _digest(text.encode(), *(part for x in _enclosed(trace) for part in _described(x)))
 
 
 def arrays_digest(*arrays: Any) -> str:
-    """Digest arrays by dtype, shape and content."""
+    """Return a digest of arrays, by dtype, shape and content."""
     return _digest(*(part for x in arrays for part in _described(x)))
 
 
 def _described(value: Any) -> Iterator[bytes]:
-    """Dtype, shape and content of an array; the code of a function that Python is called for."""
+    """Bytes of an array (dtype, shape, content), or of a callback function (code, values)."""
     if isinstance(value, FunctionType):
         yield from _content(value)
         return
@@ -90,13 +92,13 @@ def _described(value: Any) -> Iterator[bytes]:
 
 
 def _as_numpy(array: Any) -> np.ndarray:
-    """An array of numbers; of a key of `jax.random` its numbers."""
+    """Return an array in NumPy; for a key of `jax.random`, its data."""
     key = isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
     return np.asarray(jax.random.key_data(array) if key else array)
 
 
 def _enclosed(trace: Any) -> Iterator[Any]:
-    """Constants of a program and functions it calls, those of inner programs included, in order."""
+    """Constants and callback functions of a program and of its inner programs, in order."""
     if isinstance(trace, ClosedJaxpr):
         yield from trace.consts
         yield from _enclosed(trace.jaxpr)
@@ -112,10 +114,11 @@ def _enclosed(trace: Any) -> Iterator[Any]:
     elif isinstance(trace, np.ndarray | jax.Array):
         yield trace
     elif isinstance(function := getattr(trace, "callback_func", None), FunctionType):
-        yield function  # of pure_callback and its like
+        yield function  # of pure_callback and similar primitives
 
 
 def _importable(function: FunctionType) -> bool:
+    """Say whether a function belongs to a module: not a script's, a lambda or a closure."""
     return function.__module__ != "__main__" and "<" not in function.__qualname__
 
 
@@ -124,7 +127,7 @@ def _qualified(named: Any) -> str:
 
 
 def _content(function: FunctionType) -> Iterator[bytes]:
-    """Code of a function, its defaults, what it encloses, and the plain globals that it names."""
+    """Code of a function, its defaults, its enclosed values, and the plain globals that it uses."""
     yield from _code(function.__code__)
     enclosed = []
     for cell in function.__closure__ or ():
@@ -139,7 +142,7 @@ def _content(function: FunctionType) -> Iterator[bytes]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Say whether a value is a number, an array or a container, and no function or module."""
+    """Say whether a value is a number, a string, an array or a container."""
     plain = bool | int | float | str | tuple | list | dict | set | frozenset | np.ndarray
     return isinstance(value, plain | np.generic | jax.Array)
 
@@ -150,7 +153,7 @@ def _code(code: CodeType) -> Iterator[bytes]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _code(constant)
-        else:  # a frozenset has no order of its own
+        else:  # the order of a frozenset differs between processes
             ordered = sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant
             yield repr(ordered).encode()
 

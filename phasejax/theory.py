@@ -1,7 +1,8 @@
-r"""What can be said without running anything: bounds, cycles, thresholds and border lines.
+r"""Results of theory: bounds, cycles, thresholds and borders between regimes.
 
-Every function works on numbers and on NumPy arrays, which broadcast. "Ma, Wu and E" is A
-Qualitative Study of the Dynamic Behavior of Adaptive Gradient Algorithms, MSML 2021.
+The functions take numbers or NumPy arrays, which broadcast, except where a docstring says
+otherwise. "Ma, Wu and E" is A Qualitative Study of the Dynamic Behavior of Adaptive Gradient
+Algorithms, MSML 2021.
 """
 
 import numpy as np
@@ -11,20 +12,21 @@ from numpy.typing import ArrayLike
 from ._check import bad
 
 Numbers = np.ndarray | np.floating
+"""A number for numbers, an array for arrays."""
 
 
 def signgd_extinction_time(initial_loss: ArrayLike, pl_constant: ArrayLike) -> Numbers:
-    r"""Time after which the signGD flow ẋ = −sign(∇f) has a loss of zero: 2√f₀/√μ.
+    r"""Time after which the loss of the signGD flow ẋ = −sign(∇f) is zero: 2√f₀/√μ.
 
-    Ma, Wu and E (2021), theorem of the section on signGD; μ is `pl_constant`, with
-    |∇f|² ≥ μ f, and f has the minimum zero.
+    Ma, Wu and E (2021), theorem of the section on signGD. μ is `pl_constant`, with |∇f|² ≥ μ f; the
+    minimum of f is zero.
     """
     _positive("pl_constant", pl_constant)
     return 2 * np.sqrt(np.asarray(initial_loss) / np.asarray(pl_constant))
 
 
 def signgd_bound(initial_loss: ArrayLike, pl_constant: ArrayLike, time: ArrayLike) -> Numbers:
-    r"""Bound on the loss of the signGD flow: (√f₀ − √μ t/2)², and zero from the extinction on.
+    r"""Bound on the loss of the signGD flow: (√f₀ − √μ t/2)², and zero after the extinction time.
 
     Ma, Wu and E (2021), theorem of the section on signGD. It is sharp on x²/2, where μ = 2.
     """
@@ -42,8 +44,10 @@ def rmsprop_cycle_multipliers(alpha: float) -> Complex[np.ndarray, "2"]:
         s (1-\alpha) \eta & \alpha \end{pmatrix}, \qquad \det J_s = -\alpha .$$
 
     J₋J₊ has determinant α² and trace 1 − 8α + 9α². Between α = 1/9 and 1 its eigenvalues are
-    complex, so their modulus is α exactly: the cycle attracts, by a factor √α a step. Below 1/9
+    complex, so their modulus is exactly α: the cycle attracts, by a factor √α per step. Below 1/9
     they are real, and the larger one goes to 1 as α goes to 0, where every ±c is a cycle.
+
+    `alpha` is one number between 0 and 1; other values raise a `ValueError`.
     """
     if not 0 < alpha < 1:
         raise bad("alpha", alpha, "between 0 and 1")
@@ -58,7 +62,7 @@ def rmsprop_flow_jacobian(
 
     v̇ = a(∇f² − v) and ẋ = −∇f/(√v + ε) linearize to the blocks −∇²f/ε and −aI (Ma, Wu and E
     (2021), section on linearization). x and v do not couple: √v has no derivative at v = 0, but
-    what multiplies it, ∇f, is zero there.
+    its factor ∇f is zero there.
     """
     _positive("eps", eps)
     size = len(hessian)
@@ -67,10 +71,10 @@ def rmsprop_flow_jacobian(
 
 
 def rmsprop_largest_curvature(learning_rate: ArrayLike, eps: ArrayLike) -> Numbers:
-    r"""Curvature up to which a discrete step follows the linearized flow: λ < 2ε/η.
+    r"""Largest curvature for which the discrete steps follow the linearized flow: λ < 2ε/η.
 
-    Euler's method with step η on ẋ = −λx/ε contracts only while ηλ/ε < 2. With the usual ε a
-    network is far beyond: RMSprop then can't come to rest, and oscillates instead.
+    Euler's method with step η on ẋ = −λx/ε contracts only if ηλ/ε < 2. With the usual ε, the
+    curvature of a network is far larger: RMSprop then cannot come to rest, and oscillates instead.
     """
     _positive("learning_rate", learning_rate)
     return 2 * np.asarray(eps) / np.asarray(learning_rate)
@@ -79,8 +83,8 @@ def rmsprop_largest_curvature(learning_rate: ArrayLike, eps: ArrayLike) -> Numbe
 def adam_largest_curvature(learning_rate: ArrayLike, b1: ArrayLike) -> Numbers:
     r"""Largest stable eigenvalue of Adam's preconditioned Hessian: (2/η)(1 + β)/(1 − β).
 
-    Cohen et al., Adaptive Gradient Methods at the Edge of Stability (arXiv 2207.14484): Adam with
-    its preconditioner frozen is gradient descent with momentum β = `b1`. In a and b, β = 1 − bη.
+    Cohen et al., Adaptive Gradient Methods at the Edge of Stability (arXiv 2207.14484): Adam with a
+    frozen preconditioner is gradient descent with momentum β = `b1`. In a and b, β = 1 − bη.
     """
     _positive("learning_rate", learning_rate)
     beta = np.asarray(b1)
@@ -92,11 +96,11 @@ def adam_largest_curvature(learning_rate: ArrayLike, b1: ArrayLike) -> Numbers:
 def adam_border(
     curvature: ArrayLike, learning_rate: ArrayLike, eps_root: ArrayLike, eps: ArrayLike = 0.0
 ) -> Numbers:
-    r"""Largest b for which Adam, come to rest, is stable: b = 4/(η(2 + ηλ/(√ε_root + ε))).
+    r"""Largest b for which Adam at rest is stable: b = 4/(η(2 + ηλ/(√ε_root + ε))).
 
     Near a minimum of curvature λ, v goes to zero and the preconditioned curvature to
     λ/(√ε_root + ε). This is `adam_largest_curvature` solved for b, with β = 1 − bη. The flow is
-    stable for every b: the oscillations and spikes above this line are made by the step.
+    stable for every b: the finite step causes the oscillations and spikes above this line.
     """
     _positive("learning_rate", learning_rate)
     preconditioned = np.asarray(curvature) / (np.sqrt(eps_root) + np.asarray(eps))
@@ -105,18 +109,17 @@ def adam_border(
 
 
 def rmsprop_descent_depth(alpha: ArrayLike) -> Numbers:
-    r"""Decades by which RMSprop on x²/2 first falls below its step, before it reaches its cycle.
+    r"""Decades by which x falls below η in RMSprop on x²/2, before it reaches its 2-cycle.
 
-    With ε = 0 and x far below η, v only decays, and a step multiplies x by 1 − η/√v. On its way
-    from √v ≫ η to √v = η/2, where steps begin to grow, s = η/√v goes from 0 to 2 by a factor of
-    α^(−1/2) a step, so that
+    With ε = 0 and x far below η, v only decays, and a step multiplies x by 1 − η/√v. While √v
+    decays from √v ≫ η to √v = η/2, where |x| begins to grow, s = η/√v goes from 0 to 2 by a factor
+    of α^(−1/2) per step, so that
 
     $$\ln \frac{|x|}{\eta} \approx \frac{2}{-\ln\alpha} \int_0^2 \ln|1-s| \frac{ds}{s}
         = -\frac{\pi^2}{2(-\ln\alpha)} .$$
 
-    For α > 0.993 that is more than 305 decades: from η = 1e-3 the iterate is lost among the
-    smallest floating-point numbers, becomes exactly zero, and never reaches the cycle that it would
-    be attracted by.
+    For α > 0.993 this is more than 305 decades: with η = 1e-3 the iterate falls below the smallest
+    floating-point number, becomes exactly zero, and never reaches the cycle.
     """
     if np.any((np.asarray(alpha) <= 0) | (np.asarray(alpha) >= 1)):
         raise bad("alpha", alpha, "between 0 and 1")
@@ -126,8 +129,8 @@ def rmsprop_descent_depth(alpha: ArrayLike) -> Numbers:
 def power_border(a: ArrayLike, k: float) -> Numbers:
     r"""Border of convergence of Adam on |x|ᵏ/k with ε = 0: b = a·k/(2(k − 2)).
 
-    Above it the flow's self-similar solution v ∝ e^(−at), x ∝ e^(−at/(2(k−2))) attracts; below
-    it bursts end the descent. The derivation is in docs/theory.md (cf. arXiv 2603.09581).
+    Above it the self-similar solution of the flow, v ∝ e^(−at), x ∝ e^(−at/(2(k−2))), attracts;
+    below it bursts end the descent. The derivation is in docs/theory.md (cf. arXiv 2603.09581).
     """
     if not k > 2:
         raise bad("k", k, "greater than 2")

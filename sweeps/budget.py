@@ -1,10 +1,11 @@
-"""What more steps do to the labels: the main diagram with 20,000, 40,000 and 80,000 steps.
+"""How labels change with more steps: the main diagram with 20,000, 40,000 and 80,000 steps.
 
-Writes out/budget/STEPS.zarr (some eight minutes on two cores) and prints the tables of
+Writes out/budget/STEPS.zarr (about eight minutes on two cores) and prints the tables of
 docs/regimes.md.
 """
 
 import numpy as np
+from tables import table
 
 import phasejax as pj
 from phasejax.regimes import NAMES
@@ -27,21 +28,20 @@ labels = [
 ]
 
 
-def row(*fields: object) -> str:
-    """One line of a Markdown table."""
-    return "| " + " | ".join(str(field) for field in fields) + " |"
+def counts(regime: np.ndarray) -> np.ndarray:
+    """Number of cells of each regime."""
+    return np.bincount(regime.ravel(), minlength=len(NAMES))
 
 
-print(row("steps", *NAMES))
-print(row(*["---"] * (len(NAMES) + 1)))
-for steps, regime in zip(BUDGETS, labels, strict=True):
-    print(row(f"{steps:,}", *np.bincount(regime.ravel(), minlength=len(NAMES))))
+budgets = zip(BUDGETS, labels, strict=True)
+print(table(["steps", *NAMES], ([f"{steps:,}", *counts(regime)] for steps, regime in budgets)))
 for before, after, steps in zip(labels, labels[1:], BUDGETS[1:], strict=False):
     settled = before != NAMES.index("descending")
     moved = np.mean(before[settled] != after[settled])
     print(f"\nTo {steps:,} steps ({moved:.1%} of the cells that were not descending change):\n")
-    print(row("from", *(f"to {name}" for name in NAMES)))
-    print(row(*["---"] * (len(NAMES) + 1)))
-    for code, name in enumerate(NAMES):
-        if (before == code).any():
-            print(row(name, *np.bincount(after[before == code], minlength=len(NAMES))))
+    moves = [
+        [name, *counts(after[before == code])]
+        for code, name in enumerate(NAMES)
+        if (before == code).any()
+    ]
+    print(table(["from", *(f"to {name}" for name in NAMES)], moves))

@@ -1,8 +1,8 @@
 """The paper's own problem: Adam over a and b on two classes of CIFAR-10, 1,000 samples.
 
-`python sweeps/cifar10.py FOLDER [SIDE [STEPS]]` takes the folder `cifar-10-batches-py`, writes
-out/cifar10/sweep.zarr and phase_diagram.png, and goes on where it was if it is started again. A
-step of a cell is some 5 GFLOP in float64: 24 x 24 cells of 10,000 steps are an accelerator's work.
+`python sweeps/cifar10.py FOLDER [SIDE [STEPS]]` reads the folder `cifar-10-batches-py` and writes
+out/cifar10/sweep.zarr and phase_diagram.png. Started again, it resumes. A step of a cell takes
+about 5 GFLOP in float64: 24 x 24 cells of 10,000 steps need an accelerator.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The phase diagram of Adam on real data: two handwritten digits and a small relu network.
+"""The main phase diagram: Adam on two handwritten digits, with a small relu network.
 
 Writes out/digits/sweep.zarr, phase_diagram.png and phase_diagram.html. `make sweep` runs it.
 """

@@ -1,8 +1,8 @@
-"""Adam's flow on real digits and a small tanh network, beside Adam with a finite step.
+"""Adam's flow on two handwritten digits with a small tanh network, compared with Adam.
 
-Writes out/flow_digits/flow.zarr, adam.zarr and comparison.png; some six minutes on two cores. The
-activation is smooth and ε = 1e-4 inside the root: the kinks of relu, and a smaller ε, cost a solver
-many more steps.
+Writes out/flow_digits/flow.zarr, adam.zarr and comparison.png; takes about six minutes on two
+cores. The activation is smooth and ε = 1e-4 inside the root, because the kinks of relu and a
+smaller ε need many more steps of the solver.
 """
 
 import phasejax as pj

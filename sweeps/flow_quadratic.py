@@ -1,7 +1,7 @@
-"""Adam's flow on a quadratic, beside Adam with a finite step: what the step alone makes.
+"""Adam's flow on a quadratic, compared with Adam: which regimes are due to the finite step.
 
-Writes out/flow_quadratic/flow.zarr, adam.zarr and comparison.png: both diagrams, where they differ,
-and the line above which theory says that a step of this length can't follow the flow.
+Writes out/flow_quadratic/flow.zarr, adam.zarr and comparison.png: both diagrams, the cells in which
+they differ, and the line above which Adam cannot follow the flow, by theory.
 """
 
 import phasejax as pj

@@ -1,6 +1,6 @@
 """Slices of a 3-D diagram: Adam's regimes over a and b on the digits, at four learning rates.
 
-Writes out/learning_rate/sweep.zarr and slices.png; two minutes on two cores.
+Writes out/learning_rate/sweep.zarr and slices.png; takes about two minutes on two cores.
 """
 
 import phasejax as pj

@@ -1,9 +1,10 @@
-"""What float32 does to the labels: the main diagram in both precisions, cell by cell.
+"""How labels change in float32: the main diagram in both precisions, cell by cell.
 
 Writes out/precision/float64.zarr and float32.zarr, and prints the table of docs/precision.md.
 """
 
 import numpy as np
+from tables import table
 
 import phasejax as pj
 from phasejax.regimes import NAMES
@@ -24,29 +25,22 @@ double, single = (
     ).load()
     for dtype in ("float64", "float32")
 )
-
-
-def row(*fields: object) -> str:
-    """One line of a Markdown table."""
-    return "| " + " | ".join(str(field) for field in fields) + " |"
-
-
-print(row("float64", *(f"float32 {name}" for name in NAMES), "late level, decades"))
-print(row(*["---"] * (len(NAMES) + 2)))
+rows = []
 for code, name in enumerate(NAMES):
     cells = double["regime"].values == code
     if not cells.any():
         continue
     counts = np.bincount(single["regime"].values[cells], minlength=len(NAMES))
     levels = (float(np.median(d["late_level"].values[cells])) for d in (double, single))
-    print(row(name, *counts, " → ".join(f"{level:.1f}" for level in levels)))
+    rows.append([name, *counts, " → ".join(f"{level:.1f}" for level in levels)])
+print(table(["float64", *(f"float32 {name}" for name in NAMES), "late level, decades"], rows))
 same = int((double["regime"] == single["regime"]).sum())
 print(f"\n{same} of {double['regime'].size} cells keep their label.")
 changed = (double["regime"] != single["regime"]).values
 margins = double["margin"].values
 print(
-    f"Median margin in float64: {np.median(margins[changed]):.2f} decades of the cells that "
-    f"change, {np.median(margins[~changed]):.2f} of the others."
+    f"Median margin in float64: {np.median(margins[changed]):.2f} decades in the cells that "
+    f"change, {np.median(margins[~changed]):.2f} in the others."
 )
 deep = float(double["log10_loss_mean"].min()), float(single["log10_loss_mean"].min())
 print(f"Deepest window: log10 of the loss {deep[0]:.1f} in float64, {deep[1]:.1f} in float32.")

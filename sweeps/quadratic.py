@@ -1,6 +1,6 @@
-"""A convex quadratic under Adam: no divergence anywhere, however large a is against b.
+"""Adam on a convex quadratic: no cell diverges, however large a is compared with b.
 
-Writes out/quadratic/sweep.zarr and phase_diagram.png, with the late loss beside the regimes.
+Writes out/quadratic/sweep.zarr and phase_diagram.png, with the regimes and the late loss.
 """
 
 import phasejax as pj

@@ -1,8 +1,8 @@
 """The main diagram at 65 x 65 or finer: computed along its borders, inferred elsewhere.
 
-`python sweeps/refined_digits.py [COUNT]` writes out/refined_digits/COUNT.zarr and COUNT.png, and
-for 129 or more prints the dimension of the borders. 65 x 65 cells take four minutes on two cores,
-257 x 257 half an hour to an hour; started again, it goes on where it was.
+`python sweeps/refined_digits.py [COUNT]` writes out/refined_digits/COUNT.zarr and COUNT.png. For a
+COUNT of 129 or more it also prints the dimension of the borders. On two cores, 65 x 65 cells take
+about four minutes, 257 x 257 cells half an hour to an hour. Started again, it resumes.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""RMSprop on real data, over a and the learning rate: what the step size alone decides.
+"""RMSprop on two handwritten digits, over a and the learning rate.
 
-Writes out/rmsprop_digits/sweep.zarr and phase_diagram.png, with the late loss beside the regimes.
+Writes out/rmsprop_digits/sweep.zarr and phase_diagram.png, with the regimes and the late loss.
 """
 
 import phasejax as pj

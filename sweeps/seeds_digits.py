@@ -1,8 +1,9 @@
-"""How sure a regime is: Adam on the digits from six starting points, with or without mini-batches.
+"""Probability of each regime: Adam on the digits from six starting points.
 
-`python sweeps/seeds_digits.py` writes out/seeds/full.zarr, `python sweeps/seeds_digits.py 16` with
-batches of 16 out/seeds/batches_16.zarr, and both a diagram of probabilities and entropy beside it;
-three minutes each on two cores.
+`python sweeps/seeds_digits.py` uses all samples and writes out/seeds/full.zarr and full.png.
+`python sweeps/seeds_digits.py 16` uses mini-batches of 16 samples and writes batches_16.zarr and
+batches_16.png. The pictures show probabilities and entropy. Each takes about three minutes on two
+cores.
 """
 
 import sys

@@ -41,7 +41,7 @@ IN_STORE = ("notes.txt", "pictures/plane.png", "regime.partial")
 
 
 class Campaign:
-    """One folder with a store and foreign files, and what is known of them."""
+    """One folder with a store and foreign files, and their expected state."""
 
     def __init__(self, folder: Path, seed: int, real: float) -> None:
         self.store, self.log = folder / "here" / "results", folder / "log"
@@ -57,7 +57,7 @@ class Campaign:
         self.reference = {steps: xr.open_zarr(path).load() for steps, path in self.whole.items()}
 
     def start(self, steps: int, store: Path, flag: str, real: bool):
-        """Begin a sweep in a process: a new interpreter, or one that has imported everything."""
+        """Start a sweep in a process: a new interpreter, or a fork that has imported everything."""
         words = ["sweep", *GRID, "--steps", str(steps), "--store", str(store), flag]
         if not real:
             process = CHILDREN.Process(target=child, args=(words, self.log))
@@ -75,7 +75,7 @@ class Campaign:
         return process.exitcode
 
     def state(self) -> tuple[int | None, np.ndarray]:
-        """Steps of the sweep in the store, and which cells are there; they must be right."""
+        """Steps of the sweep in the store and its computed cells; checks their values."""
         if not (self.store / "zarr.json").exists():
             return None, np.zeros(1, bool)
         found = xr.open_zarr(self.store).load()
@@ -87,7 +87,7 @@ class Campaign:
         return found.attrs["steps"], there
 
     def round(self) -> None:
-        """One process and one signal."""
+        """Run one process and send one signal."""
         before, there = self.state()
         if there.all() and self.rng.random() < 0.3:
             shutil.rmtree(self.store)
@@ -109,7 +109,7 @@ class Campaign:
         after, still = self.state()
         self.check_end(number, code, still)
         if after == before:
-            assert (still | ~there).all()  # nothing finished is lost
+            assert (still | ~there).all()  # no finished cell is lost
         else:
             assert overwrite or before is None
             between = after is None and (self.store / ".phasejax" / "cleared").exists()
@@ -120,7 +120,7 @@ class Campaign:
         self.seen[f"{number.name} {what} {'ended before' if code == 0 else 'cut off'}"] += 1
 
     def wait(self, process, overwrite: bool, real: bool) -> None:
-        """Let a process go on to a random moment, from when it listens to signals."""
+        """Wait until a process handles signals, and then for a random time."""
         while not listening(process.pid):
             time.sleep(0.002)
         if not (overwrite or real):
@@ -131,7 +131,7 @@ class Campaign:
             time.sleep(self.rng.uniform(0, self.seconds + 3 * real))
 
     def check_end(self, number: int, code: int, there: np.ndarray) -> None:
-        """An interrupt is exit code 1 and one line; a run that was over before is none."""
+        """Check that an interrupted run has exit code 1 and one line, and an ended run has none."""
         text = self.log.read_text()
         if number == signal.SIGKILL or (code == -number and there.all()):
             assert text == "", text
@@ -152,9 +152,12 @@ class Campaign:
             assert (self.store / name).read_text() == name
 
     def finish(self) -> None:
-        """Go on to the end; the store is the uninterrupted one, and holds nothing else."""
+        """Resume to the end; check that the store equals the uninterrupted one."""
         steps = self.state()[0] or STEPS[0]
-        for flag in ("--resume", "--overwrite"):  # another layout may have been about to come
+        for flag in (
+            "--resume",
+            "--overwrite",
+        ):  # the interrupted run may have been about to change the configuration
             if self.end(self.start(steps, self.store, flag, real=False)) == 0:
                 break
         assert_same_store(self.store, self.whole[steps])
@@ -172,7 +175,7 @@ def child(words: list[str], log: Path) -> None:
 
 
 def write(folder: Path, name: str) -> None:
-    """Write a file that holds its own name."""
+    """Write a file that contains its own name."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(name)
@@ -183,7 +186,7 @@ def alive(process) -> bool:
 
 
 def listening(pid: int) -> bool:
-    """Say whether a process answers SIGTERM, or has ended; where nobody can tell, after a while."""
+    """Say whether a process handles SIGTERM or has ended; without /proc, wait for a while."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -194,8 +197,9 @@ def listening(pid: int) -> bool:
 
 
 def run(count: int, seed: int, real: float) -> collections.Counter[str]:
-    """So many signals; returns how often which came when."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    """Send `count` signals; returns how often each outcome occurred."""
+    # A background job of a shell ignores SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(Path(folder), seed, real)
         for _ in range(count):

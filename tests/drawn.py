@@ -1,4 +1,4 @@
-"""What holds for every figure that has been drawn."""
+"""Checks that every figure must pass."""
 
 import itertools
 
@@ -11,18 +11,20 @@ from phasejax.plot.style import COLOURS
 
 
 def check_figure(figure):
-    """Legends name all colours, nothing is cut or overlaps, labels are no raw names."""
+    """Check that legends name all colours, nothing is cut or overlaps, and labels are readable."""
     figure.draw_without_rendering()
     check_legends(figure)
     check_layout(figure)
     for text in figure.findobj(Text):
-        outside = "".join(text.get_text().split("$")[::2])  # between dollars it is mathematics
+        outside = "".join(
+            text.get_text().split("$")[::2]
+        )  # the parts between dollars are mathematics
         assert "x_k" not in outside, outside
         assert "log10" not in outside, outside
 
 
 def check_legends(figure):
-    """Every regime that occurs on a panel is in the legend of the panel, or of the figure."""
+    """Check that every regime on a panel is in the legend of the panel or of the figure."""
     names = {to_hex(colour): name for name, colour in COLOURS.items()}
     shared = [entry for legend in figure.legends for entry in legend.findobj(Rectangle)]
     for panel in figure.axes:
@@ -39,7 +41,7 @@ def check_legends(figure):
 
 
 def check_layout(figure):
-    """Nothing reaches out of the figure, no panel into another, and log axes have ticks."""
+    """Check that all is inside the figure, panels do not overlap, and log axes have ticks."""
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.02, box
     boxes = [panel.get_tightbbox() for panel in figure.axes]

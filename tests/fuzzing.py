@@ -1,4 +1,4 @@
-"""How inputs are tried at random: a few fixed examples, or as many as are asked for."""
+"""Settings of random tests: a few fixed examples, or `PHASEJAX_FUZZ` random ones."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Bad input is one clear line that names the argument, its value and what is allowed."""
+"""Bad input gives one clear line that names the argument, its value and what is allowed."""
 
 import os
 import subprocess
@@ -76,7 +76,7 @@ def test_python_raises_a_value_error(name):
 
 
 def test_python_raises_a_type_error():
-    """In a process of its own, where no type checker speaks first."""
+    """In a separate process without the type checker, which would raise first."""
     script = """
 import jax.numpy as jnp, phasejax as pj
 problem, grid = pj.problems.quadratic(), pj.Grid(a=[1.0, 2.0], b=1.0)
@@ -107,7 +107,7 @@ def test_an_existing_store_needs_a_decision(tmp_path):
         pj.sweep(pj.problems.quadratic(), pj.adam, pj.Grid(**A_B), steps=256, store=tmp_path / "s")
 
 
-def test_a_folder_that_cannot_be_written_is_found_first(tmp_path):
+def test_an_unwritable_folder_is_refused_before_the_run(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"store = .*: must be a folder that can be written"):
         pj.sweep(pj.problems.quadratic(), pj.adam, pj.Grid(**A_B), store=tmp_path / "file" / "s")

@@ -1,4 +1,4 @@
-"""From steps to flows: the distance shrinks with the step, and regimes that the step makes go."""
+"""From steps to flows: the distance falls with η, and flows lack the regimes due to the step."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_the_flow_neither_spikes_nor_oscillates_where_adam_does(both):
     assert (common.regime.values[calm] == NAMES.index("converged")).all()
 
 
-def test_the_comparison_says_where_they_differ(both):
+def test_the_comparison_shows_where_they_differ(both):
     flow, adam = both = [d.assign_attrs(problem_builtin="quadratic") for d in both]
     figure = flow_and_adam.draw(both)
     common = pj.classify(adam, flow.loss_floor.assign_coords(a=adam.a, b=adam.b))

@@ -1,4 +1,4 @@
-"""CIFAR-10's python batches: read as they are, and never run."""
+"""CIFAR-10's python batches are read, and code in them is never run."""
 
 import functools
 import os
@@ -51,7 +51,7 @@ def test_images_of_two_classes_become_inputs_and_targets(folder):
 
 def test_the_papers_network_is_the_default(tmp_path):
     write_batch(tmp_path / "data_batch_1", images=1000, classes=2)
-    problem = pj.problems.cifar10(tmp_path)  # one batch is enough
+    problem = pj.problems.cifar10(tmp_path)  # one file is enough
     import jax
 
     shapes = [np.shape(weights) for weights, _ in jax.eval_shape(problem.init, jax.random.key(0))]
@@ -64,8 +64,8 @@ def test_every_protocol_and_order_is_read(protocol, tmp_path):
     data = np.asfortranarray(np.arange(2 * 3072, dtype=np.uint8).reshape(2, 3072))
     path = tmp_path / "data_batch_1"
     path.write_bytes(pickle.dumps({b"data": data, b"labels": [0, 1]}, protocol=protocol))
-    if protocol == 5:  # out of the format: its arrays are made by another function
-        with pytest.raises(ValueError, match="which is no array"):
+    if protocol == 5:  # not the format of CIFAR-10: arrays are built by another function
+        with pytest.raises(ValueError, match="which is not an array"):
             read_batch(path)
         return
     pixels, labels = read_batch(path)
@@ -93,7 +93,7 @@ class Malicious:
     ],
     ids=lambda value: getattr(value, "__name__", "with"),
 )
-def test_a_malicious_batch_is_refused_and_runs_nothing(function, arguments, tmp_path):
+def test_a_malicious_file_is_refused_and_runs_nothing(function, arguments, tmp_path):
     trace = tmp_path / "trace"
     filled = [
         [part.format(trace) for part in a]
@@ -108,15 +108,15 @@ def test_a_malicious_batch_is_refused_and_runs_nothing(function, arguments, tmp_
     batch = {b"data": Malicious(function, *filled), b"labels": [0]}
     path = tmp_path / "data_batch_1"
     path.write_bytes(pickle.dumps(batch, protocol=2))
-    with pytest.raises(ValueError, match=r"folder = .*data_batch_1.*it asks for .*, which is no"):
+    with pytest.raises(ValueError, match=r"folder = .*data_batch_1.*it contains .*, which is not"):
         pj.problems.cifar10(tmp_path)
     assert not trace.exists()
-    if function in (os.system, eval, exec):  # the file does what it says, were it let
+    if function in (os.system, eval, exec):  # shows that pickle itself would run the code
         pickle.loads(path.read_bytes())
         assert trace.exists()
 
 
-def test_objects_and_other_numbers_are_refused(tmp_path):
+def test_objects_and_other_dtypes_are_refused(tmp_path):
     path = tmp_path / "data_batch_1"
     for array, message in [
         (np.array([{}], object), "not of bytes"),
@@ -139,9 +139,9 @@ def test_persistent_objects_are_refused(tmp_path):
         ArraysOnly(file).load()
 
 
-def test_what_a_folder_lacks_is_said(folder):
+def test_a_missing_file_is_named(folder):
     (folder / "data_batch_3").unlink()
-    with pytest.raises(ValueError, match=r"folder = .*it has no file data_batch_3"):
+    with pytest.raises(ValueError, match=r"folder = .*it does not have the file data_batch_3"):
         pj.problems.cifar10(folder, samples=1000)
     write_batch(folder / "data_batch_3", seed=3)
     with pytest.raises(ValueError, match="samples = 1000: must be at most"):
@@ -164,4 +164,4 @@ def test_the_script_runs_and_resumes(folder, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["cifar10.py", "nowhere"])
     with pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(SCRIPT))
-    assert "it has no file data_batch_1" in capsys.readouterr().err
+    assert "it does not have the file data_batch_1" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""adam and rmsprop against optax, against 50 digits, and at the edges of arithmetic."""
+"""adam and rmsprop compared with optax and with 50 digits, and at the limits of arithmetic."""
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +37,8 @@ def trajectory(optimizer, problem, steps, params=None):
         return np.asarray(ravel_pytree(run(params))[0])
 
 
-# Regular cells, where rounding stays rounding over 1,000 steps. (In the spike regime and with
-# RMSprop's two-cycle on a network it doubles every few steps, and two correct programs part.)
+# Regular cells, where rounding errors stay small over 1,000 steps. (In the spike regime, and in
+# RMSprop's two-cycle on a network, they double every few steps, so two correct programs differ.)
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize(("eps", "eps_root"), [(1e-8, 0.0), (0.0, 1e-6), (1e-8, 1e-10)])
 @pytest.mark.parametrize(("a", "b"), [(1.0, 100.0), (10.0, 10.0), (30.0, 3.0)])
@@ -57,7 +57,7 @@ def test_adam_is_optax_adam(problem, a, b, eps, eps_root):
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("b", [None, 50.0])
 def test_rmsprop_is_optax_rmsprop(problem, inside, b):
-    eps = 1e-2  # large enough to keep the two-cycle, where rounding would grow, away
+    eps = 1e-2  # large enough to prevent the two-cycle, in which rounding errors grow
     theirs = optax.rmsprop(
         ETA if b is None else ETA * b * ETA,
         decay=1 - 10 * ETA,
@@ -114,15 +114,15 @@ def test_optax_at_the_extremes(method, eps, eps_root, dtype):
 
     expected = updates_of(theirs, RATES[dtype], SIZES[dtype], dtype)
     found = updates_of(ours, RATES[dtype], SIZES[dtype], dtype)
-    if not eps and not eps_root:  # where v underflows theirs is 0/0, and ours no step
+    if not eps and not eps_root:  # if v underflows, optax has 0/0 and phasejax a zero update
         expected = np.where(np.isfinite(expected), expected, 0)
     tiny = float(np.finfo(dtype).tiny)
     np.testing.assert_allclose(found, expected, rtol=1e2 * np.finfo(dtype).eps, atol=4 * tiny)
 
 
 @pytest.mark.parametrize("method", ["adam", "rmsprop", "rmsprop with b"])
-def test_without_memory_nothing_of_a_larger_gradient_is_left(method):
-    """α = 0, β = 0: gradients that fall by ten decades in a step, where a rounding of v is seen."""
+def test_without_memory_a_larger_gradient_leaves_no_rounding(method):
+    """α = β = 0, and gradients that fall by ten decades per step, so that rounding of v shows."""
     rate, gradients = 1 / 300, [1.0, 1e-10, -1e-20, 1e-3, 0.0, 1e-12]
     ours, theirs = {
         "adam": (pj.adam(300.0, 300.0, rate, 1e-30), optax.adam(rate, 0.0, 0.0, 1e-30)),
@@ -147,7 +147,7 @@ def test_without_memory_nothing_of_a_larger_gradient_is_left(method):
 
 @pytest.mark.parametrize(("dtype", "rate"), [("float64", 1e-300), ("float32", 1e-30)])
 def test_adam_with_the_smallest_decays_takes_plain_means(dtype, rate):
-    """At a·η and b·η far below a rounding, corrected averages are means of all gradients."""
+    """For a·η and b·η far below the epsilon, corrected averages are means of all gradients."""
     found = updates_of(lambda _: pj.adam(1.0, 1.0, rate, eps=0.0), [1.0], [1.0], dtype)[0]
     g = np.array([1.0, -0.5, 0.25, 3.0, 0.0, -2.0])
     count = np.arange(1, 7)
@@ -157,7 +157,7 @@ def test_adam_with_the_smallest_decays_takes_plain_means(dtype, rate):
 
 @pytest.mark.parametrize("make", [lambda a: pj.adam(a, 1.0), lambda a: pj.rmsprop(a)])
 def test_a_decay_that_rounding_makes_negative_is_zero(make):
-    optimizer = make(1000 * (1 + 5e-13))  # a·η is allowed to be 1 but for rounding
+    optimizer = make(1000 * (1 + 5e-13))  # a·η may exceed 1 by rounding
     with jax.enable_x64(True):
         _, state = optimizer.update(jnp.ones(1), optimizer.init(jnp.zeros(1)))
         _, state = optimizer.update(jnp.zeros(1), state)
@@ -202,7 +202,7 @@ def test_against_fifty_digits(method, eps, eps_root):
 
 
 def test_bias_corrections_keep_their_digits_in_float32():
-    # 1 - (1 - 1e-7)^t is lost in float32 as one minus a power, and kept as an average of ones.
+    # 1 - (1 - 1e-7)^t loses its digits in float32 as a difference, but not as an average of ones.
     optimizer = pj.adam(1e-4, 1e-4, ETA, eps=0.0)
     params = jnp.ones(1, jnp.float32)
     updates, _ = optimizer.update(params, optimizer.init(params))
@@ -210,7 +210,7 @@ def test_bias_corrections_keep_their_digits_in_float32():
 
 
 @pytest.mark.parametrize("optimizer", [pj.adam(1.0, 1.0, eps=0.0), pj.rmsprop(1.0, eps=0.0)])
-def test_zero_over_zero_is_no_step(optimizer):
+def test_zero_over_zero_is_a_zero_update(optimizer):
     params = jnp.zeros(2)
     updates, _ = optimizer.update(jnp.zeros(2), optimizer.init(params))
     np.testing.assert_array_equal(updates, 0)
@@ -223,7 +223,7 @@ def test_a_nan_gradient_reaches_the_parameters():
 
 
 def test_rmsprop_two_cycle_is_half_learning_rate():
-    """Ma, Wu and E (2021): on x²/2 RMSprop ends up jumping between −η/2 and η/2."""
+    """Ma, Wu and E (2021): on x²/2 RMSprop ends in jumps between −η/2 and η/2."""
     problem = pj.problems.quadratic((1.0,), start=(0.3,))
     optimizer = pj.rmsprop(100.0, learning_rate=ETA, eps=0.0)
     one, two = (trajectory(optimizer, problem, steps)[0] for steps in (3000, 3001))
@@ -251,5 +251,5 @@ def test_outside_the_domain_is_an_error(make, message):
         make()
 
 
-def test_the_edge_of_the_domain_is_inside():
+def test_the_domain_includes_its_edge():
     pj.adam(1000.0, 1000.0, 1e-3)  # aη = 1: no memory at all

@@ -1,4 +1,4 @@
-"""The streaming statistics against NumPy on the whole curve."""
+"""The streaming statistics compared with NumPy on the whole curve."""
 
 import jax
 import jax.numpy as jnp

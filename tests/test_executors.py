@@ -27,7 +27,7 @@ distributed = pytest.importorskip("distributed")
 
 @pytest.fixture
 def arguments():
-    """Eighteen tiles."""
+    """Arguments of a sweep of eighteen tiles."""
     return {
         "problem": pj.problems.quadratic((1.0, 0.1)),
         "dynamics": pj.adam,

@@ -1,4 +1,4 @@
-"""What the figures show: labels, legends, marked cells, curves and lines with their values."""
+"""The figures of the gallery: labels, legends, marked cells, and values of curves and lines."""
 
 import itertools
 from importlib import import_module
@@ -34,7 +34,7 @@ from .drawn import check_figure
 
 @pytest.fixture(autouse=True)
 def style():
-    """As `python -m figures` draws them."""
+    """Draw in the style that `python -m figures` uses."""
     with matplotlib.style.context("phasejax.plot.paper"):
         yield
 
@@ -86,7 +86,7 @@ def test_signgd_flow_is_drawn_under_its_bound():
     closed = np.maximum(np.sqrt(start) - np.sqrt(0.6) * time / 2, 0) ** 2
     np.testing.assert_allclose(bound, closed, atol=1e-12)
     assert np.all(flow <= bound + 1e-12)
-    assert flow[time > 1.01].max() < 1e-12  # both coordinates have come to zero at t = 1
+    assert flow[time > 1.01].max() < 1e-12  # both coordinates are zero after t = 1
     assert np.abs(adam - flow).max() < 0.01
     assert legend(panel)[1:] == ["signGD flow", "Adam, α = 0.9, β = 0.5, η = 0.001"]
     assert legend(panel)[0].endswith(f"zero at t = {2 * np.sqrt(start / 0.6):.2f}")
@@ -112,7 +112,7 @@ def test_two_cycle_ends_on_half_the_learning_rate():
     left, right = figure.axes
     _, iterates = xy(left.lines[0])
     np.testing.assert_allclose(np.abs(iterates[-10:]), 0.5, atol=0.02)
-    assert np.all(iterates[-10:-1] * iterates[-9:] < 0)  # from side to side
+    assert np.all(iterates[-10:-1] * iterates[-9:] < 0)  # the sign alternates
     assert [line.get_ydata()[0] for line in left.lines[1:3]] == [-0.5, 0.5]
     dotted = [line for line in right.lines if line.get_linestyle() == ":" and len(xy(line)[0])]
     for line, alpha in zip(dotted, (0.5, 0.9, 0.98), strict=True):
@@ -227,7 +227,7 @@ def test_theory_lines_are_at_their_values():
     np.testing.assert_allclose(b, float(pj.theory.adam_border(1.0, 1 / 300, 1e-8)))
     a, b = xy(lines(fourth)["theory: a = b"])
     np.testing.assert_allclose(b, a)
-    assert set(lines(fourth)) == {"theory: a = b"}  # one line has one name
+    assert set(lines(fourth)) == {"theory: a = b"}  # the same line is not drawn twice
     a, b = xy(lines(sixth)["theory: b = 0.75 a"])
     np.testing.assert_allclose(b, 0.75 * a)
     assert sixth.get_title().startswith("Adam on |x|ᵏ/k, k = 6\nη = 0.001, ε = 0, 60,000 steps")
@@ -249,7 +249,7 @@ def test_rmsprop_is_cut_along_a():
     assert legend(cut) == ["η = 0.00025", "η = 0.001"]
 
 
-def test_gallery_is_that_of_the_figures_and_every_caption_has_the_papers_statement():
+def test_the_gallery_has_all_captions_and_every_caption_cites_the_paper():
     assert gallery.GALLERY.read_text() == gallery.gallery(), "run `make figures`"
     for name in figures.ORDER:
         assert (gallery.FOLDER / f"{name}.png").exists()
@@ -279,7 +279,7 @@ open("runs", "a").write("x")
 """
 
 
-def test_a_recipe_runs_where_its_store_is_not_complete(monkeypatch, tmp_path, small):
+def test_a_recipe_runs_if_its_store_is_not_complete(monkeypatch, tmp_path, small):
     monkeypatch.setattr(recipes, "ROOT", tmp_path)
     pj.sweep(**small, store=tmp_path / "made.zarr")
     (tmp_path / "sweeps").mkdir()

@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer is a result, or one line that says what is wrong.
+"""Every command line gives a result, or one line that says what is wrong.
 
 `PHASEJAX_FUZZ=2000 pytest tests/test_fuzz.py` tries as many examples of each test.
 """
@@ -42,12 +42,12 @@ hostile = st.sampled_from(HOSTILE)
 
 
 def value(*valid: str) -> st.SearchStrategy[str]:
-    """A value of a flag: mostly one that is valid, else any of the hostile ones."""
+    """A value of a flag: mostly a valid one, otherwise a hostile one."""
     return st.one_of(*[st.sampled_from(valid)] * 3, hostile)
 
 
 def flags(**values: st.SearchStrategy[str] | None) -> st.SearchStrategy[list[str]]:
-    """Some flags, each with a value, or without where that is `None`."""
+    """Some flags, each with a value, or without one if it is `None`."""
 
     def one(name: str, text: st.SearchStrategy[str] | None) -> st.SearchStrategy[list[str]]:
         flag = "--" + name.replace("_", "-")
@@ -61,7 +61,7 @@ def flags(**values: st.SearchStrategy[str] | None) -> st.SearchStrategy[list[str
 
 
 def command(name: str, first: st.SearchStrategy, **values) -> st.SearchStrategy[list[str]]:
-    """A command: what it begins with, some of it replaced by flags that are drawn."""
+    """A command: its given words, some replaced by random flags."""
 
     def replaced(parts: tuple[list[str], list[str]]) -> list[str]:
         begins, drawn = parts
@@ -135,7 +135,7 @@ READERS = st.one_of(
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A folder with a sweep `s`, files of a user's own and files that are none of phasejax's."""
+    """A folder with a sweep `s`, the user's Python files, and files that phasejax did not write."""
     path = tmp_path_factory.mktemp("fuzz")
     words = "sweep --problem quadratic --a 1:9:2 --b 1:9:2 --seed 0,1 --steps 16 --windows 8"
     assert cli.main([*words.split(), "--store", str(path / "s")]) == 0
@@ -158,7 +158,7 @@ def ask(words: list[str]) -> tuple[int, str, str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Files that are not of a sweep, and what is in them."""
+    """Files that are not part of a sweep, and their content."""
     own = ("s", "new", "other", "z")
     files = [p for p in folder.rglob("*") if p.relative_to(folder).parts[0] not in own]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files if p.is_file()}
@@ -171,7 +171,7 @@ OPTIONS = {
 
 
 def check_answer(words: list[str], code: int, printed: str, complained: str) -> None:
-    """A result, or one line."""
+    """Check that the answer is a result or one line."""
     errors = [line for line in complained.splitlines() if not line.startswith("warning: ")]
     assert "Traceback" not in printed + complained
     assert "Type-check error" not in complained
@@ -190,7 +190,7 @@ def check_answer(words: list[str], code: int, printed: str, complained: str) -> 
 
 
 def check_command(prepared: Path, words: list[str]) -> None:
-    """A command answers, and touches nothing but the files that it names."""
+    """Check that a command answers, and changes only the files that it names."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         shutil.copytree(prepared, folder, dirs_exist_ok=True)
         before = contents(Path(folder))

@@ -1,4 +1,4 @@
-"""Whatever `Grid` and `sweep` are given, the answer is a dataset, or one line of what is wrong.
+"""Any arguments of `Grid` and `sweep` give a dataset, or one line that says what is wrong.
 
 `PHASEJAX_FUZZ=2000 pytest tests/test_fuzz_python.py` tries as many examples.
 """

@@ -8,7 +8,7 @@ import phasejax as pj
 from phasejax.grid import by_tile, tile_shape
 
 
-def test_axes_are_spaced_as_they_say():
+def test_axes_have_the_spacing_of_their_scale():
     assert pj.log_axis(1, 100, 3).values == pytest.approx((1, 10, 100))
     assert pj.linear_axis(0, 1, 3).values == (0, 0.5, 1)
     grid = pj.Grid(a=[1, 10, 100], b=[3.0, 4.0], learning_rate=1e-3)
@@ -32,7 +32,7 @@ def test_tiles_cover_every_cell_once_and_fit(shape, cells):
 @pytest.mark.parametrize(
     ("shape", "cells", "tiles"), [((24, 24), 32, 18), ((1024, 1024), 1024, 1024), ((7,), 32, 1)]
 )
-def test_common_grids_waste_nothing(shape, cells, tiles):
+def test_common_grids_have_the_fewest_tiles(shape, cells, tiles):
     block = tile_shape(shape, cells)
     assert np.prod([-(-n // side) for n, side in zip(shape, block, strict=True)]) == tiles
 

@@ -1,4 +1,4 @@
-"""A sweep is resumed only where it would compute the same; what it is lasts between processes."""
+"""A sweep is resumed only if it computes the same; identities are equal between processes."""
 
 import functools
 import os
@@ -52,7 +52,7 @@ def batches(scale):
 
 
 def scalar(number):
-    """A constant of no dimension, which the text of a trace does not show."""
+    """A constant scalar, whose value the text of a trace does not show."""
     constant = jnp.array(number)
     return pj.Problem(lambda params: squares(constant, params), ones, "own")
 
@@ -105,8 +105,8 @@ def test_a_problem_that_changed_is_not_resumed(what, tmp_path):
         pj.sweep(second(), pj.adam, GRID, **SHORT, store=tmp_path / "s", resume=True)
 
 
-def test_a_global_that_changed_is_neither_resumed_nor_run_as_before(tmp_path, monkeypatch):
-    """One function object: JAX has it compiled with the old data."""
+def test_a_changed_global_is_not_resumed_and_compiles_again(tmp_path, monkeypatch):
+    """The function object is the same, and JAX has it compiled with the old data."""
     problem = of_a_global()
     pj.sweep(problem, pj.adam, GRID, **SHORT, store=tmp_path / "s")
     monkeypatch.setitem(globals(), "DATA", np.array(3.0))
@@ -166,8 +166,8 @@ def test_data_changed_in_place_are_seen_in_both_precisions():
             data[:] = 3.0
 
 
-def test_workers_compute_what_they_are_asked_for(tmp_path, monkeypatch):
-    """A module's number changed between two sweeps by threads; another one in a new process."""
+def test_workers_compute_with_the_current_values(tmp_path, monkeypatch):
+    """A number in a module changes between two sweeps by threads; it differs in a new process."""
     (tmp_path / "of_a_module.py").write_text(
         "import jax.numpy as jnp\nC = 1.0\n"
         "def loss(x): return jnp.sum((x - C) ** 2)\ndef init(key): return jnp.zeros(2)\n"
@@ -246,8 +246,8 @@ pj.sweep(problem, masked, pj.Grid(learning_rate=[0.1, 0.2]), **arguments)
 """
 
 
-def test_functions_schedules_and_masks_are_settings_that_last(tmp_path):
-    """Another process finds the same identity, and resumes."""
+def test_identities_of_functions_schedules_and_masks_are_equal_in_another_process(tmp_path):
+    """The other process resumes the sweep."""
     (tmp_path / "script.py").write_text(SETTINGS)
     for words in ([], ["resume"]):
         command = [sys.executable, "script.py", "s", *words]
@@ -258,7 +258,7 @@ def test_functions_schedules_and_masks_are_settings_that_last(tmp_path):
     assert pj.open_dataset(tmp_path / "s.masked").attrs["fixed"]["mask"] == {"w": True, "b": False}
 
 
-def test_identities_tell_contents_apart():
+def test_identities_differ_with_the_content():
     def same_name(data):
         return lambda x: x + data
 
@@ -271,14 +271,14 @@ def test_identities_tell_contents_apart():
     ]
     identities = [str(identify(thing)) for thing in things]
     assert identify(True) is True
-    assert len(set(identities)) == len(things) - 1  # 1 and "1" look alike here
+    assert len(set(identities)) == len(things) - 1  # 1 and "1" have the same identity here
     assert identify(same_name(1)) == identify(same_name(1))
     assert identify(optax.adam) == "optax._src.alias.adam"
     assert not any("0x" in identity for identity in identities)
 
 
-def test_other_data_of_the_same_shape_still_compile_nothing():
-    """The identity of what is traced leaves out the data that are arguments of the program."""
+def test_other_data_of_the_same_shape_do_not_compile_again():
+    """The digest of the trace leaves out the data that are arguments of the program."""
     from phasejax.engine import kernel
 
     def problem(data):
@@ -291,7 +291,7 @@ def test_other_data_of_the_same_shape_still_compile_nothing():
 
 
 @pytest.mark.parametrize("name", ["quadratic", "power", "digits", "adam"])
-def test_a_problem_is_built_in_by_what_it_computes_and_not_by_its_name(name):
+def test_a_problem_is_built_in_by_its_computation_and_not_by_its_name(name):
     own = pj.Problem(lambda x: jnp.sum(x**2), ones, name)
     attrs = pj.sweep(own, pj.adam, GRID, **SHORT).attrs
     assert (attrs["problem"], attrs["problem_builtin"]) == (name, "")

@@ -1,4 +1,4 @@
-"""The rule against what a person saw in 360 runs of eighteen problems."""
+"""The rule compared with labels by hand of 360 runs of eighteen problems."""
 
 import numpy as np
 import pytest
@@ -20,12 +20,12 @@ def test_the_set_is_large_and_split_by_problem():
 
 
 @pytest.mark.parametrize("half", ["judge", "fresh"])
-def test_labels_of_problems_that_no_threshold_was_set_on(half):
+def test_labels_of_problems_that_were_not_used_to_set_thresholds(half):
     counts = judge.confusion([run for run in read.runs() if run.about["half"] == half])
     assert counts.trace() >= 0.97 * counts.sum()
 
 
-def test_no_mistake_that_would_mislead():
+def test_no_misleading_label():
     counts = judge.confusion(read.runs())
     assert counts[SPIKE, CONVERGED] == 0
     assert counts[DIVERGENCE, OSCILLATION] == 0

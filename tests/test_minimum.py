@@ -1,4 +1,4 @@
-"""A problem's minimum: what is judged is the loss above it."""
+"""The minimum of a problem is subtracted from the loss before classification."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,8 +25,8 @@ def regimes(dataset):
 
 
 @pytest.mark.parametrize("by", [0.5, -3.0])
-def test_a_raised_bowl_is_judged_as_the_bowl(by):
-    """But for what drowns in the rounding of the loss: here nothing does."""
+def test_a_constant_added_to_a_quadratic_changes_no_label(by):
+    """Unless the loss comes near the rounding of the constant; here it does not."""
     plain = pj.sweep(BOWL, pj.adam, pj.Grid(**VALUES), **LENGTH)
     high = pj.sweep(raised(by, by), pj.adam, pj.Grid(**VALUES), **LENGTH)
     late = plain.log10_loss_mean.values > -10
@@ -54,7 +54,7 @@ def test_the_label_of_a_sweep_is_that_of_its_curve():
         assert low < float(dataset.late_level[0]) < high
 
 
-def test_another_minimum_compiles_nothing():
+def test_another_minimum_does_not_compile_again():
     def loss(x):
         return BOWL.loss(x) + 0.5
 
@@ -74,7 +74,7 @@ def test_mini_batches_and_a_minimum_go_together():
     np.testing.assert_allclose(one.log10_loss_mean, two.log10_loss_mean)
 
 
-def test_a_flow_is_judged_over_its_minimum():
+def test_a_flow_is_classified_over_its_minimum():
     values = {"a": [1.0], "b": [3.0], "eps_root": 1e-2}
     plain, high = (
         pj.sweep(p, pj.adam_flow, pj.Grid(**values), time=10.0, windows=16)
@@ -86,8 +86,8 @@ def test_a_flow_is_judged_over_its_minimum():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.filterwarnings("ignore:dtype")
-def test_at_the_minimum_but_for_rounding_is_zero(dtype):
-    """0.1 + x² ends at 0.1, as the dtype rounds it, which is no loss below the minimum."""
+def test_a_loss_within_the_rounding_of_the_minimum_counts_as_zero(dtype):
+    """0.1 + x² ends at 0.1, rounded to the dtype, which does not count as below the minimum."""
     problem = pj.Problem(lambda x: 0.1 + x**2, lambda key: jnp.asarray(1.0), minimum=0.1)
     dataset = pj.sweep(problem, optax.sgd, pj.Grid(learning_rate=[0.4]), dtype=dtype, **LENGTH)
     assert regimes(dataset) == ["converged"]

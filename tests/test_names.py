@@ -1,4 +1,4 @@
-"""Optimizers by name: all that optax documents, and no list kept by hand."""
+"""Optimizers by name: all that optax documents, without a list kept by hand."""
 
 import functools
 
@@ -55,7 +55,7 @@ def test_a_name_that_is_a_partial_keeps_its_settings():
 @pytest.mark.parametrize(
     "name", ["lookahead", "optax.contrib.sam", "scale_by_adam", "clip", "schedule_free", "chain"]
 )
-def test_what_is_no_optimizer_by_itself_goes_into_a_file(name):
+def test_a_function_that_is_not_an_optimizer_is_refused_with_a_hint(name):
     with pytest.raises(ValueError, match=rf"optimizer = '{name}': is no optimizer .*FILE.py:FUNC"):
         by_name(name)
 
@@ -67,7 +67,7 @@ def test_an_unknown_name_lists_all():
     assert set(shown) == {name.rpartition(".")[2] for name in long_names()}
 
 
-def test_help_names_phasejaxs_own(capsys):
+def test_help_names_the_optimizers_of_phasejax(capsys):
     cli.main(["sweep", "--help"])
     words = capsys.readouterr().out
     assert all(name in words for name in BUILT_IN | FLOWS)
@@ -87,7 +87,7 @@ def test_help_names_phasejaxs_own(capsys):
         ("--optimizer adamw --axis b3=1,2", "'b3': unknown; did you mean 'b2'?"),
     ],
 )
-def test_an_argument_of_a_namesake_is_pointed_to(flags, said, capsys):
+def test_an_argument_of_a_namesake_is_suggested(flags, said, capsys):
     assert cli.main(["sweep", "--problem", "quadratic", *flags.split()]) == 2
     assert said in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""A notebook, run by a real kernel: what a reader sees under each cell."""
+"""A notebook run by a real kernel: the outputs of its cells."""
 
 import base64
 
@@ -48,13 +48,13 @@ def test_a_diagram_is_a_picture(outputs):
     assert data["text/plain"].startswith("<Diagram: adam on quadratic: η = 0.001")
 
 
-def test_a_summary_is_read_line_by_line(outputs):
+def test_a_summary_is_shown_in_lines(outputs):
     text = shown(outputs[2])["text/plain"]
     assert text.splitlines()[0] == "adam on quadratic, 640 steps, float64"
     assert "12 cells:" in text
 
 
-def test_grids_and_problems_say_what_they_are(outputs):
+def test_grids_and_problems_have_a_readable_repr(outputs):
     axes = "a=<1 to 100, 3 values, log>, b=<1 to 100, 4 values, log>"
     assert shown(outputs[0])["text/plain"] == f"Grid({axes}, seed=0, learning_rate=0.001)"
     assert shown(outputs[4])["text/plain"].startswith("Problem(quadratic, spectrum=[1.0, 0.1]")

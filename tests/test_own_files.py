@@ -36,7 +36,7 @@ FILES = {
 }
 PROBLEMS = {
     "mine.py:needs": "mine.py:3: ValueError: a network needs data",
-    "mine.py:branches": "mine.py:6: TypeError: loss of problem 'branches' can't be traced by JAX",
+    "mine.py:branches": "mine.py:6: TypeError: loss of problem 'branches' cannot be traced by JAX",
     "mine.py:fails": "mine.py:9: KeyError: 'a'",
     "mine.py:starts": "mine.py:11: NameError: name 'n' is not defined",
     "mine.py:three": "--problem = 'mine.py:three': must be a function that returns a phasejax.Prob",

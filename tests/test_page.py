@@ -1,4 +1,4 @@
-"""The page of a sweep, in a real browser: what a reader clicks on is what the store has."""
+"""The page of a sweep in a real browser: it shows the values of the store."""
 
 import json
 import os
@@ -26,7 +26,7 @@ SCREENSHOT = Path(__file__).parents[1] / "out" / "page.png"
 
 @pytest.fixture(scope="module")
 def browser():
-    """Debian's Chromium, without a window. Where CI runs it must be there."""
+    """Headless Chromium. In CI it must be installed."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None and "CI_NEEDS_CHROMIUM" not in os.environ:
         pytest.skip("needs a browser: apt-get install chromium")
@@ -41,7 +41,7 @@ def browser():
 
 
 class Page:
-    """One page, and what a reader does on it."""
+    """One open page, and the actions of a reader."""
 
     def __init__(self, browser, path):
         self.said, self.asked = [], []
@@ -57,7 +57,7 @@ class Page:
         self.url = path.as_uri()
 
     def place(self, x, y):
-        """Where a cell of the plane is on the screen."""
+        """Position of a cell of the plane on the screen, in pixels."""
         return self.tab.evaluate(
             """([x, y]) => {
                 const view = Bokeh.index.get_by_id(Bokeh.documents[0].roots()[0].id);
@@ -70,13 +70,13 @@ class Page:
 
     def click(self, x, y):
         self.tab.mouse.click(*self.place(x, y))
-        self.tab.wait_for_timeout(400)  # a click is told from a double click
+        self.tab.wait_for_timeout(400)  # so that two clicks are not a double click
 
     def titles(self):
         return [t for t in self.tab.locator(".panels figcaption").all_inner_texts() if t]
 
     def curve(self, number):
-        """What a panel draws: t, low, high, mean."""
+        """The data of a panel: t, low, high, mean."""
         columns = self.tab.evaluate(
             """number => {
                 const { data } = Bokeh.documents[0].roots()[number].renderers[0].data_source;
@@ -108,7 +108,7 @@ def dataset():
 
 @pytest.fixture
 def page(browser, dataset, tmp_path):
-    """Its page; a test that leaves an error, or a request to anywhere, has failed."""
+    """The page of `dataset`; fails after a message in the console or a network request."""
     page = Page(browser, pj.write_page(dataset, tmp_path / "page.html"))
     yield page
     assert page.said == []
@@ -144,7 +144,7 @@ def test_a_click_shows_the_curve_of_the_store(page, dataset):
         assert f"{float(cell.late_level):.4g}" in page.tab.locator("table").inner_text()
 
 
-def test_the_papers_cells_are_open_at_first_and_four_stand_side_by_side(page, dataset):
+def test_the_papers_cells_are_open_at_first_and_a_fifth_curve_replaces_the_oldest(page, dataset):
     SCREENSHOT.parent.mkdir(exist_ok=True)
     page.tab.screenshot(path=SCREENSHOT)
     assert [title[0] for title in page.titles()] == ["1", "2", "3"]
@@ -154,19 +154,19 @@ def test_the_papers_cells_are_open_at_first_and_four_stand_side_by_side(page, da
     corners = [(0, 0), (12, 12)]
     for i, j in corners:
         page.click(float(dataset.a[i]), float(dataset.b[j]))
-    # The fifth took the place of the first.
+    # The fifth curve replaced the oldest.
     assert page.tab.locator(".panels figure:visible").count() == 4
     for number, (i, j) in zip((3, 4), corners, strict=True):
         assert_is_the_stores(page.curve(number), dataset.isel(a=i, b=j))
-    page.click(float(dataset.a[12]), float(dataset.b[12]))  # again: it closes
+    page.click(float(dataset.a[12]), float(dataset.b[12]))  # a second click closes it
     assert page.tab.locator(".panels figure:visible").count() == 3
     ranges = page.tab.evaluate(
         "Bokeh.documents[0].roots().slice(1).map(p => [p.y_range.start, p.y_range.end])"
     )
-    assert len({tuple(r) for r in ranges[:3]}) == 1  # to be compared
+    assert len({tuple(r) for r in ranges[:3]}) == 1  # common axes
 
 
-def test_hover_says_what_the_cell_is(page, dataset):
+def test_hover_shows_the_features_of_the_cell(page, dataset):
     cell = dataset.isel(a=3, b=11)
     page.tab.mouse.move(*page.place(float(cell.a), float(cell.b)))
     page.tab.wait_for_selector(".bk-tooltip-row-value")
@@ -180,7 +180,7 @@ def test_hover_says_what_the_cell_is(page, dataset):
     assert float(told["late level"]) == pytest.approx(float(cell.late_level), rel=1e-3)
 
 
-def test_the_map_is_of_regimes_and_of_any_feature(page, dataset):
+def test_the_map_shows_regimes_or_any_feature(page, dataset):
     cell = dataset.isel(a=1, b=11)
     at = float(cell.a), float(cell.b)
     regime = matplotlib.colors.to_rgb(COLOURS[NAMES[int(cell.regime)]])
@@ -202,8 +202,8 @@ LABELS = """Bokeh.documents[0].roots()[0].center
     .filter(part => part.type === "Label" && part.visible).map(label => label.text.text)"""
 
 
-def test_lines_can_be_taken_away(page):
-    """On the diagonal between two cells there is a line, or there is none."""
+def test_lines_can_be_hidden(page):
+    """Checks the colour of a pixel on the diagonal, between two cells."""
 
     def drawn():
         return page.tab.evaluate(
@@ -224,7 +224,7 @@ def test_lines_can_be_taken_away(page):
     assert named() == ["a = b"]
 
 
-def test_everything_can_be_done_without_a_mouse(page, dataset):
+def test_the_page_can_be_used_with_the_keyboard(page, dataset):
     page.tab.click("#clear")
     for _ in range(20):
         page.tab.keyboard.press("Tab")
@@ -250,8 +250,8 @@ def test_everything_can_be_done_without_a_mouse(page, dataset):
         assert page.tab.evaluate("document.activeElement.id") == control
 
 
-def test_names_of_a_store_are_text(browser, dataset, tmp_path):
-    """Whatever stands in a store, the page shows it and runs none of it."""
+def test_names_from_a_store_are_shown_as_text(browser, dataset, tmp_path):
+    """The page shows names that contain HTML or scripts, and does not run them."""
     evil = "</script><img src=x onerror=alert(1)><b>$$x$$"
     named = dataset.rename(a=evil)
     named.attrs = {**dataset.attrs, "title": evil, "failures": [evil], "optimizer": evil}
@@ -273,7 +273,7 @@ def test_names_of_a_store_are_text(browser, dataset, tmp_path):
 
 
 def test_a_large_sweep_opens_fast(browser, tmp_path):
-    """128 x 128 cells of 256 windows: under 15 MB, and under 3 s from the disk to a curve."""
+    """128 x 128 cells of 256 windows: less than 15 MB, and less than 3 s to load."""
     axis = pj.log_axis(0.3, 300, 128)
     grid = pj.Grid(a=axis, b=axis, learning_rate=1e-3)
     problem = pj.problems.quadratic((1.0, 0.1))
@@ -282,23 +282,21 @@ def test_a_large_sweep_opens_fast(browser, tmp_path):
     path = pj.write_page(large, tmp_path / "large.html", marks=marks)
     assert path.stat().st_size < 15e6
     first, second = (Page(browser, path) for _ in range(2))
-    assert min(first.seconds, second.seconds) < 3  # the machine may do something else meanwhile
+    assert min(first.seconds, second.seconds) < 3  # the machine may be busy during one of them
     assert_is_the_stores(second.curve(2), large.sel(a=10, b=10, method="nearest"), 0.02)
     assert second.said == []
 
 
-def test_view_shows_a_running_sweep_as_far_as_it_is(browser, small, tmp_path, monkeypatch):
+def test_view_shows_the_computed_cells_of_a_running_sweep(browser, small, tmp_path, monkeypatch):
     store = tmp_path / "s.zarr"
     pj.sweep(**small, store=store)
     import zarr
 
     status = zarr.open_group(store, mode="r+")["status"]
-    status[1, 2] = 0  # not there
+    status[1, 2] = 0  # not computed yet
     assert cli.main(["view", str(store), "--no-browser"]) == 0
     page = Page(browser, tmp_path / "phase_diagram.html")
-    assert (
-        page.tab.locator("p[role=status]").first.inner_text() == "11 of 12 cells are there so far"
-    )
+    assert page.tab.locator("p[role=status]").first.inner_text() == "11 of 12 cells computed so far"
     assert "not computed yet 1" in page.tab.locator(".regimes").inner_text()
     dataset = pj.open_dataset(store)
     at = float(dataset.a[1]), float(dataset.b[2])
@@ -310,7 +308,7 @@ def test_view_shows_a_running_sweep_as_far_as_it_is(browser, small, tmp_path, mo
     page.tab.close()
 
 
-def test_a_refined_sweep_says_which_cells_were_inferred(browser, tmp_path):
+def test_a_refined_sweep_shows_which_cells_were_inferred(browser, tmp_path):
     axis = pj.log_axis(0.3, 300, 5)
     dataset = pj.sweep(
         pj.problems.quadratic(), pj.adam, pj.Grid(a=axis, b=axis), steps=640, windows=64, refine=17
@@ -337,10 +335,10 @@ def test_axes_are_chosen_and_flows_have_a_time(browser, tmp_path):
     page = Page(browser, pj.write_page(flow.sel(seed=1), tmp_path / "page.html", x="b"))
     page.tab.click("#clear")
     cell = flow.sel(seed=1).isel(a=1, b=2)
-    page.click(float(cell.b), float(cell.a))  # b across
+    page.click(float(cell.b), float(cell.a))  # b is horizontal
     drawn = page.curve(1)
     np.testing.assert_allclose(drawn["t"], (np.arange(32) + 0.5) * 5 / 32)
-    assert_is_the_stores(drawn, cell, 0.002)  # 33 decades
+    assert_is_the_stores(drawn, cell, 0.002)  # the resolution for 33 decades
     assert page.said == []
     page.tab.close()
 
@@ -361,8 +359,8 @@ def test_lines_look_different_and_their_names_are_on_the_plane(browser, dataset,
 @pytest.mark.parametrize(
     ("names", "x"), [([False, True], "kind"), (["relu", "tanh", "<b>$$x$$</b>"], "b")]
 )
-def test_axes_of_names_are_told_by_name(browser, dataset, tmp_path, names, x):
-    """On the axis, at the pointer, with keys, over the curves and in the table."""
+def test_axes_of_names_are_labelled_by_name(browser, dataset, tmp_path, names, x):
+    """On the axis, in the tooltip, with keys, in captions and in the table."""
     part = dataset.isel(a=slice(0, 12, 4)).isel(a=slice(len(names))).rename(a="kind")
     part = part.assign_coords(kind=("kind", names, {"scale": "category"}))
     axes = {"kind": {"values": names, "scale": "category", "even": False}}
@@ -396,8 +394,8 @@ def test_axes_of_names_are_told_by_name(browser, dataset, tmp_path, names, x):
     page.tab.close()
 
 
-def test_cells_to_open_are_those_marked(dataset, tmp_path):
-    """None, one, or too many; cells off the plane are none; on a plane of others the surest."""
+def test_marked_cells_are_open_at_first(dataset, tmp_path):
+    """By default, on another plane than the paper's, those with the largest margins."""
     part = dataset.isel(a=slice(0, 13, 4), b=slice(0, 13, 4))
     own = part.assign_attrs(problem_builtin="")
     for shown_of, marks, shown in (
@@ -416,7 +414,7 @@ def test_cells_to_open_are_those_marked(dataset, tmp_path):
         pj.write_page(part, tmp_path / "page.html", marks=[{"a": 1, "b": 1}] * 5)
 
 
-def test_the_page_has_axes_in_order(dataset, tmp_path):
+def test_the_page_sorts_its_axes(dataset, tmp_path):
     part = dataset.isel(a=slice(0, 13, 4), b=slice(0, 13, 4))
     pages = [pj.write_page(d, tmp_path / "page.html", marks=[{"a": 0.3, "b": 300}]).read_text()
              for d in (part, part.isel(a=[2, 0, 3, 1]))]  # fmt: skip
@@ -425,7 +423,7 @@ def test_the_page_has_axes_in_order(dataset, tmp_path):
 
 
 def test_a_narrow_axis_has_ticks(dataset):
-    """Where 1, 3, 10, ... are too far apart."""
+    """If 1, 3, 10, ... are too far apart."""
     narrow = dataset.assign_coords(a=("a", np.geomspace(1.2, 2.5, 13), {"scale": "log"}))
     plane = document(narrow, "a", "b", []).roots[0]
     assert not isinstance(plane.below[0].ticker, FixedTicker)
@@ -439,8 +437,8 @@ def test_too_many_cells_are_refused(tmp_path):
         pj.write_page(xr.Dataset({"regime": cells}), tmp_path / "page.html")
 
 
-def test_windows_are_merged_where_the_file_would_grow_too_large():
-    """By minimum, maximum and mean; an odd window stands alone."""
+def test_windows_are_merged_if_the_file_would_be_too_large():
+    """By minimum, maximum and mean; an unpaired last window is kept."""
     rng = np.random.default_rng(0)
     loss = 10.0 ** rng.uniform(-20, 0, (50, 31))
     envelope = {"loss_min": loss, "loss_max": 2 * loss, "log10_loss_mean": np.log10(loss)}

@@ -1,4 +1,4 @@
-"""What Ma, Wu and E (2021) saw, on real data: regimes and where they lie."""
+"""Observations of Ma, Wu and E (2021) on real data: the regimes and their places."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def diagram(folder):
-    """A coarser diagram than that of `make sweep`, four cells a decade from 0.32 to 178."""
+    """A coarser diagram than that of `make sweep`, four cells per decade from 0.32 to 178."""
     values = [10 ** (k / 4) for k in range(-2, 10)]
     return pj.sweep(
         pj.problems.digits(),
@@ -33,8 +33,8 @@ def diagram(folder):
     ).load()
 
 
-def test_the_readmes_questions_about_single_cells_get_its_answers(diagram, folder):
-    """Pasted into a shell: each line's comment is the regime."""
+def test_the_readmes_commands_about_single_cells_print_the_regimes(diagram, folder):
+    """Run in a shell; the comment of each line is the regime."""
     (folder / ".venv").symlink_to(sys.prefix)
     lines = BLOCKS[1].strip().splitlines()
     assert len(lines) == 3
@@ -55,7 +55,7 @@ def test_the_readmes_questions_about_single_cells_get_its_answers(diagram, folde
     ],
 )
 def test_named_cells(diagram, a, b, regime):
-    assert float(diagram.a.sel(a=a)) == a  # exactly this cell, not one near it
+    assert float(diagram.a.sel(a=a)) == a  # exactly this cell, not the nearest one
     assert NAMES[int(diagram.regime.sel(a=a, b=b))] == regime
 
 
@@ -68,7 +68,7 @@ def test_margins_of_the_named_cells_are_wide(diagram):
 
 
 def largest_region(diagram, name):
-    touching = np.ones((3, 3))  # corners too
+    touching = np.ones((3, 3))  # cells that share a corner are connected
     regions, _ = label((diagram.regime == NAMES.index(name)).values, touching)
     sizes = np.bincount(regions.ravel())
     sizes[0] = 0
@@ -81,7 +81,7 @@ def test_each_regime_is_one_connected_region(diagram, name):
     assert sizes.max() >= 0.9 * sizes.sum()
 
 
-def test_oscillations_lie_around_the_diagonal_and_spikes_and_divergence_beside_it(diagram):
+def test_oscillations_lie_around_the_diagonal_with_spikes_above_and_divergence_below(diagram):
     log_a, log_b = np.meshgrid(np.log10(diagram.a), np.log10(diagram.b), indexing="ij")
     spike, oscillation, divergence = (
         largest_region(diagram, name)[0] for name in ("spike", "oscillation", "divergence")

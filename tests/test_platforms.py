@@ -1,4 +1,4 @@
-"""What Linux has and other systems lack. These tests take it away; they don't run elsewhere."""
+"""Features that only Linux has. These tests run on Linux and remove them."""
 
 import ast
 import io
@@ -29,7 +29,7 @@ EVERYWHERE = {
 UNIX = {"fcntl", "grp", "pwd", "pty", "resource", "termios", "tty", "syslog"}
 
 
-def test_cores_that_may_be_used(monkeypatch):
+def test_usable_cores(monkeypatch):
     monkeypatch.delattr(os, "process_cpu_count", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 12)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3}, raising=False)
@@ -42,8 +42,8 @@ def test_cores_that_may_be_used(monkeypatch):
     assert _platform.usable_cores() == 5
 
 
-def test_a_process_without_what_only_linux_has(tmp_path):
-    """A command from beginning to end, with what Windows' `os` lacks removed."""
+def test_a_command_runs_without_features_of_linux(tmp_path):
+    """A whole command, without the functions that `os` does not have on Windows."""
     script = """
 import os, sys
 import phasejax as pj
@@ -60,8 +60,8 @@ sys.exit(code)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_store_is_flushed_as_windows_lets_it(tmp_path, monkeypatch, small):
-    """Windows opens no folder, and flushes only what is open for writing."""
+def test_a_store_is_flushed_under_the_rules_of_windows(tmp_path, monkeypatch, small):
+    """Windows cannot open a folder, and flushes only files that are open for writing."""
     writable = {}
 
     def opened(path, flags):
@@ -84,7 +84,7 @@ def test_a_store_is_flushed_as_windows_lets_it(tmp_path, monkeypatch, small):
     assert (dataset.status == 1).all()
 
 
-def test_letters_that_a_console_lacks_are_escaped(tmp_path, monkeypatch):
+def test_letters_that_a_console_cannot_print_are_escaped(tmp_path, monkeypatch):
     (tmp_path / "log.csv").write_text("größe\n" + "1\n" * 80, encoding="utf-8")
     console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", console)
@@ -96,7 +96,7 @@ def test_letters_that_a_console_lacks_are_escaped(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "path", sorted(Path(pj.__file__).parent.rglob("*.py")), ids=lambda p: p.name
 )
-def test_the_package_asks_the_system_for_what_all_have(path):
+def test_the_package_uses_only_portable_functions_of_os(path):
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             assert node.value.id != "os" or node.attr in EVERYWHERE, ast.unparse(node)

@@ -42,7 +42,7 @@ def test_every_cell_is_drawn_in_the_colour_of_its_regime(dataset):
 
 
 def test_unresolved_cells_are_hatched_and_counted():
-    """Their number and place: a solver that may try 700 steps."""
+    """A solver with at most 700 steps leaves some cells unresolved."""
     grid = pj.Grid(a=pj.log_axis(1, 100, 4), b=pj.log_axis(1, 100, 3))
     flow = pj.Flow(pj.adam_flow, max_steps=700)
     dataset = pj.sweep(pj.problems.quadratic(), flow, grid, time=5.0, windows=32)
@@ -61,7 +61,7 @@ def test_unresolved_cells_are_hatched_and_counted():
     assert "time 5" in axes.figure.get_suptitle()
 
 
-def test_a_sweep_without_any_answer_is_drawn_and_told(recwarn):
+def test_a_sweep_of_unresolved_cells_is_drawn_and_summarized(recwarn):
     grid = pj.Grid(a=[1.0, 2.0], b=[1.0, 2.0])
     flow = pj.Flow(pj.adam_flow, max_steps=10)
     dataset = pj.sweep(pj.problems.quadratic(), flow, grid, time=5.0, windows=32)
@@ -83,7 +83,7 @@ PAPER = {(1.0, 100.0), (10.0, 10.0), (100.0, 1.0)}
 
 
 def marked(figure):
-    """Places of the circles on each panel of a plane."""
+    """Coordinates of the circles on each panel of a plane."""
     return [
         {(float(line.get_xdata()[0]), float(line.get_ydata()[0]))
          for line in panel.lines if line.get_marker() == "o"}
@@ -100,11 +100,13 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
-def test_marks_are_the_papers_on_its_own_plane_and_elsewhere_those_asked_for(draw, dataset):
+def test_marks_default_to_the_papers_cells_on_the_papers_plane_only(draw, dataset):
     paper = dataset.assign_attrs(problem_builtin="digits")
     others = [
         dataset,
-        dataset.assign_attrs(problem="digits", problem_builtin=""),  # a user's own of that name
+        dataset.assign_attrs(
+            problem="digits", problem_builtin=""
+        ),  # the user's own problem of that name
         paper.assign_attrs(optimizer_module="mine"),
         paper.assign_attrs(fixed=paper.attrs["fixed"] | {"learning_rate": 3e-3}),
     ]
@@ -125,7 +127,7 @@ def test_marks_are_the_papers_on_its_own_plane_and_elsewhere_those_asked_for(dra
 
 @pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 def test_figures_are_complete(draw, dataset):
-    """All regimes occur, and whatever stands on a figure lies on it and is named."""
+    """All regimes occur; nothing is cut off or overlaps, and everything has a name."""
     everything = np.arange(49).reshape(7, 7) % 7 - 1
     shown = dataset.assign(regime=dataset.regime.copy(data=everything))
     more = {"weight_decay": 0.01, "b1": 0.9, "nesterov": True, "mask": "models.heads", "none": None}
@@ -146,7 +148,7 @@ def test_figures_are_complete(draw, dataset):
 
 @pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 def test_axes_are_drawn_in_order(draw, dataset):
-    """A sweep keeps the order that its values were given in, [10, 1, 100]; a plane has its own."""
+    """A sweep keeps the given order of values, [10, 1, 100]; a figure sorts them."""
     shown = dataset.assign(regime=dataset.regime.copy(data=np.arange(49).reshape(7, 7) % 5))
     mixed = shown.isel(a=[3, 0, 6, 1, 2, 5, 4], b=slice(None, None, -1))
     for panel, expected in zip(draw(mixed).axes, draw(shown).axes, strict=True):
@@ -156,7 +158,7 @@ def test_axes_are_drawn_in_order(draw, dataset):
             np.testing.assert_array_equal(one.get_array(), other.get_array())
 
 
-def test_what_is_selected_is_told(slices):
+def test_selected_values_are_in_the_title(slices):
     title = pj.phase_diagram(slices.sel(seed=1, learning_rate=3e-3)).get_suptitle()
     assert "seed = 1" in title
     assert "η = 0.003" in title
@@ -170,8 +172,8 @@ def test_what_is_selected_is_told(slices):
     )
 
 
-def test_epsilon_is_where_the_dynamics_have_it(dataset):
-    """Zero of two is not told twice; of optax's `eps` it is not known where it stands."""
+def test_the_title_names_only_the_epsilon_in_use(dataset):
+    """If both are zero, one is named; the position of optax's `eps` is not known."""
 
     def title(module="phasejax.dynamics.adam", **fixed):
         attrs = {"optimizer_module": module, "fixed": fixed}
@@ -183,7 +185,7 @@ def test_epsilon_is_where_the_dynamics_have_it(dataset):
     assert ": eps = 1e-08, b1 = 0.9, 640" in title("mine", eps=1e-8, b1=0.9)
 
 
-def test_title_says_where_epsilon_is(dataset):
+def test_the_title_says_where_epsilon_is(dataset):
     title = pj.phase_diagram(dataset).get_suptitle()
     assert "ε = 1e-08 outside the root" in title
     assert "η = 0.001" in title
@@ -195,13 +197,13 @@ def test_late_loss_is_a_second_panel(dataset):
     assert "decades" in figure.axes[2].get_ylabel()
 
 
-def test_cells_touch_halfway_between_their_values(dataset):
+def test_cell_edges_are_halfway_between_values(dataset):
     edges = cell_edges(dataset, "a")
     np.testing.assert_allclose(edges[1:-1] ** 2, dataset.a.values[1:] * dataset.a.values[:-1])
     assert len(edges) == 8
 
 
-def test_three_axes_need_a_choice(dataset):
+def test_three_axes_need_a_selection(dataset):
     many = dataset.expand_dims(seed=[0, 1])
     with pytest.raises(ValueError, match="select one value of the others"):
         pj.phase_diagram(many)
@@ -256,7 +258,7 @@ def test_small_multiples_are_the_slices_in_order(slices):
         pj.small_multiples(slices, "learning_rate")
 
 
-def test_probabilities_are_drawn_as_they_are(slices):
+def test_probabilities_are_drawn_with_their_values(slices):
     dataset = slices.sel(learning_rate=1e-3)
     figure = pj.probability_diagram(dataset)
     chances = pj.regime_probabilities(dataset)
@@ -273,8 +275,8 @@ def test_probabilities_are_drawn_as_they_are(slices):
     assert "2 values of seed" in figure.get_suptitle()
 
 
-def test_inferred_cells_are_pale_and_told():
-    """White lies over them, and over no other."""
+def test_inferred_cells_are_pale_and_counted():
+    """Only inferred cells are covered with transparent white."""
     axis = pj.log_axis(0.3, 300, 5)
     dataset = pj.sweep(
         pj.problems.quadratic(), pj.adam, pj.Grid(a=axis, b=axis), steps=640, windows=64, refine=33
@@ -301,8 +303,8 @@ def drawn_lines(panel):
     return {line.get_label(): line for line in panel.lines if line.get_label()[0] != "_"}
 
 
-def test_what_theory_knows_of_a_problem_is_drawn_over_it():
-    """Adam rests on a quadratic below a b of theory; on x⁴/4 it converges above b = a."""
+def test_borders_from_theory_are_drawn_over_the_plane():
+    """For Adam on a quadratic, and on x⁶/6."""
     axis = pj.log_axis(1, 100, 3)
     epsilon = {"eps": 0.0, "eps_root": 1e-8}
     quadratic = pj.sweep(
@@ -332,17 +334,17 @@ def test_what_theory_knows_of_a_problem_is_drawn_over_it():
     for known in (quadratic, power):
         attrs = known.attrs
         for own in (
-            {"problem_builtin": "", "problem_arguments": {}},  # a user's own problem of that name
+            {"problem_builtin": "", "problem_arguments": {}},  # the user's own problem of that name
             {"problem_builtin": "", "problem": attrs["problem"]},
-            {"optimizer_module": "mine"},  # a user's own optimizer that is called adam
+            {"optimizer_module": "mine"},  # the user's own optimizer named adam
         ):
             names = set(drawn_lines(pj.phase_diagram(known.assign_attrs(own)).axes[0]))
             assert names == ({"a = b"} if "problem_builtin" in own else set())
     mine = pj.phase_diagram(quadratic.assign_attrs(optimizer_module="mine")).axes[0]
-    assert (mine.get_xlabel(), mine.get_ylabel()) == ("a", "b")  # whatever they are
+    assert (mine.get_xlabel(), mine.get_ylabel()) == ("a", "b")  # their meaning is unknown
 
 
-def test_lines_of_a_user_are_drawn_where_they_are_inside(dataset):
+def test_lines_of_the_user_are_drawn_inside_the_plane(dataset):
     lines = {"b = 12 a": lambda a: 12 * a, "far": lambda a: 1e6 * a, "b = 3": lambda a: 3.0}
     figure = pj.phase_diagram(dataset, lines=lines)
     drawn = drawn_lines(figure.axes[0])
@@ -368,7 +370,7 @@ def test_lines_of_a_user_are_drawn_where_they_are_inside(dataset):
         ("b = 1/0", "a", np.inf),
     ],
 )
-def test_formulas_are_read_as_they_are_written(text, axis, expected):
+def test_formulas_are_evaluated(text, axis, expected):
     found, function = read_line(text, "a", "b")
     assert found == axis
     assert function(np.array([2.0])) == pytest.approx(expected)
@@ -381,13 +383,13 @@ def test_formulas_are_read_as_they_are_written(text, axis, expected):
      "b = __import__('os')", "b = " + "-" * 100_000 + "a", "b = " + "(" * 5_000,
      "b = " + "9" * 5_000],
 )  # fmt: skip
-def test_what_is_no_formula_is_refused_in_a_line(text, dataset):
+def test_other_texts_than_formulas_are_refused_with_one_line(text, dataset):
     with pytest.raises(ValueError, match=r"^line = .*must be") as refused:
         pj.phase_diagram(dataset, lines=[text])
     assert "\n" not in str(refused.value)
 
 
-def test_lines_have_names_apart_from_each_other(dataset):
+def test_names_of_lines_do_not_overlap(dataset):
     lines = ["b = 1.1 a", "b = 1.2 a", "b = 1.3 a", "b = 90/a", "b = 300 a", "a = 0.4", "b = 0.4"]
     figure = pj.phase_diagram(dataset, lines=lines)
     figure.draw_without_rendering()
@@ -410,7 +412,7 @@ def test_names_with_dollar_signs_are_drawn(dataset, tmp_path):
         figure.savefig(tmp_path / "f.png")
 
 
-def test_small_numbers_have_no_e(dataset):
+def test_small_numbers_are_written_without_e(dataset):
     small = dataset.assign_coords(a=("a", np.geomspace(1e-5, 1e-2, 7), {"scale": "log"}))
     figure = pj.phase_diagram(small)
     figure.draw_without_rendering()
@@ -430,7 +432,7 @@ def with_names(slices, names):
 
 
 @pytest.mark.parametrize("names", [[False, True], ["relu", "tanh", "gelu"]])
-def test_axes_of_names_have_cells_side_by_side(slices, names):
+def test_axes_of_names_have_adjacent_cells_of_equal_size(slices, names):
     dataset = with_names(slices, names).sel(seed=0)
     name, texts = str(dataset.regime.dims[0]), [str(value) for value in names]
     plane = dataset.isel(a=2)
@@ -465,7 +467,7 @@ def test_axes_of_names_have_cells_side_by_side(slices, names):
 
 
 @pytest.mark.parametrize("names", [[False, True], ["relu", "tanh", "gelu"]])
-def test_cells_of_names_are_told_and_found_by_name(slices, names):
+def test_cells_on_axes_of_names_are_found_by_name(slices, names):
     dataset = with_names(slices, names)
     name = str(dataset.regime.dims[0])
     assert f"{', '.join(map(str, names))}, {len(names)} values" in pj.summary(dataset)
@@ -480,7 +482,7 @@ def test_cells_of_names_are_told_and_found_by_name(slices, names):
             pj.cell(dataset, {name: names[0], "a": 2, "b": 2, "seed": 1} | at)
 
 
-def test_axes_are_the_same_up_to_rounding_and_no_further(dataset):
+def test_axes_are_equal_only_up_to_rounding(dataset):
     """Learning rates of 1e-12 and 1e-13 differ, and so do one cell and seven."""
     other = dataset.assign_coords(a=xr.DataArray(dataset.a.values * 1e-12, dims="a"))
     another = dataset.assign_coords(a=xr.DataArray(dataset.a.values * 1e-13, dims="a"))
@@ -490,7 +492,7 @@ def test_axes_are_the_same_up_to_rounding_and_no_further(dataset):
 
 
 def test_marks_and_lines_of_the_command_line(small, tmp_path, monkeypatch, capsys):
-    """They come to the figure and to the page; what is none of them is one line."""
+    """They are drawn in the figure and the page; wrong ones are refused with one line."""
     monkeypatch.chdir(tmp_path)
     pj.sweep(**small, store="s.zarr")
     asked = ["--mark", "a=1,b=10", "--mark", "a=100,b=1", "--line", "b = 12 a", "--line", "a = 10"]

@@ -1,4 +1,4 @@
-"""float64 whatever the process did before: the loss compiled in float32, strict promotion."""
+"""Sweeps run in float64 even if the loss was compiled in float32 or promotion is strict."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ SHORT = {"steps": 64, "windows": 8}
 
 
 def losses(rng):
-    """Losses over NumPy data, each with data of its own: by index, in products, converted."""
+    """Losses over NumPy data, each with its own data: by index, in products, converted."""
     data, labels = rng.random((5, 3)), np.array([0, 2, 1, 1, 0])
 
     def indexed(x):
@@ -30,7 +30,7 @@ def losses(rng):
 @pytest.mark.parametrize("name", ["indexed", "multiplied", "converted"])
 @pytest.mark.parametrize("how", ["jit", "eager jit inside", "grad"])
 def test_a_loss_that_was_compiled_in_float32_is_swept_in_float64(name, how):
-    """JAX keeps what it makes of a NumPy array, and would take it for float64's."""
+    """JAX caches converted NumPy arrays, and would reuse the float32 ones."""
 
     def run(before):
         loss = losses(np.random.default_rng(0))[name]
@@ -45,7 +45,7 @@ def test_a_loss_that_was_compiled_in_float32_is_swept_in_float64(name, how):
     dataset, jitted = run(lambda loss, x: use(loss)(x))
     np.testing.assert_array_equal(dataset.loss_min, fresh.loss_min)
     assert float(dataset.initial_loss) == float(fresh.initial_loss)
-    assert jitted(jnp.ones(3, jnp.float32)).dtype == jnp.float32  # the user's own code goes on
+    assert jitted(jnp.ones(3, jnp.float32)).dtype == jnp.float32  # the user's own code still works
 
 
 @pytest.mark.parametrize("problem", ["digits", "batches", "flow"])

@@ -1,4 +1,4 @@
-"""A problem of one's own that can't be swept: the error says what is wrong and what to do."""
+"""A user's problem that cannot be swept: the error says what is wrong and what to do."""
 
 import equinox as eqx
 import jax
@@ -24,7 +24,7 @@ def ones(key):
 REFUSED = {
     "an equinox model as it is": (
         (squares, lambda key: eqx.nn.MLP(2, 1, 4, 1, activation=jax.nn.gelu, key=key)),
-        r"params.activation is gelu, no array: return what is trained alone.*eqx.partition",
+        r"params.activation is gelu, not an array: return only what is trained.*eqx.partition",
     ),
     "a string": (
         (squares, lambda key: {"w": jnp.ones(2), "name": "x"}),
@@ -32,30 +32,30 @@ REFUSED = {
     ),
     "an integer leaf": (
         (squares, lambda key: {"w": jnp.ones(2), "n": jnp.zeros((), int)}),
-        r"params\['n'\] is int64: keep what is not trained out of params",
+        r"params\['n'\] is int64: keep what is not trained in the loss",
     ),
     "a bool": ((squares, lambda key: [jnp.ones(2), True]), r"params\[1\] is bool"),
     "complex": ((squares, lambda key: 1j * jnp.ones(2)), "params is complex128"),
     "float16": ((squares, lambda key: jnp.ones(2, jnp.float16)), "float64; params is float16: a "),
     "bfloat16": ((squares, lambda key: jnp.ones(2, jnp.bfloat16)), "float64; params is bfloat16"),
-    "no parameters": ((squares, lambda key: jnp.ones((0, 3))), "it returned no number"),
+    "no parameters": ((squares, lambda key: jnp.ones((0, 3))), "it returned no numbers"),
     "auxiliary output": (
         (lambda x: (squares(x), x), ones),
         "a tuple of 2; .* leave auxil",
     ),
     "a dictionary": ((lambda x: {"loss": squares(x)}, ones), "returned a dict of 1"),
-    "a Python number": ((lambda x: 0.5, ones), "returned 0.5, which is no JAX array"),
-    "a NumPy number": ((lambda x: np.float64(0.5), ones), "which is no JAX array"),
-    "nothing": ((lambda x: None, ones), "returned None, which is no JAX array"),
-    "float()": ((lambda x: float(squares(x)), ones), r"can't be traced .* \(.*concrete"),
-    "numpy": ((lambda x: jnp.asarray(np.sum(np.asarray(x))), ones), "can't be traced .* use jax.n"),
-    "an if": ((lambda x: squares(x) if x[0] > 0 else x[0], ones), "can't be traced by JAX"),
+    "a Python number": ((lambda x: 0.5, ones), "returned 0.5, which is not a JAX array"),
+    "a NumPy number": ((lambda x: np.float64(0.5), ones), "which is not a JAX array"),
+    "nothing": ((lambda x: None, ones), "returned None, which is not a JAX array"),
+    "float()": ((lambda x: float(squares(x)), ones), r"cannot be traced .* \(.*concrete"),
+    "numpy": ((lambda x: jnp.asarray(np.sum(np.asarray(x))), ones), "cannot be traced .* use jax"),
+    "an if": ((lambda x: squares(x) if x[0] > 0 else x[0], ones), "cannot be traced by JAX"),
     "a vector": ((lambda x: x**2, ones), r"returned shape \(2,\) and dtype float64"),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_swept_is_one_line_that_helps(what):
+def test_a_problem_that_cannot_be_swept_is_refused_with_one_helpful_line(what):
     arguments, message = REFUSED[what]
     with pytest.raises((TypeError, ValueError), match=message) as error:
         pj.sweep(pj.Problem(*arguments), pj.adam, GRID, **SHORT)
@@ -69,12 +69,12 @@ def test_a_batch_loss_is_checked_too():
 
 
 @pytest.mark.parametrize("value", [np.ones(2), {1, 2}, float("nan"), object()])
-def test_a_config_that_json_cannot_write_is_refused_by_key(value):
-    with pytest.raises(TypeError, match=r"config\['x'\] = .* must be what JSON can write"):
+def test_a_config_that_json_cannot_encode_is_refused_by_key(value):
+    with pytest.raises(TypeError, match=r"config\['x'\] = .* must be a value that JSON can"):
         pj.Problem(squares, ones, config={"x": value})
 
 
-def test_a_gradient_that_is_nan_at_the_start_is_warned_of():
+def test_a_nan_gradient_at_the_start_is_a_warning():
     """sqrt has no derivative at zero: the loss is finite, and every step is nan."""
     norm = pj.Problem(lambda x: jnp.sqrt(jnp.sum(x**2)), lambda key: jnp.zeros(2), "norm")
     with pytest.warns(RuntimeWarning, match=r"gradient of problem 'norm' is nan at the start"):
@@ -86,7 +86,7 @@ def test_a_gradient_that_is_nan_at_the_start_is_warned_of():
 
 
 def test_a_batch_loss_may_depend_on_the_step():
-    """The loss 10x² in every third step and x² else, against a plain loop."""
+    """The loss is 10x² in every third step and x² otherwise; compared with a plain loop."""
 
     def at(x, step):
         return jnp.where(step % 3 == 0, 10.0, 1.0) * jnp.sum(x**2)
@@ -137,7 +137,7 @@ def test_the_key_of_a_batch_loss_may_have_any_name():
 
 @pytest.mark.parametrize("batched", [False, True])
 def test_optimizers_that_need_the_objective_run(batched):
-    """Sophia asks for `obj_fn`, the line search for `value_fn`, a transparent SAM for `grad_fn`."""
+    """Sophia needs `obj_fn`, the line search `value_fn`, a transparent SAM `grad_fn`."""
 
     def sam(learning_rate):
         inner, outer = optax.sgd(learning_rate), optax.sgd(learning_rate)

@@ -73,7 +73,7 @@ def test_pl_constant_of_a_quadratic_is_the_largest_possible():
         assert float(jnp.sum(gradient**2)) == pytest.approx(problem.pl_constant * float(value))
 
 
-def test_digits_are_the_scans_scikit_learn_ships():
+def test_digits_are_the_images_of_scikit_learn():
     data = load_digits()
     chosen = np.isin(data.target, (3, 8))
     images, targets = pj.problems.digits((3, 8), samples=100).loss.args
@@ -105,17 +105,17 @@ def test_digits_loss_is_that_of_the_network_written_out(activation, loss):
         assert float(problem.loss(layers)) == pytest.approx(expected, rel=1e-12)
 
 
-def test_derivatives_of_a_network_are_right_forwards_backwards_and_twice():
-    """Against finite differences: its matrix product has a derivative rule of its own."""
+def test_derivatives_of_a_network_are_right_in_both_modes_and_to_second_order():
+    """Against finite differences: its matrix product has a custom derivative rule."""
     problem = pj.problems.digits(samples=20, hidden=(5, 3, 4), activation="tanh")
     with jax.enable_x64(True):
         check_grads(problem.loss, (initial_params(problem, 1),), order=2, modes=("fwd", "rev"))
 
 
-def test_a_gradient_of_a_network_multiplies_no_more_than_it_must():
-    """Forward, weights, inputs: three products a layer, and two in the first, whose input is data.
+def test_the_gradient_of_a_network_needs_no_superfluous_products():
+    """Three products per layer (forward, weights, inputs), but two in the first layer.
 
-    What is over is elementwise, a few operations for each activation.
+    The other operations are elementwise, a few for each activation.
     """
     problem = pj.problems.digits(samples=128, hidden=(32, 32, 16))
     products = 2 * 128 * (2 * 64 * 32 + 3 * (32 * 32 + 32 * 16 + 16))
@@ -125,7 +125,7 @@ def test_a_gradient_of_a_network_multiplies_no_more_than_it_must():
     assert products < lowered.cost_analysis()["flops"] / 4 < products + 10 * activations
 
 
-def test_a_seed_fixes_the_start_and_another_seed_moves_it():
+def test_the_seed_determines_the_start():
     problem = pj.problems.digits()
     first, again, other = (initial_params(problem, seed)[0][0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)

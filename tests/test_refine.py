@@ -1,4 +1,4 @@
-"""Refined sweeps: what is computed, what is inferred, and how often that is right."""
+"""Refined sweeps: which cells are computed and inferred, and how often labels are right."""
 
 import numpy as np
 import optax
@@ -19,7 +19,7 @@ QUADRATIC = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
 
 
 def run(labels, start, margin=None):
-    """Play the part of the sweep: tell a refinement whatever it asks for."""
+    """Act as the sweep: give a refinement the labels that it asks for."""
     margin = np.full(labels.shape, np.inf) if margin is None else margin
     refinement = Refinement(labels.shape, start)
     asked = np.zeros(labels.shape, int)
@@ -37,7 +37,7 @@ planes = hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=40)
 @settings(deadline=None)
 @given(st.data(), planes, st.integers(2, 9), st.integers(2, 9))
 def test_both_sides_of_every_border_are_computed(data, shape, rows, columns):
-    """For any labels at all, smooth or not; and so the nearest computed cell has the label."""
+    """For any labels, smooth or not; so the nearest computed cell has the same label."""
     seed = data.draw(st.integers(0, 2**16))
     blocks = np.random.default_rng(seed).integers(0, 3, (5, 5)).astype(np.int8)
     index = [np.arange(n) * 5 // n for n in shape]
@@ -54,7 +54,7 @@ def test_both_sides_of_every_border_are_computed(data, shape, rows, columns):
 
 @pytest.mark.parametrize("count", [257, 200])
 def test_a_smooth_border_is_found_exactly_for_a_tenth_of_the_cells(count):
-    """A circle: its border is as long as 2.5 sides of the square."""
+    """For a circle whose border is 2.5 times as long as a side of the square."""
     x = np.linspace(-1, 1, count)
     labels = (x[:, None] ** 2 + x**2 < 0.64).astype(np.int8)
     done = run(labels, {0: 17, 1: 17})
@@ -71,8 +71,8 @@ def test_nothing_is_inferred_along_an_axis_that_is_not_refined():
     np.testing.assert_array_equal(nearest(labels, done.asked, (1, 2)), labels)
 
 
-def test_a_small_margin_has_its_neighbours_computed():
-    """An island between the cells of the lattice is found if a margin tells of it."""
+def test_neighbours_of_a_cell_with_a_small_margin_are_computed():
+    """An island between the cells of the lattice is found if a margin next to it is small."""
     labels, margin = np.zeros((65, 65), np.int8), np.ones((65, 65))
     labels[30:35, 34:39] = 1
     margin[20:45, 20:45] = 0.01
@@ -102,7 +102,7 @@ def test_a_refined_diagram_is_the_dense_one_for_a_tenth_of_the_work(toy, tmp_pat
     assert ((refined.status.values == INFERRED) == ~computed).all()
     assert (refined.regime.values == toy.regime.values).mean() >= 0.995
     assert computed.mean() <= 0.10
-    for name in toy.data_vars:  # what was computed is what a plain sweep computes, bit by bit
+    for name in toy.data_vars:  # computed cells have the same bits as in a plain sweep
         if toy[name].dims[:2] == ("a", "b") and name != "status":
             values, expected = refined[name].values, toy[name].values
             np.testing.assert_array_equal(values[computed], expected[computed], err_msg=name)
@@ -170,7 +170,7 @@ def test_what_cannot_be_refined_is_refused(refine, grid, message):
 
 @pytest.fixture(scope="module")
 def descent(tmp_path_factory):
-    """Gradient descent with momentum m on x²/2 blows up beyond the rate 2(1 + m)."""
+    """Gradient descent with momentum m on x²/2 diverges for rates above 2(1 + m)."""
     return pj.sweep(
         pj.problems.quadratic((1.0,), (1.0,)),
         optax.sgd,
@@ -192,7 +192,7 @@ def test_a_smooth_border_has_dimension_one(descent):
 
 
 def plane(labels):
-    """A dataset with these labels alone."""
+    """A dataset with only these labels."""
     status = np.full(labels.shape, COMPUTED)
     variables = {"regime": (("x", "y"), labels), "status": (("x", "y"), status)}
     return xr.Dataset(variables)
@@ -218,7 +218,7 @@ def test_the_koch_snowflake_has_its_dimension():
     assert found.dimension == pytest.approx(np.log(4) / np.log(3), abs=0.04)
 
 
-def test_a_line_and_noise_are_the_two_ends():
+def test_a_line_has_dimension_one_and_noise_two():
     x = np.arange(257)
     line = pj.border_dimension(plane((x[:, None] * 0.7 > x).astype(np.int8)))
     assert line.dimension == pytest.approx(1.0, abs=0.03)

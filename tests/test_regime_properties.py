@@ -17,7 +17,7 @@ STEPS = 16_384
 T = np.arange(STEPS)
 EPS = float(np.finfo(float).eps)
 NEVER, SMALL = 1e-6, 0.25
-"""Decades of margin within which a change of units, and a change of resolution, may tell."""
+"""Cells with a smaller margin may change their label with units, or with resolution."""
 
 
 periods = st.floats(7, 3000)
@@ -47,7 +47,7 @@ def losses(draw, periods=periods, first_onset=200):
 
 
 def label_in_windows(loss, windows):
-    """Label through the envelope of so many windows, as a sweep does."""
+    """Label from an envelope of `windows` windows, as a sweep does."""
     envelope = Envelope(*(field[None] for field in of_curve(loss, windows)))
     labels = classify_envelope(envelope, loss[:1], EPS, len(loss))
     return NAMES[int(labels["regime"][0])]
@@ -64,7 +64,7 @@ def test_units_of_the_loss_change_no_label(loss, exponent):
 @settings(max_examples=150, deadline=None)
 @given(loss=losses(clear_periods, first_onset=STEPS // 8), windows=st.sampled_from([128, 512]))
 def test_other_windows_change_no_label(loss, windows):
-    """Where waves and windows make no beats, and no stage is shorter than what medians see."""
+    """If waves and windows do not beat, and every stage is long enough for the medians."""
     regime = pj.classify_curve(loss)
     assume(regime.margin > SMALL)
     assert label_in_windows(loss, windows) == str(regime)
@@ -81,7 +81,7 @@ def test_every_second_loss_is_enough(loss):
 @settings(max_examples=150, deadline=None)
 @given(loss=losses(), seed=st.integers(0, 2**32 - 1))
 def test_noise_of_a_percent_changes_no_label(loss, seed):
-    """But that of a loss that was constant to the last bit, and then is not."""
+    """Except for a loss that is constant without the noise."""
     regime = pj.classify_curve(loss)
     assume(regime.margin > SMALL and str(regime) != "converged")
     noise = 1 + 0.01 * np.random.default_rng(seed).standard_normal(STEPS)
@@ -125,6 +125,6 @@ def test_border_of_convergence_on_a_power_is_the_line_of_theory(k):
     falls = np.isin(regime, [NAMES.index("converged"), NAMES.index("descending")])
     distance = []
     for at_a, column in zip(a, falls, strict=True):
-        last = np.flatnonzero(~column).max()  # above it all cells go down for good
+        last = np.flatnonzero(~column).max()  # above it all cells converge
         distance.append(np.log10(np.sqrt(b[last] * b[last + 1]) / (at_a * k / (2 * (k - 2)))))
     assert np.median(np.abs(distance)) < 0.05

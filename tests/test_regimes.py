@@ -1,4 +1,4 @@
-"""The rule on curves whose regime is known because they were made that way."""
+"""The rule on synthetic curves of known regime."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ CURVES = {
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_regime_of_a_made_up_curve(name):
+def test_regime_of_a_synthetic_curve(name):
     loss, expected = CURVES[name]
     regime = pj.classify_curve(loss)
     assert str(regime) == regime.label == expected, dict(regime.features)
@@ -86,7 +86,7 @@ def test_spikes_are_counted_and_measured():
 
 
 def test_an_oscillation_is_measured():
-    """Faster than a window its amplitude is log10 4; slower, the level shows the period."""
+    """A fast one has the amplitude log10 4; for a slow one the level shows the period."""
     fast = pj.classify_curve(DESCENT * np.cos(T / 7) ** 2).features
     assert fast["amplitude"] == pytest.approx(np.log10(4), abs=0.02)
     assert fast["spike_count"] == 0
@@ -104,7 +104,7 @@ def test_onset_is_where_the_late_behaviour_begins():
     assert pj.classify_curve(np.full(STEPS, 0.7)).features["onset"] == 0
 
 
-def test_many_cells_are_described_as_each_alone():
+def test_many_cells_are_described_like_each_one_alone():
     curves = [loss for loss, _ in CURVES.values() if np.isfinite(loss).all()]
     envelopes = [of_curve(curve, 256) for curve in curves]
     stacked = Envelope(*map(np.stack, zip(*envelopes, strict=True)))
@@ -170,7 +170,7 @@ def test_rounding_floor_is_that_of_the_dtype():
         (np.float64(1.0), r"loss.shape = \(\)"),
     ],
 )
-def test_bad_curves_are_refused(loss, message):
+def test_invalid_curves_are_refused(loss, message):
     with pytest.raises(ValueError, match=message):
         pj.classify_curve(loss)
 

@@ -49,7 +49,7 @@ def test_probabilities_are_those_of_a_sweep_over_seeds():
 
 
 def by_hand(problem, optimizer, steps, seed, batch_size):
-    """Plain mini-batch training of a network: the loss on all data before each step."""
+    """Plain mini-batch training of a network; returns the loss on all data before each step."""
     with jax.enable_x64(True):
         inputs, targets = (jnp.asarray(data) for data in problem.loss.args)
         params = jax.tree.map(jnp.asarray, initial_params(problem, seed))
@@ -83,7 +83,7 @@ def by_hand(problem, optimizer, steps, seed, batch_size):
     return np.array(losses)
 
 
-def test_mini_batches_are_what_one_would_write_by_hand():
+def test_mini_batches_agree_with_a_plain_training_loop():
     problem = pj.problems.digits(samples=16, hidden=(4,), batch_size=3)
     grid = pj.Grid(a=[1.0, 10.0], b=10.0, seed=[2, 7])
     dataset = pj.sweep(problem, pj.adam, grid, steps=640, windows=64)
@@ -99,7 +99,7 @@ def test_mini_batches_are_what_one_would_write_by_hand():
         assert float(last) == pytest.approx(losses[-1], rel=1e-6)
 
 
-def test_the_gradient_of_a_batch_is_right_on_average():
+def test_the_gradient_of_a_batch_is_unbiased():
     problem = pj.problems.digits(samples=16, hidden=(4,), batch_size=4)
     with jax.enable_x64(True):
         params = jax.tree.map(jnp.asarray, initial_params(problem, 0))
@@ -110,7 +110,7 @@ def test_the_gradient_of_a_batch_is_right_on_average():
         assert error > 0
 
 
-def test_all_samples_are_no_noise_and_a_batch_is_recorded():
+def test_the_default_has_no_noise_and_the_batch_size_is_recorded():
     small = {"samples": 16, "hidden": (4,)}
     plain, noisy = pj.problems.digits(**small), pj.problems.digits(**small, batch_size=4)
     assert plain.batch_loss is None
@@ -120,14 +120,14 @@ def test_all_samples_are_no_noise_and_a_batch_is_recorded():
         pj.problems.digits(**small, batch_size=0)
 
 
-def test_a_flow_takes_no_mini_batches():
+def test_a_flow_refuses_mini_batches():
     problem = pj.problems.digits(samples=16, hidden=(4,), batch_size=4)
     with pytest.raises(ValueError, match="problem = 'digits' draws mini-batches"):
         pj.sweep(problem, pj.adam_flow, pj.Grid(a=[1.0, 2.0], b=1.0), time=1.0)
 
 
-def test_noise_of_ones_own_and_bits_that_do_not_depend_on_the_neighbours():
-    """x²/2 with a gradient of noise: cells of a seed see the same noise, in any batch."""
+def test_cells_with_noise_have_bits_that_do_not_depend_on_other_cells():
+    """x²/2 with a noisy gradient: all cells of a seed see the same noise, in any block."""
     problem = pj.Problem(
         lambda x: 0.5 * jnp.sum(x**2),
         lambda key: jnp.ones(2),

@@ -1,4 +1,4 @@
-"""Axes of whatever an optimizer takes: numbers of one program, or values that are compiled in."""
+"""Axes of any argument of an optimizer: numbers of one program, or values compiled in."""
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +53,7 @@ GRIDS = {
 
 
 def of_one_cell(factory, values):
-    """The loss before each step, by plain optax and plain Python values."""
+    """The loss before each step, from a loop with optax and Python values."""
     with jax.enable_x64(True):
         optimizer = factory(**values)
         params = jnp.ones(2)
@@ -72,7 +72,7 @@ def of_one_cell(factory, values):
 
 
 @pytest.mark.parametrize("what", GRIDS)
-def test_each_cell_is_the_run_that_optax_makes(what):
+def test_each_cell_agrees_with_a_loop_with_optax(what):
     factory, axes = GRIDS[what]
     dataset = pj.sweep(PROBLEM, factory, pj.Grid(**axes), **SHORT)
     assert dataset.regime.dims == tuple(axes)
@@ -117,8 +117,8 @@ def test_refined_and_labelled_again_with_a_category(tmp_path):
     np.testing.assert_array_equal(pj.classify(refined).regime, refined.regime)
 
 
-def test_values_that_are_equal_are_still_different():
-    """True == 1, masks have no hash, and integers may be more than a float can hold."""
+def test_equal_values_of_different_types_are_distinguished():
+    """True == 1, masks have no hash, and a float cannot hold large integers."""
 
     def half_if(learning_rate, flag=None):
         return optax.sgd(learning_rate * (0.5 if flag is True else 1.0))
@@ -141,7 +141,7 @@ def test_values_that_are_equal_are_still_different():
 
 
 def test_line_searches_run_by_name():
-    """They refuse arguments that they do not know; others ask for these."""
+    """They refuse unknown arguments, which other optimizers need."""
     dataset = pj.sweep(PROBLEM, optax.lbfgs, pj.Grid(learning_rate=[0.5, 1.0]), **SHORT)
     assert (dataset.late_level < -10).all()
 
@@ -167,7 +167,7 @@ def test_too_many_programs_are_refused_by_name():
         ({"nesterov": [True, True], "learning_rate": 1.0}, "nesterov = .* different names"),
     ],
 )
-def test_what_cannot_be_an_axis_is_one_line(grid, message):
+def test_an_impossible_axis_is_refused_with_one_line(grid, message):
     with pytest.raises((ValueError, TypeError), match=message) as error:
         pj.sweep(PROBLEM, optax.adam, pj.Grid(**grid), **SHORT)
     assert "\n" not in str(error.value)
@@ -203,7 +203,7 @@ def test_whole_numbers_are_integers_everywhere(number):
 
 
 @pytest.mark.parametrize("value", [256.5, np.float32(256.5), np.nan, np.inf, True, 2**31])
-def test_what_is_no_whole_number_is_refused(value):
+def test_a_value_that_is_not_a_whole_number_is_refused(value):
     with pytest.raises(ValueError, match=r"steps = .*must be an integer, at least 1"):
         pj.sweep(PROBLEM, pj.adam, pj.Grid(a=[1.0], b=1.0), steps=value)
     with pytest.raises(ValueError, match=r"steps = .*must be"):
@@ -227,7 +227,7 @@ def test_seeds_stay_integers_from_end_to_end(dtype):
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, 2**63, "1"])
-def test_seeds_that_no_key_has_are_refused(seed):
+def test_seeds_out_of_range_are_refused(seed):
     for given in (seed, [0, seed]):
         with pytest.raises(
             ValueError, match=r"seed = .*must be an integer, at least 0 and at most"

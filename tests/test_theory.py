@@ -49,7 +49,7 @@ def wavy(x):
 
 
 def pl_constant_of_wavy():
-    """Its largest μ with f'² ≥ μ f, on a fine grid; Karimi et al. show that 1/16 will do."""
+    """Its largest μ with f'² ≥ μ f, on a fine grid; Karimi et al. show μ ≥ 1/16."""
     x = np.linspace(1e-3, 30, 300_001)
     slope = 2 * x + 3 * np.sin(2 * x)
     assert slope.min() > 0
@@ -69,7 +69,7 @@ def test_bound_holds_without_convexity(start):
 
 
 def test_bound_fails_without_convexity_if_mu_is_doubled():
-    """Where f'² / f is least, the loss falls just as fast as the bound, for a moment."""
+    """Where f'² / f is least, the loss falls as fast as the bound for an instant."""
     mu = pl_constant_of_wavy()
     x = np.linspace(1e-3, 30, 300_001)
     start = x[((2 * x + 3 * np.sin(2 * x)) ** 2 / wavy(x)).argmin()]
@@ -120,8 +120,8 @@ def test_rmsprop_ends_on_the_cycle_and_contracts_as_its_jacobian_says(alpha):
 
 
 @pytest.mark.parametrize("alpha", [0.9, 0.95, 0.98, 0.99])
-def test_before_its_cycle_rmsprop_falls_as_deep_as_theory_says(alpha):
-    """... to within two or three decades; it then grows back to the cycle."""
+def test_before_its_cycle_rmsprop_falls_by_the_decades_of_theory(alpha):
+    """To within two or three decades; then it grows back to the cycle."""
     path = np.abs(rmsprop_on_parabola(alpha, 40_000))
     depth = np.log10(ETA / path.min())
     assert depth == pytest.approx(theory.rmsprop_descent_depth(alpha), abs=3)
@@ -166,7 +166,7 @@ def test_jacobian_of_the_rmsprop_flow_is_that_of_the_linearization():
 
 @pytest.mark.parametrize(("ratio", "stable"), [(1.9, True), (2.1, False)])
 def test_discrete_rmsprop_follows_its_linearization_only_below_the_threshold(ratio, stable):
-    """η λ/ε just under and over 2: the step from next to the minimum contracts, or grows."""
+    """For ηλ/ε just below 2 a step near the minimum contracts; just above 2 it grows."""
     eps, curvature = 0.1, 4.0
     eta = ratio * eps / curvature
     assert (curvature < theory.rmsprop_largest_curvature(eta, eps)) == stable
@@ -190,7 +190,7 @@ def test_frozen_adam_is_stable_below_its_threshold(b1, factor, stable):
 
 @pytest.mark.parametrize(("factor", "stable"), [(0.97, True), (1.03, False)])
 def test_adam_comes_to_rest_below_its_border_as_its_flow_does(factor, stable):
-    """Next to the minimum, where v is zero: Adam's step contracts, or grows."""
+    """Near the minimum, where v is zero, Adam's step contracts or grows."""
     eta, curvature, eps_root = 1e-2, 4.0, 1e-4
     b = factor * theory.adam_border(curvature, eta, eps_root)
     problem = pj.problems.quadratic((curvature,), (1e-9,))

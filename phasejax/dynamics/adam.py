@@ -21,7 +21,7 @@ from .moments import (
 
 
 class AdamState(NamedTuple):
-    """Moments, shaped like the parameters, and their bias corrections, scalars."""
+    """Moments, shaped like the parameters, and the denominators of their bias corrections, `()`."""
 
     m: PyTree[Float[Array, "..."]]
     v: PyTree[Float[Array, "..."]]
@@ -44,13 +44,13 @@ def adam(
 
     Ma, Wu and E (2021), the Adam update of section 1, has ε inside the root (`eps_root`); Kingma
     and Ba (2015) and optax have it outside (`eps`). In optax's names this is
-    `optax.adam(learning_rate, b1=1 - b * learning_rate, b2=1 - a * learning_rate, eps, eps_root)`
-    and agrees with it to rounding over the whole range of floating point, squares that overflow
-    included, with two differences:
+    `optax.adam(learning_rate, b1=1 - b * learning_rate, b2=1 - a * learning_rate, eps, eps_root)`.
+    The two agree up to rounding over the whole range of floating-point numbers, even where squares
+    overflow, with two differences:
 
-    - The corrections 1 − αᵗ and 1 − βᵗ are carried from step to step, as the running average of
-      ones: w ← αw + (1 − α). That costs no power per step, and loses no digits where αᵗ ≈ 1.
-      (aη, bη far below a rounding give plain means, where optax has 0/0.)
+    - The denominators 1 − αᵗ and 1 − βᵗ are updated from step to step, as the running average of
+      ones: w ← αw + (1 − α). This needs no power per step, and loses no digits where αᵗ ≈ 1.
+      (If aη or bη is far below the machine epsilon, the moments are plain means; optax has 0/0.)
     - Where the denominator is zero (ε = 0 and v underflowed) the update is zero, not 0/0.
 
     **Arguments:**
@@ -88,7 +88,7 @@ def adam(
         m_weight = average(state.m_weight, 1.0, b_eta)
         v_weight = average(state.v_weight, 1.0, a_eta)
         both = 1 / (m_weight * v_weight)  # one division instead of two
-        # The learning rate's power of two comes after the division: m times it may underflow.
+        # Multiply by the learning rate's power of two after the division: before, m may underflow.
         scale = power_of_two(learning_rate, v_weight)
         m_scale, v_scale = -(learning_rate / scale) * v_weight * both, m_weight * both
         steps = jax.tree.map(

@@ -34,14 +34,14 @@ def adam_flow(a: Scalar, b: Scalar, eps: Scalar = 0.0, eps_root: Scalar = 1e-8) 
         {\sqrt{(1-e^{-at})^{-1}\, v + \epsilon_\text{root}} + \epsilon}$$
 
     from v(0) = m(0) = 0; Ma, Wu and E (2021), section on continuous limits, with ε inside the root.
-    At t = 0 both quotients are 0/0 and have the limits ∇f and ∇f², which are taken there exactly.
+    At t = 0 both quotients are 0/0; their limits ∇f and ∇f² are used there.
 
     **Arguments:**
 
     - `a`, `b`: inverse averaging times of v and m, in units of 1/t, positive.
     - `eps`, `eps_root`: ε outside and inside the root, not negative. The smaller they are, the
-        faster the flow swings once v has decayed: the angular frequency is √(bλ/(√eps_root + eps))
-        where the curvature is λ, and a step can't be longer than a fraction of that.
+        faster the flow oscillates once v has decayed: for the curvature λ its angular frequency is
+        √(bλ/(√eps_root + eps)), and the solver's steps must be a fraction of the period.
     """
     check_positive(a=a, b=b)
     check_eps(eps, eps_root)

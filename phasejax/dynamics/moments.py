@@ -1,4 +1,4 @@
-"""What Adam, RMSprop and their flows share: averages, the preconditioner, and checks."""
+"""Functions that Adam, RMSprop and their flows share: averages, preconditioner, checks."""
 
 import jax
 import jax.numpy as jnp
@@ -16,19 +16,20 @@ def average(old: PyTree, new: PyTree, weight: Scalar) -> PyTree:
 
 
 def kept(average: PyTree, weight: Scalar) -> PyTree:
-    """Return what a step leaves of an average for the next: nothing, where its weight is 1.
+    """Return an average as the next step needs it: zero if `weight` is 1.
 
-    The next step would subtract it, and leave its rounding.
+    The next step replaces the average then; to subtract the old value would leave its rounding.
     """
     return jax.tree.map(lambda x: jnp.where(weight < 1, x, 0), average)
 
 
 def corrected_weight(weight: Scalar, dtype: jnp.dtype) -> Float[Array, ""]:
-    """Keep the weight of a bias-corrected average where its arithmetic holds.
+    """Clip the weight of a bias-corrected average to the range in which its arithmetic is valid.
 
-    At most 1, above which a rounding of a·η would make v negative. And at least eps²/4096: after t
-    steps a corrected average depends on so small a weight by a relative t·weight / 2, less than
-    a rounding for any t below 1e9; the product of two, and its inverse, are finite.
+    - At most 1: a·η can exceed 1 by its rounding, which would make v negative.
+    - At least eps²/4096: the product of two such weights, and its inverse, are finite. Clipping
+      changes a corrected average after t steps by a relative t·weight / 2, which is less than its
+      rounding for t below 1e9.
     """
     return jnp.clip(weight, float(jnp.finfo(dtype).eps) ** 2 / 4096, 1.0)
 
@@ -48,12 +49,12 @@ def relax(moment: PyTree, target: PyTree, rate: Scalar) -> PyTree:
 def corrected(
     moment: Float[Array, "..."], weight: Float[Array, ""], limit: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """moment / weight, and its limit where the weight is zero: at t = 0."""
+    """moment / weight, or `limit` where the weight is zero, at t = 0."""
     return jnp.where(weight > 0, moment / jnp.where(weight > 0, weight, 1), limit)
 
 
 def zero_weight(params: optax.Params) -> Float[Array, ""]:
-    """Start a bias correction, in the dtype of the parameters."""
+    """Initial denominator of a bias correction: zero, in the dtype of the parameters."""
     return jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))
 
 
@@ -62,23 +63,29 @@ def precondition(
 ) -> Float[Array, "..."]:
     """m / (√(v + eps_root) + eps), and 0 where that denominator is 0."""
     denominator = jnp.sqrt(v + eps_root) + eps
-    # Zero becomes inf, and m / inf is 0. So does nan: v overflowed, and inf - inf came after. (A
-    # gradient that is nan makes m nan too, so that divergence is seen.)
+    # A denominator of zero becomes inf, and m / inf is 0. So does nan, which comes from inf - inf
+    # after v overflowed. (A nan gradient also makes m nan, so the divergence is still detected.)
     return m / jnp.where(denominator > 0, denominator, jnp.inf)
 
 
 def non_negative_moment(v: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Keep a solver's error from making v negative, or zero, where its root has no derivative."""
+    """v, at least the smallest normal number: the solver's error can make it zero or negative.
+
+    The root of v has no derivative at zero.
+    """
     return jnp.maximum(v, jnp.finfo(v.dtype).tiny)
 
 
 def second_moment_tolerance(rtol: Scalar, atol: Scalar, eps: Scalar, eps_root: Scalar) -> Scalar:
-    """Absolute error that v may have: as large as ε hides, or that of a gradient of size `atol`."""
+    """Absolute tolerance of v: `rtol` times ε² (inside the root: ε), plus `atol` squared.
+
+    Smaller errors do not change the preconditioner much, and `atol` is that of a gradient.
+    """
     return rtol * (eps_root + eps * eps) + atol * atol
 
 
 def check_decays(learning_rate: Scalar, **inverse_times: Scalar) -> None:
-    """Refuse, where the values are known, a decay 1 − aη outside [0, 1)."""
+    """Raise a `ValueError` for a decay 1 − aη outside [0, 1); traced values are not checked."""
     if isinstance(learning_rate, Tracer):
         return
     positive("learning_rate", float(learning_rate))
@@ -96,14 +103,14 @@ def check_decays(learning_rate: Scalar, **inverse_times: Scalar) -> None:
 
 
 def check_positive(**values: Scalar) -> None:
-    """Refuse, where the values are known, one that is not positive."""
+    """Raise a `ValueError` for a value that is not positive; traced values are not checked."""
     for name, value in values.items():
         if not isinstance(value, Tracer):
             positive(name, float(value))
 
 
 def check_eps(eps: Scalar, eps_root: Scalar) -> None:
-    """Refuse, where the values are known, a negative ε."""
+    """Raise a `ValueError` for a negative ε; traced values are not checked."""
     for name, value in (("eps", eps), ("eps_root", eps_root)):
         if not isinstance(value, Tracer):
             non_negative(name, float(value))

@@ -19,18 +19,22 @@ from .rmsprop_flow import rmsprop_flow
 from .signgd_flow import signgd_flow
 
 BUILT_IN: dict[str, Callable] = {"adam": adam, "rmsprop": rmsprop}
+"""Optimizers of phasejax by name."""
 FLOWS: dict[str, Callable] = {
     "adam_flow": adam_flow,
     "rmsprop_flow": rmsprop_flow,
     "signgd_flow": signgd_flow,
 }
+"""Flows of phasejax by name."""
 LIBRARIES = (optax, optax.contrib)
+"""Modules whose optimizers have names too."""
 
 
 def by_name(name: str) -> Dynamics:
-    """Find an optimizer or a flow: `adam`, `adamw`, `optax.adam`, `optax.contrib.prodigy`.
+    """Return an optimizer or a flow: `adam`, `adamw`, `optax.adam`, `optax.contrib.prodigy`.
 
-    A short name is phasejax's own where it has one, else optax's, else that of `optax.contrib`.
+    A short name is looked up in phasejax, then in optax, then in `optax.contrib`. Raises a
+    `ValueError` for an unknown name.
     """
     short: dict[str, Callable] = {}
     for key, value in long_names().items():
@@ -39,8 +43,8 @@ def by_name(name: str) -> Dynamics:
     if name not in known and _is_function(name):
         raise ArgumentError(
             "optimizer",
-            f" = {name!r}: is no optimizer by itself; build one with it in a function of a file, "
-            "and name that: FILE.py:FUNCTION",
+            f" = {name!r}: is not an optimizer; write a function that builds one with it, in a "
+            "file, and pass FILE.py:FUNCTION",
         )
     choice("optimizer", name, known)
     return as_dynamics(known[name], "time" if known[name] in FLOWS.values() else "step")
@@ -58,7 +62,7 @@ def as_dynamics(dynamics: Callable | Dynamics, unit: str) -> Dynamics:
 
 @functools.cache
 def long_names() -> dict[str, Callable]:
-    """Return all optimizers and flows by the names that tell namesakes apart: `optax.adam`."""
+    """Return all optimizers and flows by their full names, such as `optax.adam`."""
     own = {f"phasejax.{key}": value for key, value in (BUILT_IN | FLOWS).items()}
     return own | {
         f"{library.__name__}.{key}": value
@@ -68,17 +72,17 @@ def long_names() -> dict[str, Callable]:
 
 
 def namesakes(factory: Callable) -> dict[str, Callable]:
-    """Return other optimizers of the same short name: optax's for phasejax's own, or its own."""
+    """Return the other optimizers with the same short name, by their full names."""
     short = getattr(factory, "__name__", "")
     names = long_names().items()
     return {k: v for k, v in names if k.rpartition(".")[2] == short and v is not factory}
 
 
 def _optimizers(library: ModuleType) -> Iterator[tuple[str, Callable]]:
-    """Find the functions that return an optimizer and need numbers alone.
+    """Find the functions that return an optimizer and do not require another transformation.
 
-    An optimizer has a learning rate (`max_learning_rate` of `polyak_sgd`). So have some of the
-    transformations that optimizers consist of; optax names these `scale_by_...`.
+    An optimizer has a learning rate (`max_learning_rate` in `polyak_sgd`). Some transformations
+    that are only parts of an optimizer have one too; optax calls these `scale_by_...`.
     """
     for name, value in vars(library).items():
         if not (inspect.isfunction(value) or isinstance(value, functools.partial)):

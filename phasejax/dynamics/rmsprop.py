@@ -11,7 +11,7 @@ from .moments import Scalar, average, check_decays, check_eps, kept, preconditio
 
 
 class RMSpropState(NamedTuple):
-    """Second moment and momentum, both shaped like the parameters."""
+    """Second moment, and momentum (`()` without `b`), both shaped like the parameters."""
 
     v: PyTree[Float[Array, "..."]]
     momentum: PyTree[Float[Array, "..."]]
@@ -30,14 +30,14 @@ def rmsprop(
         \theta_{t+1} = \theta_t - \eta \frac{g_t}{\sqrt{v_t + \epsilon_\text{root}} + \epsilon}$$
 
     Ma, Wu and E (2021), the RMSprop update of section 1, has ε inside the root (`eps_root`). With
-    `b`, the quotient is averaged with decay β = 1 − bη before it is applied (Adam averages the
-    gradient instead, before the division).
+    `b`, the quotient is averaged with decay β = 1 − bη before it is applied. (Adam averages the
+    gradient instead, before the division.)
 
     In optax's names this is `optax.rmsprop(learning_rate, decay=1 - a * learning_rate, eps=eps,
-    eps_in_sqrt=False)`, or `eps=eps_root, eps_in_sqrt=True`; with `b`, it is that with
-    `learning_rate * b * learning_rate` for the learning rate and `momentum=1 - b * learning_rate`.
+    eps_in_sqrt=False)`, or the same with `eps=eps_root, eps_in_sqrt=True`. With `b`, the first
+    argument is `learning_rate * b * learning_rate`, and `momentum=1 - b * learning_rate` is added.
 
-    **Arguments:** as in `phasejax.adam`, with b·η = 1 if `b` is left out.
+    **Arguments:** as in `phasejax.adam`; without `b` there is no momentum, as with b·η = 1.
     """
     check_decays(learning_rate, a=a, **({} if b is None else {"b": b}))
     check_eps(eps, eps_root)

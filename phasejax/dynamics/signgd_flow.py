@@ -14,14 +14,14 @@ def signgd_flow(eps: Scalar = 1e-8) -> VectorField:
     $$\dot x = -\frac{\nabla f(x)}{|\nabla f(x)| + \epsilon}$$
 
     per coordinate; Ma, Wu and E (2021), section on fast initial convergence. As ε → 0 it becomes
-    ẋ = −sign(∇f), whose loss is zero after a finite time where f is Polyak-Łojasiewicz
-    (`phasejax.theory.signgd_bound`). A coordinate whose gradient is below ε goes to rest at the
-    rate λ/ε, λ the curvature: the flow is stiff there, and implicit steps pass through.
+    ẋ = −sign(∇f), whose loss is zero after a finite time if f satisfies the Polyak-Łojasiewicz
+    condition (`phasejax.theory.signgd_bound`). A coordinate whose gradient is below ε relaxes at
+    the rate λ/ε, for the curvature λ: the flow is stiff there, and the solver needs implicit steps.
 
     **Arguments:**
 
-    - `eps`: ε, in units of the gradient, positive: at ε = 0 the field jumps at the minimum, and no
-        solution that a step could follow stays there.
+    - `eps`: ε, in units of the gradient, positive: for ε = 0 the vector field is discontinuous at
+        the minimum, and a solver cannot follow the solution that stays there.
     """
     check_positive(eps=eps)
 

@@ -1,3 +1,3 @@
-"""A sweep as a page to look around in: one file that needs nothing else."""
+"""A sweep as an interactive HTML page: one file that loads nothing else."""
 
 from .write import write_page as write_page

@@ -1,4 +1,4 @@
-"""A sweep's numbers as text that a page carries: rounded curves, deflated, in base64."""
+"""Encode the numbers of a sweep as text in a page: curves rounded, deflated, in base64."""
 
 import base64
 import zlib
@@ -9,21 +9,29 @@ import numpy as np
 from jaxtyping import Float, Int16, UInt8
 
 SERIES = ("loss_min", "loss_max", "log10_loss_mean")
+"""Variables of the store that the page draws."""
 RESOLUTIONS = (0.001, 0.002, 0.01, 0.02)
-"""Decades to which log10 of a loss is rounded, the first that fits; a pixel is 0.02 or more."""
+"""Decades to which log10 of a loss is rounded; the first that fits the budget is used.
+
+A pixel of a curve is 0.02 decades or more.
+"""
 BUDGET = 9_000_000
-"""Bytes of deflated curves; base64 makes them a third longer."""
-NAN, ZERO, INFINITE = -32768, -32767, 32767
-"""Codes of losses that have no logarithm."""
+"""Most bytes of deflated curves; base64 makes them a third longer."""
+NAN = -32768
+"""Code of a loss that is nan."""
+ZERO = -32767
+"""Code of a loss of zero."""
+INFINITE = 32767
+"""Code of an infinite loss."""
 
 
 class Curves(NamedTuple):
-    """Loss curves, rounded.
+    """Loss curves as integer codes.
 
-    - `low`, `high`: the two bytes of every code, `[series, cell, window]`: differences of
-        successive codes, zigzagged, so that most high bytes are zero.
-    - `resolution`: decades that a code counts.
-    - `merged`: windows of the store that make one of the page.
+    - `low`, `high`: low and high bytes of the zigzag-encoded differences of successive codes,
+        flattened from `[series, cell, window]`. Most high bytes are zero, so they deflate well.
+    - `resolution`: decades per unit of a code.
+    - `merged`: windows of the store per window of the page.
     """
 
     low: UInt8[np.ndarray, "_"]
@@ -33,12 +41,12 @@ class Curves(NamedTuple):
 
 
 def pack_curves(envelope: Mapping[str, np.ndarray], budget: int = BUDGET) -> Curves:
-    """Round curves as finely as the budget allows, and merge windows where that is not enough.
+    """Round curves as finely as the budget allows; merge windows if the coarsest does not fit.
 
     **Arguments:**
 
-    - `envelope`: by the names of `SERIES`, `[cell, window]`.
-    - `budget`: most bytes that the curves may have once they are deflated.
+    - `envelope`: the variables in `SERIES`, each `[cell, window]`.
+    - `budget`: most bytes of the deflated curves.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high, mean = (np.asarray(envelope[name], np.float64) for name in SERIES)
@@ -53,7 +61,7 @@ def pack_curves(envelope: Mapping[str, np.ndarray], budget: int = BUDGET) -> Cur
 
 
 def _rounded(decades: Float[np.ndarray, "3 cell _"], merged: int, budget: int) -> Curves | None:
-    """Curves at the finest resolution that fits, or none if there are windows left to merge."""
+    """Curves at the finest resolution that fits, or `None` if windows must be merged first."""
     reach = float(np.abs(decades[np.isfinite(decades)]).max(initial=0.0))
     for resolution in RESOLUTIONS:
         if reach / resolution >= INFINITE - 1:
@@ -66,7 +74,7 @@ def _rounded(decades: Float[np.ndarray, "3 cell _"], merged: int, budget: int) -
 
 
 def _pairs(values: Float[np.ndarray, "cell _"]) -> Float[np.ndarray, "cell _ 2"]:
-    """Windows in twos; an odd last one is taken twice."""
+    """Pairs of successive windows; an unpaired last window is repeated."""
     if values.shape[-1] % 2:
         values = np.concatenate([values, values[:, -1:]], axis=-1)
     return values.reshape(len(values), -1, 2)
@@ -85,7 +93,7 @@ def _average(values: Float[np.ndarray, "cell _"]) -> Float[np.ndarray, "cell _"]
 
 
 def _codes(decades: Float[np.ndarray, "..."], resolution: float) -> Int16[np.ndarray, "..."]:
-    """Whole numbers of `resolution`, int16, with codes of their own for what is not finite."""
+    """Multiples of `resolution` as int16, with special codes for values that are not finite."""
     scaled = np.round(decades / resolution)
     coded = np.nan_to_num(scaled, nan=NAN, posinf=INFINITE, neginf=ZERO)
     return coded.astype(np.int16)
@@ -94,7 +102,7 @@ def _codes(decades: Float[np.ndarray, "..."], resolution: float) -> Int16[np.nda
 def _bytes_of(
     codes: Int16[np.ndarray, "..."],
 ) -> tuple[UInt8[np.ndarray, "_"], UInt8[np.ndarray, "_"]]:
-    """Low and high bytes of zigzagged differences along the windows, modulo 2¹⁶."""
+    """Low and high bytes of the zigzag-encoded differences along the windows, modulo 2¹⁶."""
     difference = np.diff(codes, axis=-1, prepend=np.int16(0)).astype(np.int16)
     zigzag = ((difference << 1) ^ (difference >> 15)).view(np.uint16)
     flat = zigzag.ravel()
@@ -102,11 +110,11 @@ def _bytes_of(
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> tuple[list[dict[str, Any]], str]:
-    """Return where each array lies in the bytes of all, and these bytes, deflated, in base64."""
+    """Concatenate arrays; returns the place of each, and all bytes, deflated, in base64."""
     layout, parts, start = [], [], 0
     for name, array in arrays.items():
         data = np.ascontiguousarray(array).tobytes()
-        data += bytes(-len(data) % 8)  # typed arrays begin at multiples of their width
+        data += bytes(-len(data) % 8)  # JavaScript's typed arrays must be aligned
         layout.append({"name": name, "type": array.dtype.name, "start": start, "size": array.size})
         parts.append(data)
         start += len(data)

@@ -1,15 +1,17 @@
 "use strict";
 
-/** The page's own part: unpacks the numbers, and answers clicks, keys and menus. */
+/** Script of the page: unpacks the numbers, and handles clicks, keys and menus. */
 const phasejax = (() => {
   const NAN = -32768, ZERO = -32767, INFINITE = 32767;
   const TYPES = { float64: Float64Array, float32: Float32Array, int32: Int32Array,
                   int8: Int8Array, uint8: Uint8Array };
-  const SHALLOWEST = 2, DEEPEST = 40, ABOVE = 20;  // decades of the curves' axis
+  const SHALLOWEST = 2;  // fewest decades of the curves' axis
+  const DEEPEST = 40;    // most decades of the curves' axis
+  const ABOVE = 20;      // most decades of the axis above the first losses
 
   let about, arrays, parts, nx, ny, windows;
   let cursor = 0;
-  const shown = [];  // numbers of the cells whose curves are open, oldest first, or null
+  const shown = [];  // cell of every panel, oldest first; null for a panel that was closed
 
   const element = id => document.getElementById(id);
   const x = cell => arrays[`${about.x} values`][Math.floor(cell / ny)];
@@ -32,14 +34,14 @@ const phasejax = (() => {
       ({ name, type, start, size }) => [name, new TYPES[type](buffer, start, size)]));
   }
 
-  /** The loss of a code: a whole number of `resolution` in its decimal logarithm. */
+  /** Decode a loss: its log10 is a multiple of `resolution`, except for the special codes. */
   function loss(code) {
     if (code === NAN) return NaN;
     if (code === ZERO) return 0;
     return code === INFINITE ? Infinity : 10 ** (code * about.resolution);
   }
 
-  /** Series of a cell's curve, or nothing where the cell was not computed. */
+  /** Series of a cell's curve, or null if the cell was not computed. */
   function curve(cell) {
     const index = arrays.curve[cell];
     if (index < 0) return null;
@@ -95,7 +97,7 @@ const phasejax = (() => {
     parts.bar.visible = mapped;
   }
 
-  /** Put curves into the panels, on common axes. */
+  /** Draw the open curves in the panels, on common axes. */
   function drawCurves() {
     const curves = shown.map(cell => cell === null ? null : curve(cell));
     const range = common(curves.filter(c => c !== null));
@@ -123,7 +125,7 @@ const phasejax = (() => {
     drawTable(open);
   }
 
-  /** One range of losses for all panels: what they have, within reason. */
+  /** Range of losses for all panels: that of the open curves, within the limits above. */
   function common(curves) {
     const positive = values => values.filter(v => v > 0 && Number.isFinite(v));
     const starts = curves.flatMap(c => [...positive(c.high.slice(0, 1))]);
@@ -184,7 +186,7 @@ const phasejax = (() => {
   function click(indices) {
     if (!indices.length) return;
     [cursor] = indices;
-    parts.cells.data_source.selected.indices = [];  // the same cell can be clicked again
+    parts.cells.data_source.selected.indices = [];  // so that a second click is a change
     toggle(cursor);
   }
 
@@ -234,7 +236,7 @@ const phasejax = (() => {
     ny = arrays[`${about.y} values`].length;
     windows = arrays.starts.length;
     fillPlane();
-    map(element("map").value);  // a browser may remember another choice
+    map(element("map").value);  // a browser may restore an earlier choice
     shown.push(...about.shown);
     drawCurves();
     cursor = about.shown[0] ?? 0;

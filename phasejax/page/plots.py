@@ -1,4 +1,4 @@
-"""The plots of a page: the plane, and panels for loss curves. The page's script fills them."""
+"""The plots of a page: the plane, and panels for loss curves. `page.js` fills them with data."""
 
 from typing import Any
 
@@ -28,32 +28,33 @@ from bokeh.transform import linear_cmap
 from ..plot.lines import Line, Name, name_places
 from ..plot.style import COLOURS, STROKES
 from ..plot.titles import axis_name
-from ..regimes import NAMES, UNLABELLED, UNRESOLVED
+from ..regimes.codes import CODE_NAMES
 from ..results.axes import cell_edges, is_category, is_log, names_of
 
 PANELS = 4
-"""Cells whose curves stand side by side."""
-NOT_THERE = -2
-CODES = {
-    NOT_THERE: "not computed yet",
-    UNLABELLED: "unlabelled",
-    **dict(enumerate(NAMES)),
-    UNRESOLVED: "unresolved",
-}
-"""Of cells on the page: a sweep that still runs has some that are not there."""
+"""Number of panels for loss curves."""
+NOT_COMPUTED = -2
+"""Code of a cell that has no result yet: a page can be written while the sweep runs."""
+PAGE_CODES = {NOT_COMPUTED: "not computed yet", **CODE_NAMES}
+"""Names of the codes on the page, in ascending order of the code."""
 MISSING_COLOUR = "#ececec"
-PAGE_COLOURS = {**COLOURS, "not computed yet": MISSING_COLOUR}
+"""Colour of cells without a value."""
+PAGE_COLOURS = {**COLOURS, PAGE_CODES[NOT_COMPUTED]: MISSING_COLOUR}
+"""Colours by name of the code."""
 SIDES = ("left", "right", "bottom", "top")
+"""Columns with the edges of the cells."""
 HOVERED = ("margin", "late_level", "late_peak", "onset", "spike_count", "spike_period", "amplitude")
-"""Features in the box at the pointer; the table has them all."""
+"""Features in the tooltip of a cell; the table has all features."""
 TICKS = [m * 10.0**e for e in range(-12, 13) for m in (1, 3)]
+"""Ticks of a logarithmic axis."""
 FEW = 0.8
-"""Decades below which an axis needs more ticks than these."""
+"""An axis of fewer decades has Bokeh's own ticks, because too few of `TICKS` lie on it."""
 TOOLS = "pan,box_zoom,wheel_zoom,reset,save"
+"""Tools of every plot, by Bokeh's names."""
 
 
 def document(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> Document:
-    """Lay out the plane and the panels, in a document that hands them to the page's script."""
+    """Return a document with the plane and the panels, which passes them to the page's script."""
     plane = _empty_plane(dataset, x, y)
     panels = [_panel(dataset) for _ in range(PANELS)]
     parts: dict[str, Any] = {
@@ -111,9 +112,9 @@ def _empty_plane(dataset: xr.Dataset, x: str, y: str) -> figure:
 
 
 def _cells(plane: figure) -> GlyphRenderer:
-    """The cells, coloured by regime; lines of the same colour leave no seams between them."""
-    palette = [PAGE_COLOURS[name] for name in CODES.values()]
-    colour: Any = linear_cmap("regime", palette, min(CODES) - 0.5, max(CODES) + 0.5)
+    """The cells, coloured by regime; outlines of the same colour close the gaps between cells."""
+    palette = [PAGE_COLOURS[name] for name in PAGE_CODES.values()]
+    colour: Any = linear_cmap("regime", palette, min(PAGE_CODES) - 0.5, max(PAGE_CODES) + 0.5)
     drawn = plane.quad(
         *("left", "right", "top", "bottom"),
         source=ColumnDataSource({name: [] for name in (*SIDES, "regime", "alpha")}),
@@ -127,7 +128,7 @@ def _cells(plane: figure) -> GlyphRenderer:
 
 
 def _colour_bar(plane: figure) -> ColorBar:
-    """The scale of a feature, hidden while regimes are shown."""
+    """The colour bar of a feature, hidden while regimes are shown."""
     scale = LinearColorMapper(palette=Viridis256, low=0, high=1, nan_color=MISSING_COLOUR)
     bar = ColorBar(color_mapper=scale, visible=False, height=12, title=" ")
     plane.add_layout(bar, "below")
@@ -135,7 +136,7 @@ def _colour_bar(plane: figure) -> ColorBar:
 
 
 def _draw(plane: figure, line: Line, name: Name, stroke: str) -> list[GlyphRenderer | Label]:
-    """A line in black on white, so that it is seen on every colour, and its name beside it."""
+    """A line in black on white, so that it is visible on every colour, and its name next to it."""
     strokes = [
         plane.line(line.x, line.y, color=colour, line_width=width, line_dash=dash)
         for colour, width, dash in (("white", 4, "solid"), ("black", 1.5, stroke))
@@ -160,7 +161,7 @@ def _draw(plane: figure, line: Line, name: Name, stroke: str) -> list[GlyphRende
 
 
 def _pins(plane: figure) -> GlyphRenderer:
-    """Numbers on the cells whose curves are open."""
+    """Numbers on the cells with open curves."""
     open_cells = ColumnDataSource({"x": [], "y": [], "text": []})
     plane.scatter("x", "y", source=open_cells, size=18, fill_color="white", line_color="black")
     how: Any = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
@@ -168,14 +169,14 @@ def _pins(plane: figure) -> GlyphRenderer:
 
 
 def _cursor(plane: figure) -> GlyphRenderer:
-    """A frame around the cell that keys have moved to."""
+    """A frame around the cell that the arrow keys have moved to."""
     source = ColumnDataSource({name: [] for name in SIDES})
     frame: Any = {"fill_color": None, "line_color": "black", "line_width": 3}
     return plane.quad("left", "right", "top", "bottom", source=source, **frame)
 
 
 def _hover(dataset: xr.Dataset, x: str, y: str, cells: GlyphRenderer) -> HoverTool:
-    """Say what the cell under the pointer is, and what it did."""
+    """Tooltip of a cell: its coordinates, its regime and the features in `HOVERED`."""
     numbers = [name for name in HOVERED if name in dataset]
     rows = [(name.replace("_", " "), f"@{name}{{%.4g}}") for name in numbers]
     return HoverTool(
@@ -186,7 +187,7 @@ def _hover(dataset: xr.Dataset, x: str, y: str, cells: GlyphRenderer) -> HoverTo
 
 
 def _panel(dataset: xr.Dataset) -> figure:
-    """An empty panel for a loss curve: a band from minimum to maximum, and the mean."""
+    """An empty panel for a loss curve: a band from minimum to maximum, and a line for the mean."""
     flow = "time" in dataset.attrs
     extent = float(dataset.attrs["time" if flow else "steps"])
     panel = figure(
@@ -198,7 +199,7 @@ def _panel(dataset: xr.Dataset) -> figure:
         tools=TOOLS,
         active_scroll=None,
         toolbar_location=None,
-        min_border_right=20,  # half of the last number
+        min_border_right=20,  # pixels for half of the last tick label
     )
     across: Any = panel.xaxis
     across.axis_label = "time" if flow else "step"

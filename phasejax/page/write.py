@@ -1,4 +1,4 @@
-"""A page about one sweep: the plane, the loss curves of its cells, and what was run."""
+"""Write the page of a sweep: the plane, the loss curves of its cells, and the configuration."""
 
 import json
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from bokeh.resources import Resources
 
 from .._check import bad
 from ..envelope import excess
-from ..plot.diagram import plane
 from ..plot.lines import Line, Lines, lines_over
 from ..plot.marks import Marks, marks_on
+from ..plot.plane import plane
 from ..regimes import LABELS, NAMES
 from ..regimes.codes import COMPUTED, INFERRED, MISSING
 from ..results.axes import cell_edges, in_order, is_category, names_of, positions, value_text
 from ..results.summary import summary
 from .pack import SERIES, pack, pack_curves
-from .plots import CODES, NOT_THERE, PAGE_COLOURS, PANELS, document
+from .plots import NOT_COMPUTED, PAGE_CODES, PAGE_COLOURS, PANELS, document
 
 MOST_CELLS = 100_000
-"""Cells that a browser still draws without waiting."""
+"""Most cells that a browser draws without a noticeable delay."""
 
 
 def write_page(
@@ -37,25 +37,26 @@ def write_page(
     marks: Marks | None = None,
     lines: Lines | None = None,
 ) -> Path:
-    """Write a page to look around in a sweep over two axes; returns its path.
+    """Write an interactive page of a sweep over two axes; returns its path.
 
-    It is one HTML file that asks nothing of a network: the plane, coloured by regime or by any
-    feature, and the loss curves of the cells that are clicked on, or chosen with the arrow keys.
-    A sweep that still runs shows what is done.
+    The page is one HTML file that needs no network. It shows the plane, coloured by regime or by
+    any feature, and the loss curves of cells that are clicked or chosen with the arrow keys. The
+    page of a sweep that is still running shows the cells that have been computed.
 
     **Arguments:**
 
-    - `dataset`: what `phasejax.sweep` returned, or `phasejax.open_dataset` opened. Of more than
-        two axes, select one value each first: `dataset.sel(seed=0)`.
-    - `path`: the file, such as `phase_diagram.html`; its folder is made if need be.
-    - `x`, `y`: which axis is horizontal and which vertical; by default the first and the second.
+    - `dataset`: what `phasejax.sweep` returned, or `phasejax.open_dataset` opened. If it has more
+        than two axes, select one value of each further axis first: `dataset.sel(seed=0)`.
+    - `path`: the file, such as `phase_diagram.html`; its folder is created if it does not exist.
+    - `x`, `y`: the horizontal and the vertical axis; by default the first and the second.
     - `marks`: cells whose curves are open at first, at most four: `[{"a": 1, "b": 100}]`; `()` for
-        none. By default the paper's three, if the sweep is the paper's, or the surest cells of
-        some regimes.
-    - `lines`: as of `phasejax.phase_diagram`.
+        none. The default is the paper's three cells if the sweep is the paper's; otherwise the
+        cells with the largest margins, one of each regime, at most three.
+    - `lines`: as in `phasejax.phase_diagram`.
 
-    Raises a `ValueError` for more than 100,000 cells: select a part of them. Curves are rounded,
-    to 0.001 decades where that makes no large file, to 0.02 at most; beyond, windows are merged.
+    Raises a `ValueError` for more than 100,000 cells: select a part of them. Curves are rounded
+    to 0.001 decades, or up to 0.02 to keep the file small; if that is not enough, successive
+    windows are merged.
     """
     x, y = plane(dataset, x, y)
     cells = dataset["regime"].size
@@ -89,7 +90,7 @@ def write_page(
 
 
 def _heading(dataset: xr.Dataset) -> str:
-    """What was run, and the values of further axes that were selected."""
+    """Title of the sweep, and the selected values of further axes."""
     chosen = {
         name: dataset[name].item()
         for name in dataset.attrs["axes"]
@@ -100,10 +101,7 @@ def _heading(dataset: xr.Dataset) -> str:
 
 
 def _read(dataset: xr.Dataset) -> xr.Dataset:
-    """Read all values: what is there first, for a sweep that runs may write more meanwhile."""
-    if "status" not in dataset:  # of an older store, which has all its cells
-        status = np.full(dataset["regime"].shape, COMPUTED, np.int8)
-        dataset = dataset.assign(status=(dataset["regime"].dims, status))
+    """Read all values, `status` first: a running sweep may write more cells in the meantime."""
     status = dataset["status"].compute()
     return dataset.assign(status=status).compute()
 
@@ -116,7 +114,7 @@ def _template() -> jinja2.Template:
 
 
 def _plots(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> dict[str, Any]:
-    """Bokeh's library, its script for these plots, and the elements that they go into."""
+    """Bokeh's library, its script for these plots, and the HTML elements that hold them."""
     made = document(dataset, x, y, lines)
     script, places = components(tuple(made.roots), wrap_script=True)
     library = Resources(mode="inline", components=["bokeh"]).render()
@@ -126,8 +124,9 @@ def _plots(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> dict[str, 
 def _packed(
     dataset: xr.Dataset, x: str, y: str, features: list[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """All numbers of the page: of cells in the order `[x, y]`, and curves of those computed."""
+    """Arrays and settings of the page: all cells in the order `[x, y]`, curves of computed ones."""
     status = dataset["status"].values
+    regime = np.where(status == MISSING, NOT_COMPUTED, dataset["regime"].values)
     computed = (status == COMPUTED).ravel()
     windows = dataset.sizes["window"]
     curves = pack_curves(
@@ -137,7 +136,7 @@ def _packed(
     arrays = {
         **{f"{name} values": positions(dataset[name]) for name in (x, y)},
         **{f"{name} edges": cell_edges(dataset, name) for name in (x, y)},
-        "regime": np.where(status == MISSING, NOT_THERE, dataset["regime"].values).astype(np.int8),
+        "regime": regime.astype(np.int8),
         "inferred": (status == INFERRED).astype(np.uint8),
         "curve": np.where(computed, np.cumsum(computed) - 1, -1).astype(np.int32),
         **{name: dataset[name].values.astype(np.float32) for name in features},
@@ -150,7 +149,7 @@ def _packed(
         "y": y,
         "features": {name: _described(dataset, name) for name in features},
         "ranges": {name: _range(dataset[name].values) for name in features},
-        "codes": CODES,
+        "codes": PAGE_CODES,
         "colours": PAGE_COLOURS,
         "names": {n: names_of(dataset[n]) for n in (x, y) if is_category(dataset[n])},
         "resolution": curves.resolution,
@@ -161,7 +160,7 @@ def _packed(
 
 
 def _over_minimum(dataset: xr.Dataset, name: str) -> np.ndarray:
-    """A series of the envelope; losses are taken over the problem's minimum, as logarithms are."""
+    """A series of the envelope, less the problem's minimum unless it is already subtracted."""
     values = dataset[name].values
     if name.startswith("log10") or not dataset.attrs.get("minimum"):
         return values
@@ -170,7 +169,7 @@ def _over_minimum(dataset: xr.Dataset, name: str) -> np.ndarray:
 
 
 def _range(values: np.ndarray) -> list[float]:
-    """Ends of a feature's colours: what lies beyond is rare."""
+    """Ends of a feature's colour scale: its 2 % and 98 % quantiles."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         return [0.0, 1.0]
@@ -179,7 +178,7 @@ def _range(values: np.ndarray) -> list[float]:
 
 
 def _first_shown(dataset: xr.Dataset, x: str, y: str, marks: Marks | None) -> list[int]:
-    """Cells whose curves are open at first: those marked, or the surest of some regimes."""
+    """Cells whose curves are open at first: marked ones, or those with the largest margins."""
     shape = dataset["regime"].shape
     computed = dataset["status"].values == COMPUTED
     edges = cell_edges(dataset, x), cell_edges(dataset, y)
@@ -195,21 +194,21 @@ def _first_shown(dataset: xr.Dataset, x: str, y: str, marks: Marks | None) -> li
         return found
     regimes, margins = dataset["regime"].values, np.nan_to_num(dataset["margin"].values)
     for code in range(len(NAMES)):
-        surest = np.where((regimes == code) & computed, margins, -np.inf)
-        if np.isfinite(surest).any():
-            found.append(int(surest.argmax()))
+        of_regime = np.where((regimes == code) & computed, margins, -np.inf)
+        if np.isfinite(of_regime).any():
+            found.append(int(of_regime.argmax()))
     return found[: PANELS - 1]
 
 
 def _progress(regimes: Mapping[str, int]) -> str:
-    """How much of a sweep that has not ended is there; nothing for one that has."""
-    total, missing = sum(regimes.values()), regimes.get(CODES[NOT_THERE], 0)
-    return f"{total - missing:,} of {total:,} cells are there so far" if missing else ""
+    """Progress of a sweep that is still running; empty for one that has ended."""
+    total, missing = sum(regimes.values()), regimes.get(PAGE_CODES[NOT_COMPUTED], 0)
+    return f"{total - missing:,} of {total:,} cells computed so far" if missing else ""
 
 
 def _counts(codes: np.ndarray) -> dict[str, int]:
-    """Number of cells of each regime that occurs, and of those that are not there."""
-    counts = {name: int((codes == code).sum()) for code, name in CODES.items()}
+    """Number of cells of each code of the page that occurs, by name."""
+    counts = {name: int((codes == code).sum()) for code, name in PAGE_CODES.items()}
     return {name: count for name, count in counts.items() if count}
 
 
@@ -219,5 +218,5 @@ def _described(dataset: xr.Dataset, feature: str) -> str:
 
 
 def _safe(value: Mapping[str, Any]) -> str:
-    """JSON that ends no script element, whatever names are in it."""
+    """JSON without "<", so that no name in it can end the script element."""
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c")

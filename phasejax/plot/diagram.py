@@ -1,4 +1,4 @@
-"""The phase diagram of one sweep, and of two side by side."""
+"""The phase diagram of one sweep, and two sweeps next to each other."""
 
 import numpy as np
 import xarray as xr
@@ -6,13 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from .._check import bad, choice
+from .._check import bad
 from ..regimes import classify
 from ..results.axes import cell_edges, in_order, same_values
 from .figure import Diagram
 from .lines import Lines
 from .marks import Marks
-from .panel import SAME_COLOUR, decorate, draw_legend, draw_regimes
+from .panel import decorate, draw_late_loss, draw_legend, draw_regimes
+from .plane import plane
+from .style import SAME_COLOUR
 from .titles import headline, settings, title, wrap
 
 
@@ -29,17 +31,17 @@ def phase_diagram(
 
     **Arguments:**
 
-    - `dataset`: what `phasejax.sweep` returned, or `phasejax.open_dataset` opened. Of more than
-        two axes, select one value each first: `dataset.sel(seed=0)`.
-    - `x`, `y`: which axis is horizontal and which vertical; by default the first and the second.
-    - `late_loss`: draw the late mean of log10 of the loss beside it.
-    - `marks`: cells to mark, where they lie on the plane: `[{"a": 1, "b": 100}]`; `()` for none.
-        By default the paper's three, if the sweep is the paper's: `phasejax.adam` with a learning
-        rate of 1e-3 on `problems.digits` or `problems.cifar10`.
+    - `dataset`: what `phasejax.sweep` returned, or `phasejax.open_dataset` opened. If it has more
+        than two axes, select one value of each further axis first: `dataset.sel(seed=0)`.
+    - `x`, `y`: the horizontal and the vertical axis; by default the first and the second.
+    - `late_loss`: also draw the late mean of log10 of the loss, in a second panel.
+    - `marks`: cells to mark, by their values on both axes: `[{"a": 1, "b": 100}]`; `()` for none.
+        The default is the paper's three cells if the sweep is the paper's: `phasejax.adam` with a
+        learning rate of 1e-3 on `problems.digits` or `problems.cifar10`.
     - `lines`: lines to draw, as formulas, `["b = 12 a", "a = 3"]`, or as functions of the
-        horizontal axis's values, by name: `{"b = 12 a": lambda a: 12 * a}`. For phasejax's own
-        dynamics a = b is drawn anyway, and the border that `phasejax.theory` knows for a built-in
-        problem.
+        values on the horizontal axis, by name: `{"b = 12 a": lambda a: 12 * a}`. For phasejax's
+        own dynamics the line a = b is always drawn, and so is the border that `phasejax.theory`
+        predicts for a built-in problem.
 
     Returns a `matplotlib.figure.Figure`; `figure.savefig("name.pdf")` writes PNG, SVG or PDF, and a
     notebook shows it.
@@ -67,23 +69,23 @@ def comparison(
     marks: Marks | None = None,
     lines: Lines | None = None,
 ) -> Figure:
-    """Draw two sweeps over the same cells side by side, and where their regimes differ.
+    """Draw two sweeps over the same cells next to each other, and the cells in which they differ.
 
     **Arguments:**
 
-    - `one`, `other`: sweeps with the same axes, such as a flow and its optimizer, which is then
-        labelled without what lies below the flow's `loss_floor`.
+    - `one`, `other`: sweeps with the same axes, such as a flow and its optimizer. If `one` is a
+        flow and `other` is not, `other` is labelled again with the flow's `loss_floor`.
     - `x`, `y`, `marks`, `lines`: as in `phase_diagram`, for all panels.
 
-    Returns a `matplotlib.figure.Figure` of three panels, each with a legend that counts its cells;
-    in the third, cells of one regime are grey and others have the colour of `other`. Raises a
-    `ValueError` if the cells are not the same.
+    Returns a `matplotlib.figure.Figure` of three panels, each with a legend that counts its cells.
+    In the third panel, cells with the same regime in both sweeps are grey; the others have the
+    colour of their regime in `other`. Raises a `ValueError` if the cells are not the same.
     """
     x, y = plane(one, x, y)
     one, other = in_order(one, x, y), in_order(other, x, y)
     for name in (x, y):
         if name not in other.dims or not same_values(one[name], other[name]):
-            raise bad("other", name, f"an axis with the same values as of {one.attrs['title']}")
+            raise bad("other", name, f"an axis with the same values as in {one.attrs['title']}")
     if "loss_floor" in one and "loss_floor" not in other:
         other = classify(other, one["loss_floor"].assign_coords({n: other[n] for n in (x, y)}))
     figure = Diagram(figsize=(16.5, 5.8), layout="constrained")
@@ -100,7 +102,7 @@ def comparison(
 
 
 def _draw_difference(panel: Axes, one: xr.Dataset, other: xr.Dataset, x: str, y: str) -> None:
-    """Draw the regimes of `other` where `one` has another; grey where both have the same."""
+    """Draw the regimes of `other` where they differ from those of `one`; other cells are grey."""
     regimes = [dataset["regime"].transpose(y, x).values for dataset in (one, other)]
     differ = regimes[0] != regimes[1]
     edges = cell_edges(other, x), cell_edges(other, y)
@@ -113,43 +115,3 @@ def _draw_difference(panel: Axes, one: xr.Dataset, other: xr.Dataset, x: str, y:
         f"in the colours of {headline(other)}",
         fontsize=10,
     )
-
-
-def plane(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]:
-    """Choose the two axes, or say why they can't be."""
-    axes = [str(name) for name in dataset["regime"].dims]
-    if len(axes) != 2:
-        hint = "select one value of the others: dataset.sel(seed=0), --at seed=0"
-        hint = hint if axes[2:] else ""
-        raise bad("dataset axes", axes, f"two; {hint}".rstrip("; "))
-    for name, value in (("x", x), ("y", y)):
-        if value is not None:
-            choice(name, value, axes)
-    x = x or next(axis for axis in axes if axis != y)
-    y = y or next(axis for axis in axes if axis != x)
-    if x == y:
-        raise bad("y", y, f"another axis than x = {x!r}")
-    return x, y
-
-
-def draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
-    """Draw the late mean of log10 of the loss, with its scale; grey where there is no curve."""
-    level = dataset["late_level"].transpose(y, x).values
-    minimum = dataset.attrs.get("minimum", 0.0)
-    above = max(float(dataset["initial_loss"].max()) - minimum, np.finfo(float).tiny)
-    top = float(np.log10(above)) + 1
-    known = level[np.isfinite(level)]
-    panel.set_facecolor("0.85")  # cells without a curve
-    bottom = max(float(np.quantile(known, 0.02)), top - 40) if known.size else top - 1
-    mesh = panel.pcolormesh(
-        cell_edges(dataset, x),
-        cell_edges(dataset, y),
-        level,
-        cmap="viridis",
-        vmin=min(bottom, top - 1),
-        vmax=top,
-        rasterized=level.size > 10_000,
-    )
-    loss = f"(loss − ({minimum:g}))" if minimum else "loss"
-    label = rf"late mean of $\log_{{10}}$ {loss} (decades)"
-    figure.colorbar(mesh, ax=panel, extend="both", label=label)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 
 class Diagram(Figure):
-    """A matplotlib figure outside pyplot; a notebook shows it where it is the last value."""
+    """A matplotlib figure without pyplot, which a notebook shows if a cell returns it."""
 
     def __repr__(self) -> str:
         title = self.get_suptitle() or self.axes[0].get_title()

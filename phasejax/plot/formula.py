@@ -1,4 +1,4 @@
-"""A line as one writes it down, "b = 12 a", as a function."""
+"""Formulas of lines, such as "b = 12 a", as functions."""
 
 import ast
 import operator
@@ -18,25 +18,28 @@ OPERATORS = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
+"""The operators that a formula may contain."""
 NUMBER = r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+"""A number that is not part of a name."""
 PRODUCT = re.compile(rf"({NUMBER}|\))\s*(?=[^\W\d]|\()")
-"""A number or a bracket with a name or a bracket after it: the sign between them is left out."""
+"""A number or a closing bracket before a name or an opening bracket: a product without a sign."""
 
 
 def read_line(text: str, x: str, y: str) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
-    """Read "b = 12 a"; returns the axis on the right, and the other one as a function of it.
+    """Read "b = 12 a"; returns the axis on the right, and the other axis as a function of it.
 
     **Arguments:**
 
-    - `text`: one of the axes, an equals sign, and a formula of the other: numbers, `+ - * / **`
-        (or `^`), brackets, and products without a sign as in `12 a`.
+    - `text`: one of the axes, an equals sign, and a formula of the other axis with numbers,
+        `+ - * / **` (or `^`), brackets, and products without a sign as in `12 a`.
     - `x`, `y`: names of the axes.
 
-    Raises a `ValueError` for all else.
+    Raises a `ValueError` for any other text.
     """
     left, equals, right = (part.strip() for part in text.partition("="))
     if not equals or left not in (x, y):
-        raise bad("line", text, f"{y} = a formula of {x}, or {x} = one of {y}, such as '{y} = {x}'")
+        allowed = f"{y} = a formula of {x}, or {x} = a formula of {y}, such as '{y} = {x}'"
+        raise bad("line", text, allowed)
     variable = x if left == y else y
     try:
         tree = ast.parse(PRODUCT.sub(r"\1*", right.replace("^", "**")), mode="eval").body
@@ -48,7 +51,7 @@ def read_line(text: str, x: str, y: str) -> tuple[str, Callable[[np.ndarray], np
 
 
 def _function(tree: ast.expr, variable: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function of the variable; a `ValueError` for what is no formula of it."""
+    """Return the formula as a function; raises a `ValueError` for other expressions."""
 
     def value(node: ast.expr, at: np.ndarray) -> np.ndarray:
         match node:
@@ -63,7 +66,7 @@ def _function(tree: ast.expr, variable: str) -> Callable[[np.ndarray], np.ndarra
         raise ValueError(ast.dump(node))
 
     def evaluate(at: np.ndarray) -> np.ndarray:
-        with np.errstate(all="ignore"):  # what is not finite is off the plane
+        with np.errstate(all="ignore"):  # values that are not finite are not drawn
             return np.asarray(value(tree, at), float)
 
     evaluate(np.ones(1))

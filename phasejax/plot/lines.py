@@ -1,4 +1,4 @@
-"""Lines over a plane: what theory says of it, what a user supposes, and where their names go."""
+"""Lines over a plane, from theory or from the user, and the places of their names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,17 +13,23 @@ from ..results.axes import cell_edges, is_category, is_log, selected
 from .formula import read_line
 
 Lines = Mapping[str, Callable[[np.ndarray], np.ndarray]] | Sequence[str]
-"""Functions of the horizontal axis, by what the figure shall call them; or formulas: "b = 12 a"."""
+"""Functions of the values on the horizontal axis, by name; or formulas such as "b = 12 a"."""
 POINTS = 257
-LETTER, HEIGHT, GAP = 1 / 45, 0.055, 0.02
-"""Of a line's name, in parts of a panel: width of a letter, height, distance from the line."""
+"""Points of a line."""
+LETTER = 1 / 45
+"""Width of a letter of a line's name, as a fraction of the panel's width."""
+HEIGHT = 0.055
+"""Height of a line's name, as a fraction of the panel's height."""
+GAP = 0.02
+"""Distance of a name from its point, as a fraction of the panel."""
 Points = Float[np.ndarray, " _"]
+"""Coordinates of points along one axis."""
 Box = tuple[float, float, float, float]
-"""Left, bottom, right and top, in parts of a panel."""
+"""Left, bottom, right and top, as fractions of a panel."""
 
 
 class Line(NamedTuple):
-    """One line: what it is called, and its points along the horizontal and the vertical axis."""
+    """One line: its name, and its points along the horizontal and the vertical axis."""
 
     name: str
     x: Points
@@ -31,7 +37,7 @@ class Line(NamedTuple):
 
 
 class Name(NamedTuple):
-    """Where a line's name stands: beside a point, to its left or right and above or below."""
+    """Place of a line's name: left or right of a point, and above or below it."""
 
     x: float
     y: float
@@ -40,11 +46,11 @@ class Name(NamedTuple):
 
 
 def lines_over(dataset: xr.Dataset, x: str, y: str, lines: Lines | None = None) -> list[Line]:
-    """Return the lines to draw over a plane, each with the points that are inside.
+    """Return the lines to draw over a plane, each with its points inside the plane.
 
-    First a = b, where a and b are the paper's, then what `phasejax.theory` says of the sweep's
-    problem, then `lines`. Raises a `ValueError` if a formula is none, or if a function does not
-    return one number a point.
+    The first is a = b, if a and b are the paper's, then the border that `phasejax.theory` predicts
+    for the problem, then `lines`. Raises a `ValueError` if a formula cannot be read, or if a
+    function does not return one number per point.
     """
     found = _known(dataset, x, y) | _given(dataset, x, y, lines or ())
     drawn = [Line(name, *_inside(dataset, x, y, *points)) for name, points in found.items()]
@@ -52,7 +58,7 @@ def lines_over(dataset: xr.Dataset, x: str, y: str, lines: Lines | None = None) 
 
 
 def _known(dataset: xr.Dataset, x: str, y: str) -> dict[str, tuple[Points, Points]]:
-    """What holds for b as a function of a, by name."""
+    """The line a = b and the border from theory, by name, if a and b are the paper's."""
     module = dataset.attrs.get("optimizer_module", "")
     if {x, y} != {"a", "b"} or not module.startswith("phasejax."):
         return {}
@@ -63,9 +69,9 @@ def _known(dataset: xr.Dataset, x: str, y: str) -> dict[str, tuple[Points, Point
 
 
 def _border(dataset: xr.Dataset, a: Points) -> dict[str, Points]:
-    """The border that theory knows for Adam on this problem, if it knows one."""
+    """The border that `phasejax.theory` predicts for Adam on this problem, if there is one."""
     attrs = dataset.attrs
-    problem = attrs.get("problem_builtin", "")  # a user's own may have any name
+    problem = attrs.get("problem_builtin", "")  # a problem of the user can have the same name
     optimizer = attrs["optimizer_module"].removeprefix("phasejax.dynamics.")
     fixed = selected(dataset)
     eps_root, eps = fixed.get("eps_root"), fixed.get("eps")
@@ -84,7 +90,7 @@ def _border(dataset: xr.Dataset, a: Points) -> dict[str, Points]:
 
 
 def _given(dataset: xr.Dataset, x: str, y: str, lines: Lines) -> dict[str, tuple[Points, Points]]:
-    """Lines that are asked for, by name: points of functions and of formulas."""
+    """Points of the functions and formulas in `lines`, by name."""
     found = {}
     lines = [lines] if isinstance(lines, str) else lines
     if lines and (names := [name for name in (x, y) if is_category(dataset[name])]):
@@ -101,7 +107,7 @@ def _given(dataset: xr.Dataset, x: str, y: str, lines: Lines) -> dict[str, tuple
 
 
 def _spaced(dataset: xr.Dataset, axis: str) -> Points:
-    """Many values from one end of an axis to the other."""
+    """`POINTS` values from the lowest value of an axis to the highest."""
     low, high = (float(v) for v in (dataset[axis].min(), dataset[axis].max()))
     space = np.geomspace if is_log(dataset[axis]) else np.linspace
     return space(low, high, POINTS)
@@ -110,6 +116,7 @@ def _spaced(dataset: xr.Dataset, axis: str) -> Points:
 def _inside(
     dataset: xr.Dataset, x: str, y: str, along: Points, above: Points
 ) -> tuple[Points, Points]:
+    """The points that lie between the lowest and the highest values of both axes."""
     inside = np.isfinite(along) & np.isfinite(above)
     for axis, values in ((x, along), (y, above)):
         low, high = float(dataset[axis].min()), float(dataset[axis].max())
@@ -120,9 +127,9 @@ def _inside(
 def name_places(
     dataset: xr.Dataset, x: str, y: str, lines: Sequence[Line], marks: Sequence[tuple] = ()
 ) -> list[Name]:
-    """Choose where the names of lines stand: near their upper ends, clear of each other and marks.
+    """Place the names of lines near their upper ends, without overlap with each other and marks.
 
-    `marks` begin with a place on either axis.
+    The first two fields of a mark are its coordinates on the horizontal and the vertical axis.
     """
     taken = [
         _box(across, up, letters=8, left=None, above=True)
@@ -149,7 +156,7 @@ def name_places(
 
 
 def _parts(dataset: xr.Dataset, axis: str, values: Sequence[float] | Points) -> list[float]:
-    """Where values stand on an axis, from 0 at its lower end to 1."""
+    """Positions of values on an axis, from 0 at its lower end to 1 at its upper end."""
     low, high = cell_edges(dataset, axis)[[0, -1]]
     places = np.asarray(values, float)
     if is_log(dataset[axis]):
@@ -158,7 +165,7 @@ def _parts(dataset: xr.Dataset, axis: str, values: Sequence[float] | Points) -> 
 
 
 def _box(across: float, up: float, letters: int, left: bool | None, above: bool) -> Box:
-    """Room of a name beside a point; `left` is `None` for one that is centred."""
+    """Box of a name next to a point; `left` is `None` for a centred name."""
     width = letters * LETTER
     start = across + (-width / 2 if left is None else -GAP - width if left else GAP)
     bottom = up + (GAP if above else -GAP - HEIGHT)

@@ -1,4 +1,4 @@
-"""Cells to mark on a plane: those that are asked for, or the paper's three on its own plane."""
+"""Cells to mark on a plane: given ones, or the paper's three cells on the paper's plane."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,12 +14,13 @@ Marks = Sequence[Mapping[str, Any]]
 PAPER_CELLS = ({"a": 1.0, "b": 100.0}, {"a": 10.0, "b": 10.0}, {"a": 100.0, "b": 1.0})
 """Ma, Wu and E (2021): the cells they show for spikes, small oscillations and divergence."""
 PAPER_RATE = 1e-3
+"""Learning rate of the paper."""
 PAPER_PROBLEMS = ("digits", "cifar10")
-"""Built-in problems that stand for the paper's: a small network on two classes of pictures."""
+"""Built-in problems like the paper's: a small network on two classes of images."""
 
 
 class Mark(NamedTuple):
-    """A place on a plane, and what is written there."""
+    """Coordinates on a plane, and the text of the label."""
 
     x: float
     y: float
@@ -27,9 +28,9 @@ class Mark(NamedTuple):
 
 
 def marks_on(dataset: xr.Dataset, x: str, y: str, marks: Marks | None = None) -> list[Mark]:
-    """Return the marks that lie on a plane; `None` stands for the paper's, where it is its plane.
+    """Return the marks inside a plane; `None` means the paper's cells on the paper's plane.
 
-    Raises a `ValueError` for a mark that does not give a value of both axes, and of no other.
+    Raises a `ValueError` for a mark that does not give one value of each of the two axes.
     """
     if marks is None:
         marks = PAPER_CELLS if {x, y} == {"a", "b"} and is_papers(dataset) else ()
@@ -45,7 +46,7 @@ def marks_on(dataset: xr.Dataset, x: str, y: str, marks: Marks | None = None) ->
 
 
 def is_papers(dataset: xr.Dataset) -> bool:
-    """Say whether a sweep is the paper's: Adam in a and b, at its learning rate, on its problem."""
+    """Say whether a sweep is the paper's: Adam in a and b, its learning rate, and its problem."""
     attrs = dataset.attrs
     rate = selected(dataset).get("learning_rate")
     return (

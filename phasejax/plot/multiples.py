@@ -1,4 +1,4 @@
-"""Several diagrams of one plane: slices along a third axis, and probabilities over seeds."""
+"""Figures of several panels over one plane: slices of a third axis, and probabilities."""
 
 import xarray as xr
 from matplotlib.axes import Axes
@@ -9,17 +9,21 @@ from .._check import bad, choice
 from ..regimes import NAMES
 from ..regimes.probabilities import regime_probabilities
 from ..results.axes import cell_edges, in_order
-from .diagram import plane
 from .figure import Diagram
 from .lines import Lines
 from .marks import Marks
 from .panel import decorate, draw_regimes, legend_of
+from .plane import plane
 from .titles import setting, title, wrap
 
-MOST, COLUMNS = 24, 4
-"""Panels that a reader can still tell apart, and how many stand in a row."""
-PANEL_WIDTH, LEGEND_COLUMN = 3.9, 1.7
-"""Inches of a panel, and of an entry of the legend under all of them."""
+MOST = 24
+"""Most panels of a figure: more cannot be told apart."""
+COLUMNS = 4
+"""Most panels in a row."""
+PANEL_WIDTH = 3.9
+"""Width of a panel in inches."""
+LEGEND_COLUMN = 1.7
+"""Width of an entry of the common legend in inches."""
 
 
 def small_multiples(
@@ -31,12 +35,12 @@ def small_multiples(
     marks: Marks | None = None,
     lines: Lines | None = None,
 ) -> Figure:
-    """Draw the regimes of a plane once for every value of a third axis.
+    """Draw the regimes of a plane for every value of a third axis.
 
     **Arguments:**
 
     - `dataset`: a sweep over three axes, such as a, b and the learning rate.
-    - `over`: the axis that has a panel for each of its values, at most 24.
+    - `over`: the third axis, of at most 24 values; each value has its own panel.
     - `x`, `y`, `marks`, `lines`: as in `phasejax.phase_diagram`, for all panels.
 
     Returns a `matplotlib.figure.Figure`. The legend counts the cells of all panels.
@@ -69,11 +73,11 @@ def probability_diagram(
     marks: Marks | None = None,
     lines: Lines | None = None,
 ) -> Figure:
-    """Draw how probable each regime is, and the entropy of the regime, over a plane.
+    """Draw the probability of each regime, and the entropy of the regime, over a plane.
 
     **Arguments:**
 
-    - `dataset`: a sweep over a plane and seeds; `phasejax.regime_probabilities` has the formulas.
+    - `dataset`: a sweep over a plane and seeds; see `phasejax.regime_probabilities` for formulas.
     - `over`: the axis whose values are the runs of a cell, by default `seed`.
     - `x`, `y`, `marks`, `lines`: as in `phasejax.phase_diagram`, for all panels.
 
@@ -109,15 +113,15 @@ def probability_diagram(
 
 
 def _columns(count: int) -> int:
-    """Panels in a row: three where four would leave a row nearly empty."""
+    """Number of panels in a row: three if rows of four would leave the last row nearly empty."""
     return 3 if count in (3, 5, 6, 9) else min(count, COLUMNS)
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    """Make a figure with so many panels, and nothing in the places that are left over."""
+    """Return a figure and its `count` panels; unused places of the last row stay empty."""
     columns = _columns(count)
     rows = -(-count // columns)
-    apart = ConstrainedLayoutEngine(w_pad=0.1)  # inches: colour bars keep off the next panel
+    apart = ConstrainedLayoutEngine(w_pad=0.1)  # inches between a colour bar and the next panel
     figure = Diagram(figsize=(PANEL_WIDTH * columns + 0.8, 3.6 * rows + 0.8), layout=apart)
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in places[count:]:
@@ -126,7 +130,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
 
 
 def _label_outside(panels: list[Axes]) -> None:
-    """Label an axis only where no other panel stands left or below."""
+    """Label only the leftmost vertical axis of a row and the lowest horizontal axis of a column."""
     columns = _columns(len(panels))
     for i, panel in enumerate(panels):
         if i % columns:

@@ -1,4 +1,4 @@
-"""One panel of a figure: the regimes of a plane, its axes, and marks on it."""
+"""One panel of a figure: the regimes or the late loss of a plane, its legend, lines and marks."""
 
 from typing import Any
 
@@ -6,37 +6,34 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool
 from matplotlib.axes import Axes
-from matplotlib.axis import XAxis, YAxis
 from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgb
+from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from ..regimes import NAMES, UNLABELLED, UNRESOLVED, regime_counts
-from ..regimes.codes import INFERRED
-from ..results.axes import cell_edges, is_category, is_log, names_of
+from ..regimes import NAMES, UNRESOLVED, name_of, regime_counts
+from ..regimes.codes import CODE_NAMES, INFERRED
+from ..results.axes import cell_edges
 from .lines import Line, Lines, Name, lines_over, name_places
 from .marks import Marks, marks_on
-from .style import COLOURS, HATCH, STROKES
+from .style import COLOURS, HATCH, INFERRED_SHADE, SAME_COLOUR, STROKES
+from .ticks import scale_axis
 from .titles import axis_name, printable
 
-SAME_COLOUR = "#e4e4e4"
-"""Of cells that have one regime in both of two sweeps."""
-INFERRED_SHADE = 0.35
-"""How far cells that were inferred, and not computed, are on their way to white."""
+RASTER_CELLS = 10_000
+"""Planes of more cells are pixels in vector graphics, so that a PDF or SVG stays small."""
 
 
 def draw_regimes(panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
-    """Draw the regime of every cell; inferred ones paler, those without an answer hatched."""
-    names = {UNLABELLED: "unlabelled", **dict(enumerate(NAMES)), UNRESOLVED: "unresolved"}
+    """Draw the regime of every cell: inferred cells paler, unresolved cells hatched."""
     edges = cell_edges(dataset, x), cell_edges(dataset, y)
     codes = dataset["regime"].transpose(y, x).values
-    many = codes.size > 10_000
+    many = codes.size > RASTER_CELLS
     panel.pcolormesh(
         *edges,
         codes,
-        cmap=ListedColormap([COLOURS[name] for name in names.values()]),
-        norm=BoundaryNorm([code - 0.5 for code in (*names, UNRESOLVED + 1)], len(names)),
+        cmap=ListedColormap([COLOURS[name] for name in CODE_NAMES.values()]),
+        norm=BoundaryNorm([c - 0.5 for c in (*CODE_NAMES, UNRESOLVED + 1)], len(CODE_NAMES)),
         rasterized=many,
     )
     panel.pcolor(
@@ -54,18 +51,39 @@ def draw_regimes(panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
         panel.pcolormesh(*edges, shade, cmap=white, alpha=INFERRED_SHADE, rasterized=many)
 
 
+def draw_late_loss(figure: Figure, panel: Axes, dataset: xr.Dataset, x: str, y: str) -> None:
+    """Draw the late mean of log10 of the loss, with a colour bar; grey where there is no curve."""
+    level = dataset["late_level"].transpose(y, x).values
+    minimum = dataset.attrs.get("minimum", 0.0)
+    above = max(float(dataset["initial_loss"].max()) - minimum, np.finfo(float).tiny)
+    top = float(np.log10(above)) + 1
+    known = level[np.isfinite(level)]
+    panel.set_facecolor("0.85")  # cells without a curve
+    bottom = max(float(np.quantile(known, 0.02)), top - 40) if known.size else top - 1
+    mesh = panel.pcolormesh(
+        cell_edges(dataset, x),
+        cell_edges(dataset, y),
+        level,
+        cmap="viridis",
+        vmin=min(bottom, top - 1),
+        vmax=top,
+        rasterized=level.size > RASTER_CELLS,
+    )
+    loss = f"(loss − ({minimum:g}))" if minimum else "loss"
+    label = rf"late mean of $\log_{{10}}$ {loss} (decades)"
+    figure.colorbar(mesh, ax=panel, extend="both", label=label)
+
+
 def inferred_cells(dataset: xr.Dataset, x: str, y: str) -> Bool[np.ndarray, "y x"]:
-    """Say which cells a refined sweep has inferred."""
-    if "status" not in dataset:
-        return np.zeros((dataset.sizes[y], dataset.sizes[x]), bool)
+    """Say which cells were inferred by refinement."""
     return (dataset["status"] == INFERRED).transpose(y, x).values
 
 
 def legend_of(dataset: xr.Dataset, same: int | None = None) -> dict[str, Any]:
-    """What a legend shows: the regimes that occur, with the number of their cells.
+    """Arguments of a legend that lists the regimes that occur and their numbers of cells.
 
-    Of a refined sweep also what the pale colours are; `same` is the number of cells that are grey
-    because two sweeps agree there.
+    For a refined sweep it also explains the pale colours. `same`, if given, is the number of cells
+    that have the same regime in two sweeps; these are grey.
     """
     counts = {name: count for name, count in regime_counts(dataset).items() if count}
     entries: dict[str, Patch | tuple[Patch, ...]] = {}
@@ -75,10 +93,11 @@ def legend_of(dataset: xr.Dataset, same: int | None = None) -> dict[str, Any]:
         hatch = HATCH if name == "unresolved" else None
         entries[f"{name}  {count}"] = _patch(COLOURS[name], hatch)
     codes = dataset["regime"].values
-    inferred = (dataset["status"] == INFERRED).values if "status" in dataset else np.zeros(1, bool)
+    inferred = (dataset["status"] == INFERRED).values
     if same is None and inferred.any():
-        pale = [COLOURS[NAMES[code]] for code in np.unique(codes[inferred]) if code in range(5)]
-        entries[f"pale: inferred  {inferred.sum()}"] = tuple(_patch(paler(c)) for c in pale)
+        found = [code for code in np.unique(codes[inferred]) if code in range(len(NAMES))]
+        pale = tuple(_patch(paler(COLOURS[name_of(code)])) for code in found)
+        entries[f"pale: inferred  {inferred.sum()}"] = pale
     return {
         "handles": list(entries.values()),
         "labels": list(entries),
@@ -87,7 +106,7 @@ def legend_of(dataset: xr.Dataset, same: int | None = None) -> dict[str, Any]:
 
 
 def paler(colour: str) -> tuple[float, ...]:
-    """Return a colour as inferred cells have it."""
+    """Return the colour of an inferred cell."""
     return tuple(v + INFERRED_SHADE * (1 - v) for v in to_rgb(colour))
 
 
@@ -98,7 +117,7 @@ def _patch(colour: Any, hatch: str | None = None) -> Patch:
 def draw_legend(
     panel: Axes, dataset: xr.Dataset, columns: int = 3, same: int | None = None
 ) -> None:
-    """Put the legend of one panel under it."""
+    """Put the legend of one panel below it."""
     panel.legend(
         **legend_of(dataset, same),
         loc="upper center",
@@ -116,10 +135,10 @@ def decorate(
     marks: Marks | None = None,
     lines: Lines | None = None,
 ) -> None:
-    """Scale and label the axes; draw the lines that are known or given, and marks inside."""
+    """Scale and label the axes, and draw the lines and marks of the plane."""
     for axis, name in ((panel.xaxis, x), (panel.yaxis, y)):
         axis.set_label_text(axis_name(dataset, name))
-        _scale(panel, axis, dataset[name])
+        scale_axis(panel, axis, dataset[name])
     panel.set_xlim(*cell_edges(dataset, x)[[0, -1]])
     panel.set_ylim(*cell_edges(dataset, y)[[0, -1]])
     over, marked = lines_over(dataset, x, y, lines), marks_on(dataset, x, y, marks)
@@ -132,36 +151,8 @@ def decorate(
         _label(panel, mark.text, (mark.x, mark.y), offset=(0, 7), ha="center", fontsize=9)
 
 
-def _scale(panel: Axes, axis: XAxis | YAxis, values: xr.DataArray) -> None:
-    """Space one axis: plain numbers at 1, 3, 10, 30, ... on a logarithmic one, names on others."""
-    if is_category(values):
-        axis.set_major_locator(FixedLocator(list(range(values.size))))
-        names = [printable(name) for name in names_of(values)]
-        axis.set_major_formatter(FuncFormatter(lambda _, place: names[place or 0]))
-        return
-    if is_log(values):
-        (panel.set_xscale if isinstance(axis, XAxis) else panel.set_yscale)("log")
-        log_ticks(axis, np.log10(float(values.max() / values.min())))
-
-
-def log_ticks(axis: XAxis | YAxis, decades: float) -> None:
-    """Put ticks at 1, 3, 10, 30, ... in plain numbers, or at powers of ten alone."""
-    axis.set_major_locator(LogLocator(subs=(1, 3) if decades < 5 else (1,)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value)))
-
-
-def plain_number(value: float) -> str:
-    """Write a number without an `e`: 0.001 or 3·10⁻⁵."""
-    mantissa, e, exponent = f"{value:g}".partition("e")
-    if not e:
-        return mantissa
-    power = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return power if mantissa == "1" else f"{mantissa}·{power}"
-
-
 def draw_line(panel: Axes, line: Line, name: Name, stroke: str) -> None:
-    """Draw a line in black on white, named beside one of its points."""
+    """Draw a line in black on white, with its name next to one of its points."""
     panel.plot(line.x, line.y, color="white", linewidth=2.4)
     label = printable(line.name)
     panel.plot(line.x, line.y, color="black", linewidth=1.2, linestyle=stroke, label=label)

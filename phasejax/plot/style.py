@@ -1,7 +1,5 @@
-"""Colours and names, the same in every figure."""
+"""Colours and names that all figures share."""
 
-# Hues from Okabe and Ito's palette, with the lightness of each set apart, so that the regimes
-# differ for every kind of colour vision and in print without colour.
 COLOURS = {
     "unlabelled": "#bdbdbd",
     "spike": "#D55E00",
@@ -11,28 +9,40 @@ COLOURS = {
     "descending": "#F7EBA5",
     "unresolved": "#ffffff",
 }
+"""Colours of the regimes and of cells without one.
+
+The hues are those of Okabe and Ito's palette. Every regime has another lightness, so that regimes
+differ for every kind of colour vision and in print without colour.
+"""
+SAME_COLOUR = "#e4e4e4"
+"""Colour of cells that have the same regime in two compared sweeps."""
+INFERRED_SHADE = 0.35
+"""Share of white in the colour of an inferred cell."""
 HATCH = "////"
-"""Over cells whose solver gave up."""
+"""Hatching of unresolved cells."""
 STROKES = ("dashed", "dashdot", "dotted", "solid")
-"""Of the first line on a plane, the second, ...; matplotlib and Bokeh both know these names."""
+"""Styles of the lines on a plane, in order; matplotlib and Bokeh both accept these names."""
 AXES = {"learning_rate": "learning rate η"}
-"""Names of axes, whatever the optimizer."""
+"""Names of axes for every optimizer."""
 OPTAX_AXES = AXES | {"b1": "m-decay β₁", "b2": "v-decay β₂", "eps_root": "ε inside the root"}
+"""Names of axes for optimizers of optax."""
 OWN_AXES = AXES | {
     "a": "a   (v-decay α = 1 − aη)",
     "b": "b   (m-decay β = 1 − bη)",
     "eps": "ε outside the root",
     "eps_root": "ε inside the root",
 }
-"""Of phasejax's own dynamics, whose a and b, and whose two ε, are the paper's."""
+"""Names of axes for phasejax's own optimizers, whose a, b and ε are the paper's."""
 FLOW_AXES = OWN_AXES | {
     "a": "a   (rate of v)",
     "b": "b   (rate of m)",
 }
-"""Of a flow, which has rates and no decays."""
+"""Names of axes for phasejax's own flows, which have rates in place of decays."""
 SYMBOLS = {"learning_rate": "η"}
-"""Of hyper-parameters with a value, as in `η = 0.001`."""
+"""Symbols of hyper-parameters for every optimizer, as in `η = 0.001`."""
 OPTAX_SYMBOLS = SYMBOLS | {"b1": "β₁", "b2": "β₂", "eps": "ε", "eps_root": "ε"}
+"""Symbols of hyper-parameters for optimizers of optax."""
 OWN_SYMBOLS = SYMBOLS | {"eps": "ε", "eps_root": "ε"}
+"""Symbols of hyper-parameters for phasejax's own dynamics."""
 WHERE = {"eps": " outside the root", "eps_root": " inside the root"}
-"""After an ε of phasejax's own; some of optax's `eps` are inside the root, others outside."""
+"""What follows the value of an ε. Not used for optax's `eps`, which can be inside or outside."""

@@ -1,4 +1,4 @@
-"""What was run, in the words of a figure: names of axes, fixed values, titles."""
+"""Texts of figures: names of axes, fixed values, titles."""
 
 import textwrap
 from typing import Any
@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.mathtext import MathTextParser
 
 from ..regimes.codes import COMPUTED, INFERRED
-from ..results.axes import selected, value_text
+from ..results.axes import fixed_seed, selected, value_text
 from ..results.summary import length
 from .style import (
     AXES,
@@ -21,15 +21,15 @@ from .style import (
 )
 
 SIZE = 10
-"""Points of a title's letters."""
+"""Font size of a title in points."""
 LETTER = 0.57
-"""Width of a letter, in its height: a little more than in the mean."""
+"""Width of a letter as a fraction of the font size, slightly more than the average."""
 LONGEST = 40
-"""Letters of a value in a title; some functions and masks have names of any length."""
+"""Most letters of a value in a title; names of functions and masks can have any length."""
 
 
 def printable(text: str) -> str:
-    """Return a text that matplotlib can draw: dollar signs are mathematics only if that parses."""
+    """Return a text that matplotlib can draw: escape dollar signs that do not enclose a formula."""
     try:
         MathTextParser("path").parse(text)
     except ValueError:
@@ -38,17 +38,17 @@ def printable(text: str) -> str:
 
 
 def own(dataset: xr.Dataset) -> bool:
-    """Say whether the dynamics are phasejax's, whose a, b and ε are the paper's."""
+    """Say whether the dynamics are phasejax's own, whose a, b and ε are the paper's."""
     return dataset.attrs.get("optimizer_module", "").startswith("phasejax.")
 
 
 def of_optax(dataset: xr.Dataset) -> bool:
-    """Say whether the optimizer is one of optax, whose names are the literature's."""
+    """Say whether the optimizer is one of optax, which uses the names of the literature."""
     return dataset.attrs.get("optimizer_module", "").startswith("optax.")
 
 
 def axis_name(dataset: xr.Dataset, name: str) -> str:
-    """Name an axis as the field does, with what it stands for."""
+    """Return the label of an axis."""
     plain = name.replace("_", " ")
     if not own(dataset):
         return printable(
@@ -71,25 +71,24 @@ def setting(dataset: xr.Dataset, name: str, value: Any) -> str:
 
 
 def settings(dataset: xr.Dataset) -> list[str]:
-    """All that is fixed or selected, then the mini-batches, the length of a run and its dtype.
+    """Fixed and selected values, mini-batches, length of a run and dtype, one text each.
 
-    Arguments that are `None` are not there; of two ε that are zero, one is named.
+    Arguments that are `None` are left out; if both ε are zero, only one is named.
     """
     attrs = dataset.attrs
     values = {name: value for name, value in selected(dataset).items() if value is not None}
     if own(dataset) or of_optax(dataset):
         values = _one_epsilon(dataset, values)
     fixed = [setting(dataset, name, value) for name, value in values.items()]
-    seeds = attrs.get("seeds", [0])
-    if "seed" not in attrs["axes"] and seeds != [0]:
-        fixed.append(f"seed = {seeds[0]}")
+    if seed := fixed_seed(attrs):
+        fixed.append(f"seed = {seed}")
     drawn = attrs["problem_arguments"].get("batch_size")
     batches = [f"batches of {drawn}"] if drawn else []
     return [*fixed, *batches, length(attrs), attrs["dtype"]]
 
 
 def _one_epsilon(dataset: xr.Dataset, values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out an ε that is zero beside one that is not, or beside another zero."""
+    """Leave out an ε that is zero if the other one is given; if both are zero, leave out one."""
     zero = [name for name in WHERE if values.get(name) == 0]
     both = all(name in values or name in dataset.dims for name in WHERE)
     left_out = zero[-1:] if len(zero) == 2 else zero if both else []
@@ -97,14 +96,14 @@ def _one_epsilon(dataset: xr.Dataset, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def headline(dataset: xr.Dataset) -> str:
-    """Say which optimizer ran on which problem."""
+    """Name the optimizer and the problem."""
     return printable(f"{dataset.attrs['optimizer']} on {dataset.attrs['problem']}")
 
 
 def title(dataset: xr.Dataset, inches: float, *more: str) -> str:
-    """What was run, in lines that fit, and how much of it was computed, if not all was."""
+    """Title of a figure in lines that fit its width; for refined sweeps with the share computed."""
     lines = wrap([*settings(dataset), *more], inches, f"{headline(dataset)}: ")
-    if "status" in dataset and (dataset["status"] == INFERRED).any():
+    if (dataset["status"] == INFERRED).any():
         computed = int((dataset["status"] == COMPUTED).sum())
         cells = f"{computed:,} of {dataset['status'].size:,} cells computed"
         lines += f"\n{cells}, the pale ones inferred"
@@ -112,7 +111,7 @@ def title(dataset: xr.Dataset, inches: float, *more: str) -> str:
 
 
 def wrap(parts: list[str], inches: float, head: str = "") -> str:
-    """Join texts by commas, in lines of a width; a text is cut only if it is longer than that."""
+    """Join texts by commas in lines of a width; only texts longer than a line are broken."""
     letters = max(int(inches * 72 / (SIZE * LETTER)), 10)
     unbroken = [part.replace(" ", "\xa0") for part in parts]
     return textwrap.fill(head + ", ".join(unbroken), letters).replace("\xa0", " ")

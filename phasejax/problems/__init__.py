@@ -1,6 +1,6 @@
 """Losses to sweep over: functions that return a `Problem`.
 
-Those in `BUILT_IN` are known by name; `cifar10` needs a folder of data.
+The command line and stores name those in `BUILT_IN`; `cifar10` needs a folder of data.
 """
 
 from .cifar10 import cifar10 as cifar10

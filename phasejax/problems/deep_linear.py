@@ -18,14 +18,15 @@ def deep_linear(
 ) -> Problem:
     """f(W₁ … W_L) = ½ |W_L ⋯ W₁ − diag(spectrum)|², square matrices of the spectrum's width.
 
-    The minimum is 0, on a manifold of factorizations; with depth 2 or more the Hessian depends
-    on the point of the manifold and no global PL constant exists.
+    The minimum is 0, on a manifold of factorizations. For a depth of 2 or more the Hessian depends
+    on the point of the manifold, and there is no global PL constant.
 
     **Arguments:**
 
     - `depth`: the number of factors L, one or more.
-    - `spectrum`: the singular values of the target, finite.
-    - `init_scale`: the factors start at normal entries of this standard deviation / √width.
+    - `spectrum`: the singular values of the target, finite numbers.
+    - `init_scale`: the factors start with normal entries of standard deviation
+        `init_scale` / √width.
     """
     target = np.diag(np.asarray(spectrum, np.float64))
     if target.ndim != 2 or not np.all(np.isfinite(target)):

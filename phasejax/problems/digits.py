@@ -1,4 +1,4 @@
-"""Real handwritten digits and a small network: the problem of the main diagram."""
+"""Two handwritten digits and a small network: the problem of the main diagram."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 
 from .._check import bad, whole
 from .._types import Whole
+from .classes import two_classes
 from .network import network
 from .problem import Problem
 
@@ -21,25 +22,24 @@ def digits(
     loss: str = "mse",
     batch_size: Whole | None = None,
 ) -> Problem:
-    """Tell two handwritten digits apart with a fully connected network.
+    """Classify images of two handwritten digits with a fully connected network.
 
-    The data are the first `samples` scans of the two digits in scikit-learn's `load_digits`
+    The data are the first `samples` images of the two digits in scikit-learn's `load_digits`
     (8 × 8 pixels, scaled to [0, 1]), with targets −1 for the first digit and +1 for the second.
 
     **Arguments:**
 
     - `digits`: the two digits, each 0 to 9.
-    - `samples`: how many scans; at most as many as the data set has (about 360).
-    - `hidden`, `activation`, `loss`, `batch_size`: the network 64-`hidden`-1, what it minimizes,
-        and the noise of its gradient, as in `phasejax.problems.network`.
+    - `samples`: number of images; the data set has about 360 of two digits.
+    - `hidden`, `activation`, `loss`, `batch_size`: as in `phasejax.problems.network`; the network
+        is 64-`hidden`-1.
     """
-    digits = tuple(whole("digits", value, least=0) for value in digits)
-    if len(digits) != 2 or len(set(digits)) != 2 or not set(digits) <= set(range(10)):
-        raise bad("digits", digits, "two different digits from 0 to 9")
+    digits = two_classes("digits", digits, "digits")
     samples = whole("samples", samples, least=2)
-    images, targets = _scans(digits)
+    images, targets = _images(digits)
     if samples > len(targets):
-        raise bad("samples", samples, f"at most {len(targets)}, all there are of digits {digits}")
+        most = f"at most {len(targets)}, the number of images of digits {digits}"
+        raise bad("samples", samples, most)
     data = images[:samples], targets[:samples]
     problem = network(*data, hidden, activation, loss, "digits", batch_size)
     config = {"digits": list(digits), "samples": samples, **problem.config}
@@ -47,8 +47,9 @@ def digits(
 
 
 @lru_cache
-def _scans(digits: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.datasets import load_digits  # half a second that toy problems need not wait for
+def _images(digits: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """All images `[samples, 64]` of two digits, and their targets `[samples]`."""
+    from sklearn.datasets import load_digits  # takes 0.5 s, which other problems do not need
 
     data: Any = load_digits()
     images, labels = data.data, data.target

@@ -1,4 +1,4 @@
-"""A fully connected network on data: pure functions of a list of layers, and the problem."""
+"""A fully connected network on data: the problem, and pure functions of a list of layers."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -25,12 +25,16 @@ ACTIVATIONS: dict[str, Callable] = {
     "softplus": jax.nn.softplus,
     "linear": lambda x: x,
 }
-# Variance of the weights times the number of inputs: He et al. (2015) where half the units are
-# dead on average, LeCun et al. (1998) elsewhere.
+"""Activations by name."""
 GAINS = {"relu": 2.0, "gelu": 2.0, "softplus": 1.0, "tanh": 1.0, "linear": 1.0}
+"""Variance of the initial weights times the number of inputs of the layer.
 
+He et al. (2015) for activations that are zero for half of their inputs, LeCun et al. (1998) for the
+others.
+"""
 
 Samples = Float[AnyArray, " samples"]
+"""One number per sample."""
 
 
 def mse(outputs: Samples, targets: Samples) -> Float[Array, ""]:
@@ -44,6 +48,7 @@ def logistic(outputs: Samples, targets: Samples) -> Float[Array, ""]:
 
 
 LOSSES: dict[str, Callable] = {"mse": mse, "logistic": logistic}
+"""Loss functions of outputs and targets, by name."""
 
 
 def network(
@@ -60,16 +65,18 @@ def network(
     **Arguments:**
 
     - `inputs`, `targets`: the data, `[samples, inputs]` and `[samples]`, finite; targets are ±1
-        for the logistic loss. Scale them to order one yourself.
+        for the logistic loss. The data are not rescaled: scale them to order one first.
     - `hidden`: widths of the hidden layers; the network is inputs-`hidden`-1.
     - `activation`: one of relu, tanh, gelu, softplus, linear.
     - `loss`: `"mse"` or `"logistic"`.
-    - `name`: how results name the problem.
-    - `batch_size`: samples that each step's gradient is taken from, drawn with replacement; by
-        default all of them, without noise. The loss that is recorded is that on all data.
+    - `name`: name of the problem in results.
+    - `batch_size`: number of samples, drawn with replacement, in the gradient of each step; by
+        default the gradient is that of all samples, without noise. The recorded loss is always
+        that of all samples.
 
-    Weights start normal with variance 2 / inputs (relu, gelu; He et al. 2015) or 1 / inputs,
-    biases at zero. The minimum is not known in closed form; both losses are bounded below by 0.
+    Initial weights are normal with variance 2 / inputs (relu, gelu; He et al. 2015) or 1 / inputs;
+    biases start at zero. The minimum is not known; both losses are bounded below by 0. Raises a
+    `ValueError` for arguments other than these.
     """
     inputs, targets = np.asarray(inputs, float), np.asarray(targets, float)
     if inputs.ndim != 2 or targets.shape != inputs.shape[:1]:
@@ -106,7 +113,7 @@ def network(
 
 @lru_cache
 def _network_loss(activation: str, loss: str) -> Callable:
-    """One function object per (activation, loss), so that equal problems compile once."""
+    """The loss on given data; cached, so that equal problems share one compiled program."""
 
     def network_loss(
         inputs: Float[AnyArray, "inputs samples"],
@@ -120,7 +127,7 @@ def _network_loss(activation: str, loss: str) -> Callable:
 
 @lru_cache
 def _batch_loss(activation: str, loss: str, batch_size: int) -> Callable:
-    """The same of samples drawn with replacement."""
+    """The loss on a mini-batch that is drawn with replacement from the given data."""
     of_samples = _network_loss(activation, loss)
 
     def batch_loss(
@@ -136,7 +143,7 @@ def _batch_loss(activation: str, loss: str, batch_size: int) -> Callable:
 
 
 def network_init(key: PRNGKeyArray, widths: Sequence[int], activation: str) -> Layers:
-    """Draw normal weights of variance gain / inputs, and zero biases, in JAX's default dtype."""
+    """Draw normal weights of variance gain / inputs; biases are zero. In JAX's default dtype."""
     layers = []
     for inputs, outputs in itertools.pairwise(widths):
         key, subkey = jax.random.split(key)
@@ -150,7 +157,8 @@ def forward(
 ) -> Float[AnyArray, " samples"]:
     """Apply a network with one output: affine maps with `activation` in between.
 
-    Samples are innermost in memory, so that cells that share the data multiply as one matrix.
+    Samples are the last axis of the data, so that XLA can multiply the first layers of all cells
+    with the shared data in one matrix product.
     """
     (weights, bias), *rest = layers
     x = weights @ x + bias[:, None]
@@ -163,10 +171,10 @@ def forward(
 def matmul(
     weights: Float[AnyArray, "outputs inputs"], x: Float[AnyArray, "inputs samples"]
 ) -> Float[AnyArray, "outputs samples"]:
-    """`weights @ x`, such that its gradient multiplies by the transpose in a memory of its own.
+    """`weights @ x`, with a gradient that stores the transpose of `weights` before multiplying.
 
-    Batches of small products `weights.T @ y` without a transpose are two thirds as fast on XLA's
-    CPU backend.
+    XLA's CPU backend computes many small products `weights.T @ y` at two thirds of the speed if the
+    transpose is not stored.
     """
     return weights @ x
 

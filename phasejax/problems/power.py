@@ -16,13 +16,14 @@ from .start import Start
 def power(k: float = 4, start: Sequence[float] | None = (1.0,)) -> Problem:
     """f(x) = |x|ᵏ / k in one dimension, the family of arXiv 2603.09581.
 
-    The minimum is 0, at 0. For k > 2 the Hessian vanishes there and no PL constant exists;
+    The minimum is 0, at x = 0. For k > 2 the Hessian is zero there and there is no PL constant;
     k = 2 is x²/2, with PL constant 2.
 
     **Arguments:**
 
-    - `k`: the exponent, greater than 1. Even integers are fastest.
-    - `start`: the starting point `[1]`; `None` draws it from a standard normal.
+    - `k`: the exponent, greater than 1. Even integers run fastest.
+    - `start`: the starting point, a list of one number; `None` draws it from a standard normal
+        distribution with the sweep's seed.
     """
     if not (np.isfinite(k) and k > 1):
         raise bad("k", k, "a finite number greater than 1")

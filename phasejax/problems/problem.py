@@ -1,4 +1,4 @@
-"""What a sweep optimizes: a loss, a way to start, and what is known about it."""
+"""What a sweep minimizes: a loss, a function that draws the starting point, and known facts."""
 
 from __future__ import annotations
 
@@ -20,37 +20,40 @@ from .._types import AnyArray
 from ..identity import arrays_digest, trace_digest
 
 Params = PyTree[Float[Array, "..."]]
+"""Parameters of a problem: a PyTree of floating-point arrays."""
 NOISE = "threefry2x32"
-"""JAX's generator of random numbers for mini-batches, whatever the process's default is."""
+"""JAX's random number generator for mini-batches, independent of the default of the process."""
 
 
 @dataclass(frozen=True, repr=False)
 class Problem:
-    """A loss to minimize and a way to draw a starting point. Two functions are enough.
+    """A loss to minimize and a function that draws the starting point. The others are optional.
 
     **Arguments:**
 
-    - `loss`: `loss(params) -> scalar`. Any callable that JAX can trace. Data belongs in the
-        array leaves of a PyTree (`jax.tree_util.Partial(function, data)`), so that other data
-        of the same shape compiles nothing new; a closure works too.
+    - `loss`: `loss(params) -> scalar`, any callable that JAX can trace. Put data into the
+        array leaves of a PyTree, as in `jax.tree_util.Partial(function, data)`: then other data
+        of the same shape do not compile again. A closure over the data works too.
     - `init`: `init(key) -> params`, a PyTree of floating-point arrays. `key` is a
-        `jax.random` key made from the sweep's `seed`. It runs in float64, whatever the
-        sweep's dtype, so that float32 and float64 sweeps start at the same point.
-    - `name`: how results name the problem.
-    - `config`: JSON-able arguments that rebuild it, written into every result.
-    - `minimum`: the smallest value of the loss, where known. Regimes live in decades above it:
-        what is judged is the loss less its minimum. `None` is judged as 0.
+        `jax.random` key made from the sweep's `seed`. It always runs in float64, so that float32
+        and float64 sweeps start at the same point.
+    - `name`: name of the problem in results.
+    - `config`: the arguments that the problem was built with, which JSON must be able to encode;
+        written into every result.
+    - `minimum`: the smallest value of the loss, if known. It is subtracted from the loss before
+        classification, because regimes are defined in decades above it. `None` counts as 0.
     - `pl_constant`: the largest known μ with |∇f|² ≥ μ (f − minimum) everywhere, the
-        Polyak–Łojasiewicz condition as in Ma, Wu and E (2021), where known.
-    - `hessian`: the Hessian at the minimum, `[size, size]`, where known.
-    - `batch_loss`: `batch_loss(params, key) -> scalar`, an unbiased estimate of the loss from data
-        drawn with `key`, where the gradient has the noise of mini-batches. Every step of an
-        optimizer draws again, from the sweep's `seed`, so cells of one seed see the same
-        batches. With an argument named `step`, `batch_loss(params, key, step)`, it also gets the
-        number of the step, an int32 scalar that starts at 0. What is recorded, and judged, is
-        `loss`, on all data.
+        Polyak–Łojasiewicz condition as in Ma, Wu and E (2021).
+    - `hessian`: the Hessian at the minimum, `[size, size]`, if known.
+    - `batch_loss`: `batch_loss(params, key) -> scalar`, an unbiased estimate of the loss on a
+        mini-batch drawn with `key`; the gradient is then that of `batch_loss`. Every step of an
+        optimizer gets a new key. Keys derive from the sweep's `seed`, so all cells of one seed
+        see the same mini-batches. If it has an argument named `step`,
+        `batch_loss(params, key, step)`, it also gets the number of the step, an int32 scalar that
+        starts at 0. The recorded and classified loss is still `loss`.
 
-    Raises a `TypeError` for what is no function, and for a `config` that JSON can't write.
+    Raises a `TypeError` for a `loss`, `init` or `batch_loss` that is not a function, and for a
+    `config` that JSON cannot encode; a `ValueError` for a `minimum` that is not a finite number.
     """
 
     loss: Callable[[Any], Float[Array, ""]]
@@ -75,7 +78,7 @@ class Problem:
             try:
                 json.dumps(value, allow_nan=False)
             except (TypeError, ValueError) as error:
-                allowed = f"what JSON can write, such as a list of numbers ({error})"
+                allowed = f"a value that JSON can encode, such as a list of numbers ({error})"
                 raise TypeError(f"config[{name!r}] = {value!r}: must be {allowed}") from error
         if self.minimum is not None:
             numeric = isinstance(self.minimum, int | float | np.number | np.ndarray | jax.Array)
@@ -92,9 +95,9 @@ class Problem:
 
     @property
     def objective(self) -> Any:
-        """What is handed to a compiled program: the loss, with its noise and minimum if any.
+        """The loss as a compiled program takes it: with `batch_loss` and `minimum`, if any.
 
-        The minimum is a number of the program: another one compiles nothing.
+        The minimum is an array argument of the program: another value does not compile again.
         """
         if self.batch_loss is None and not self.minimum:
             return self.loss
@@ -103,52 +106,52 @@ class Problem:
 
 
 class Objective(eqx.Module):
-    """A loss, an estimate of it from data drawn at random, and its minimum; `None` for neither."""
+    """A loss, its estimate on a mini-batch or `None`, and its minimum or `None`."""
 
     loss: Any
     batch_loss: Any
     minimum: Any
 
     def __call__(self, params: Params) -> Float[Array, ""]:
-        """Return the loss, on all data."""
+        """Return the loss on all data."""
         return self.loss(params)
 
     def drawn(
         self, key: PRNGKeyArray, step: Int[AnyArray, ""]
     ) -> Callable[[Any], Float[Array, ""]]:
-        """Return the loss on the data of one step, a function of the parameters."""
+        """Return the loss on the mini-batch of one step, as a function of the parameters."""
         counted = {"step": step} if "step" in _arguments(self.batch_loss) else {}
         return lambda params: self.batch_loss(params, key, **counted)
 
 
 def lowest(objective: Any) -> Any:
-    """Minimum of a problem's `objective`, or `None` if it is zero or not known."""
+    """Minimum of a problem's `objective`, or `None` if it is zero or unknown."""
     return objective.minimum if isinstance(objective, Objective) else None
 
 
 def _arguments(function: Callable) -> Iterable[str]:
     try:
         return inspect.signature(function).parameters
-    except ValueError:  # a builtin, which has none
+    except ValueError:  # some builtins have no signature
         return ()
 
 
 class Noise(NamedTuple):
-    """Where a cell is in its sequence of mini-batches."""
+    """Position of a cell in its sequence of mini-batches."""
 
     key: UInt32[AnyArray, "*cells key"]
     step: Int[AnyArray, "*cells"]
 
 
 def start_noise(seed: int) -> Noise:
-    """Return where the mini-batches of a seed begin."""
+    """Return the start of the sequence of mini-batches of a seed."""
     with precision():
         key = jax.random.fold_in(jax.random.key(seed, impl=NOISE), 1)
         return Noise(np.asarray(jax.random.key_data(key)), np.asarray(0, np.int32))
 
 
 def draw(noise: Noise) -> tuple[Noise, PRNGKeyArray]:
-    """Return the noise of the next step, and the key to draw from now."""
+    """Return the noise of the next step, and the key of this step's mini-batch."""
     following, now = jax.random.split(jax.random.wrap_key_data(jnp.asarray(noise.key), impl=NOISE))
     return Noise(jax.random.key_data(following), noise.step + 1), now
 
@@ -156,8 +159,8 @@ def draw(noise: Noise) -> tuple[Noise, PRNGKeyArray]:
 def initial_params(problem: Problem, seed: int) -> PyTree[np.ndarray]:
     """Draw the starting point of `seed` in float64: a PyTree of NumPy arrays.
 
-    Raises a `TypeError` if a leaf is no array of float32 or float64, and a `ValueError` if there
-    are no numbers in it.
+    Raises a `TypeError` if a leaf is not an array of float32 or float64, and a `ValueError` if
+    the PyTree has no numbers.
     """
     with precision():
         params = problem.init(jax.random.key(seed))
@@ -167,34 +170,38 @@ def initial_params(problem: Problem, seed: int) -> PyTree[np.ndarray]:
         if not sum(np.size(leaf) for _, leaf in leaves):
             raise ValueError(
                 f"init of problem '{problem.name}' must return a PyTree of floating-point arrays; "
-                "it returned no number"
+                "it returned no numbers"
             )
         return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
 
 
 def _check_leaf(problem: Problem, path: str, leaf: Any) -> None:
-    """Refuse a parameter that is no floating-point array, and say what to do."""
+    """Raise a `TypeError` that says what to do if a parameter is not a floating-point array."""
     must = f"init of problem '{problem.name}' must return a PyTree of floating-point arrays"
     if not isinstance(leaf, bool | int | float | complex) and not hasattr(leaf, "dtype"):
         raise TypeError(
-            f"{must}; {path} is {getattr(leaf, '__name__', type(leaf).__name__)}, no array: return "
-            "what is trained alone, such as the first part of eqx.partition(model, "
+            f"{must}; {path} is {getattr(leaf, '__name__', type(leaf).__name__)}, not an array: "
+            "return only what is trained, such as the first part of eqx.partition(model, "
             "eqx.is_inexact_array), and combine the parts inside the loss"
         )
     dtype = jnp.result_type(leaf)
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(
-            f"{must}; {path} is {dtype}: keep what is not trained out of params, in the loss"
+            f"{must}; {path} is {dtype}: keep what is not trained in the loss, not in params"
         )
     if dtype not in (np.float32, np.float64):
         raise TypeError(
-            f"{must} of float32 or float64; {path} is {dtype}: a sweep keeps parameters in its own "
-            "dtype, so cast them in init, and inside the loss to compute in less"
+            f"{must} of float32 or float64; {path} is {dtype}: a sweep stores parameters in its "
+            "own dtype, so cast them in init; to compute in lower precision, cast inside the loss"
         )
 
 
 def initial_values(problem: Problem, params: PyTree) -> tuple[float, PyTree[np.ndarray]]:
-    """Evaluate loss and gradient at a starting point, in float64; refuse what no sweep can use."""
+    """Check a problem, and return loss and gradient at a starting point, in float64.
+
+    Raises a `TypeError` if JAX cannot trace the loss, and a `ValueError` if it is not one finite
+    floating-point scalar.
+    """
     with precision():
         _check_scalar("loss", problem, problem.loss, params)
         if problem.batch_loss is not None:
@@ -213,7 +220,7 @@ def initial_values(problem: Problem, params: PyTree) -> tuple[float, PyTree[np.n
 
 
 def _check_scalar(name: str, problem: Problem, loss: Callable, params: PyTree) -> None:
-    """Refuse a loss that does not return one floating-point scalar that depends on `params`."""
+    """Refuse a loss that does not return one floating-point JAX scalar, `()`."""
     returned = []
 
     def traced(params: PyTree) -> None:
@@ -224,8 +231,8 @@ def _check_scalar(name: str, problem: Problem, loss: Callable, params: PyTree) -
         jax.eval_shape(traced, params)
     except UNTRACEABLE as error:
         raise TypeError(
-            f"{what} can't be traced by JAX: it makes a Python or NumPy number of its parameters, "
-            f"as float(), bool(), if and numpy functions do; use jax.numpy ({_first_line(error)})"
+            f"{what} cannot be traced by JAX: it converts its parameters to Python or NumPy, as "
+            f"float(), bool(), if and numpy functions do; use jax.numpy ({_first_line(error)})"
         ) from error
     value = returned[0]
     if isinstance(value, tuple | list | dict):
@@ -236,8 +243,8 @@ def _check_scalar(name: str, problem: Problem, loss: Callable, params: PyTree) -
         )
     if not isinstance(value, jax.Array):
         raise ValueError(
-            f"{what} returned {value!r}, which is no JAX array; it must return one floating-point "
-            "scalar, shape (), computed from params with jax.numpy"
+            f"{what} returned {value!r}, which is not a JAX array; it must return one "
+            "floating-point scalar, shape (), computed from params with jax.numpy"
         )
     if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
         raise ValueError(
@@ -251,7 +258,7 @@ UNTRACEABLE = (
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
 )
-"""What JAX raises where Python needs the value of what is traced."""
+"""Errors of JAX where Python code needs the value of a traced array."""
 
 
 def _first_line(error: Exception) -> str:
@@ -260,14 +267,14 @@ def _first_line(error: Exception) -> str:
 
 @eqx.filter_jit
 def _value_and_grad(loss: Callable, trace: str, params: PyTree) -> tuple[Array, PyTree]:
-    """Loss and gradient; `trace` says what the loss computes, and has it compiled again if new."""
+    """Loss and gradient; `trace` is a static argument, so that another trace compiles again."""
     return jax.value_and_grad(loss)(params)
 
 
 def trace_of(problem: Problem, params: PyTree) -> tuple[str, PyTree]:
-    """Digest what the loss and the batch loss compute, and return the data they compute it from.
+    """Return a digest of what the loss and the batch loss compute, and their data.
 
-    Data are the arrays in the leaves of the loss; those that a closure holds are in the digest.
+    The data are the arrays in the leaves of the loss. Arrays in a closure are part of the digest.
     """
     arrays, functions = eqx.partition(problem.objective, is_array)
 
@@ -284,11 +291,11 @@ def trace_of(problem: Problem, params: PyTree) -> tuple[str, PyTree]:
 
 
 def is_array(leaf: Any) -> bool:
-    """Say whether a leaf is an array of numbers, of JAX or of NumPy."""
+    """Say whether a leaf is an array of JAX or NumPy."""
     return isinstance(leaf, jax.Array | np.ndarray)
 
 
 def fingerprint(problem: Problem, starts: list[PyTree]) -> str:
-    """Digest what a problem computes, its data and its starting points."""
+    """Return a digest of what a problem computes, of its data and of its starting points."""
     trace, arrays = trace_of(problem, starts[0])
     return f"{trace} {arrays_digest(*jax.tree.leaves((arrays, starts)))}"

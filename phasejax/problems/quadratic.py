@@ -16,15 +16,16 @@ from .start import Start
 def quadratic(
     spectrum: Sequence[float] = (1.0, 0.1), start: Sequence[float] | None = None
 ) -> Problem:
-    """f(x) = ½ Σ λᵢ xᵢ², with the eigenvalues λᵢ ≥ 0 of its Hessian as `spectrum`.
+    """f(x) = ½ Σ λᵢ xᵢ², where `spectrum` holds the eigenvalues λᵢ ≥ 0 of the Hessian.
 
-    Its minimum is 0 and its PL constant twice the smallest positive eigenvalue:
+    The minimum is 0. The PL constant is twice the smallest positive eigenvalue:
     |∇f|² = Σ λᵢ² xᵢ² ≥ λ_min Σ λᵢ xᵢ² = 2 λ_min f.
 
     **Arguments:**
 
-    - `spectrum`: the eigenvalues; finite, none negative, one or more positive.
-    - `start`: the starting point; by default drawn from a standard normal with the sweep's seed.
+    - `spectrum`: the eigenvalues; finite, none negative, at least one positive.
+    - `start`: the starting point; by default drawn from a standard normal distribution with the
+        sweep's seed.
     """
     eigenvalues = np.asarray(spectrum, np.float64)
     if eigenvalues.ndim != 1 or not np.all(np.isfinite(eigenvalues)) or np.any(eigenvalues < 0):

@@ -22,9 +22,10 @@ def rosenbrock(
 
     **Arguments:**
 
-    - `steepness`: of the valley's walls, positive; Rosenbrock took 100.
-    - `dimension`: two or more.
-    - `start`: the starting point; by default drawn from a standard normal with the sweep's seed.
+    - `steepness`: steepness of the valley's walls, positive; 100 in Rosenbrock (1960).
+    - `dimension`: length of x, two or more.
+    - `start`: the starting point; by default drawn from a standard normal distribution with the
+        sweep's seed.
     """
     positive("steepness", steepness)
     dimension = whole("dimension", dimension, least=2)

@@ -1,4 +1,4 @@
-"""Where toy problems start: a point of the user's choice, or one drawn from the seed."""
+"""Starting point of a problem in one vector: given, or drawn from the seed."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,8 @@ from .._check import bad
 class Start:
     """`init` of a problem whose parameters are one vector of length `size`.
 
-    `start=None` draws a standard normal point from the seed; otherwise every seed starts there.
+    `start=None` draws a standard normal point from the seed; otherwise every seed starts at
+    `start`.
     """
 
     def __init__(self, size: int, start: Sequence[float] | None) -> None:

@@ -11,3 +11,4 @@ from .codes import NAMES as NAMES
 from .codes import NO_REGIME as NO_REGIME
 from .codes import UNLABELLED as UNLABELLED
 from .codes import UNRESOLVED as UNRESOLVED
+from .codes import name_of as name_of

@@ -9,22 +9,24 @@ from scipy.ndimage import maximum_filter
 from scipy.stats import t as student
 
 from .._check import ArgumentError, bad, choice
-from . import NAMES
-from .codes import MISSING
+from .codes import MISSING, NAMES
 
-FEWEST_SCALES, LARGEST = 4, 8
-"""Sizes of boxes that a fit needs, and the largest box as a part of the shorter side."""
+FEWEST_SCALES = 4
+"""Number of box sizes that the fit needs."""
+LARGEST = 8
+"""The largest box has this fraction (1/8) of the shorter side of the plane."""
 
 
 class BorderDimension(NamedTuple):
     """A box-counting dimension.
 
     - `dimension`: minus the slope of log(number of boxes) over log(size); 1 for a smooth curve,
-        2 for one that fills the plane.
-    - `error`: half the width of the slope's 95 % confidence interval (Student's t), from how far
-        the counts lie off the line. That a border is not the same at all scales is not in it.
-    - `sizes`, `counts`: sides of the boxes in cells, and how many boxes hold a piece of border, on
-        average over all places where the boxes can begin.
+        2 for a curve that fills the plane.
+    - `error`: half the width of the 95 % confidence interval of the slope (Student's t), from the
+        residuals of the fit. It does not cover a dimension that changes with the scale.
+    - `sizes`: sides of the boxes in cells, `[scales]`.
+    - `counts`: number of boxes that contain a piece of border, `[scales]`, averaged over all
+        offsets of the box grid.
     """
 
     dimension: float
@@ -38,17 +40,18 @@ def border_dimension(dataset: xr.Dataset, regime: str | None = None) -> BorderDi
 
     **Arguments:**
 
-    - `dataset`: a sweep over two axes, of 129 values or more each, best refined: every border is
-        then known to the last cell. Select one value of further axes first.
+    - `dataset`: a sweep over two axes of at least 129 values each, preferably refined, because
+        refinement computes every cell along the borders. Select one value of further axes first.
     - `regime`: the border around the cells of this regime; by default all borders.
 
-    A box spans from cell to cell; it holds a piece of border if its cells are not all alike. Sizes
-    are powers of two, from 2, below which a grid misses much, to an eighth of the shorter side. (Of
-    the Koch snowflake, 1.262, it finds 1.23 on 513 × 513 cells, and of straight lines 0.97 to 1.)
-    Sohl-Dickstein (arXiv 2402.06184) measures borders of trainability so.
+    A box spans from cell to cell and contains a piece of border if its cells differ. Box sizes are
+    powers of two, from 2 (smaller boxes miss much of the border on a grid) to an eighth of the
+    shorter side. For the Koch snowflake, whose dimension is 1.262, the result is 1.23 on 513 × 513
+    cells; for straight lines it is 0.97 to 1. Sohl-Dickstein (arXiv 2402.06184) measures the
+    borders of trainability in the same way.
 
-    Raises a `ValueError` for another number of axes, too few cells, cells that are missing, or no
-    border at all.
+    Raises a `ValueError` if the dataset does not have two axes, has too few cells or missing
+    cells, or has no border.
     """
     labels = dataset["regime"]
     if labels.ndim != 2:
@@ -71,22 +74,22 @@ def border_dimension(dataset: xr.Dataset, regime: str | None = None) -> BorderDi
 
 
 def _mixed(values: Int[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "_ _"]:
-    """Say of every square between four cells whether they differ."""
+    """For every square of four adjacent cells, whether their values differ."""
     one, *others = (values[i : len(values) - 1 + i] for i in (0, 1))
     one, *others = (half[:, j : values.shape[1] - 1 + j] for half in (one, *others) for j in (0, 1))
     return (one != others[0]) | (one != others[1]) | (one != others[2])
 
 
 def _boxes(mixed: Bool[np.ndarray, "rows columns"], size: int) -> float:
-    """Boxes of `size` × `size` squares that hold a mixed one, on average over where they begin.
+    """Mean number of boxes of `size` × `size` squares with a mixed square, over all offsets.
 
-    The plane is closed to a torus, so that boxes are whole everywhere.
+    The plane wraps around at its ends, so that every box is complete.
     """
     return float(np.count_nonzero(maximum_filter(mixed, size, mode="wrap")) / size**2)
 
 
 def _slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    """Slope of the least-squares line, and half of its 95 % confidence interval."""
+    """Slope of the least-squares line, and half the width of its 95 % confidence interval."""
     x, y = x - x.mean(), y - y.mean()
     slope = (x @ y) / (x @ x)
     free = len(x) - 2

@@ -1,4 +1,4 @@
-"""From a loss curve or a dataset to regimes."""
+"""Classify loss curves, envelopes and datasets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,16 @@ from numpy.typing import ArrayLike
 
 from .._check import bad
 from ..envelope import SOLVED, Envelope, Solved, excess, of_curve
-from .codes import COMPUTED, NAMES, NO_REGIME, UNRESOLVED
+from .codes import COMPUTED, NAMES, NO_REGIME, UNRESOLVED, name_of
 from .describe import UNITS, describe
 from .features import DESCRIPTIONS, features, in_decades
 from .nearest import nearest
 from .rule import classify_features
 
 MIN_STEPS = 64
+"""Fewest losses of a curve that `classify_curve` accepts."""
 CURVE_WINDOWS = 256
+"""Most windows that `classify_curve` divides a curve into."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Regime:
     """What a cell did. `str(regime)` is its label.
 
     - `label`: spike, oscillation, divergence, converged or descending.
-    - `margin`: decades the features can move before the label changes.
-    - `features`: the numbers the rule looked at, in decades, and those of `describe`.
+    - `margin`: how far the features can move before the label changes, in decades.
+    - `features`: the features that the rule uses, in decades, and the numbers of `describe`.
     """
 
     label: str
@@ -39,15 +41,15 @@ class Regime:
 
 
 def classify_curve(loss: ArrayLike, minimum: float = 0.0) -> Regime:
-    """Say in which regime a training run is, from its loss curve alone.
+    """Classify a training run from its loss curve alone.
 
     **Arguments:**
 
     - `loss`: `[steps]`, losses of one run, one per step, at least 64 and none below `minimum`;
-        inf and nan are allowed. The second half of the curve is judged.
-    - `minimum`: the smallest value that the loss can have, where it is not zero: it is
-        subtracted, for the regimes live in decades above it. Losses within its rounding count
-        as converged.
+        inf and nan are allowed. The second half of the curve is classified.
+    - `minimum`: the smallest value that the loss can have, if it is not zero. It is subtracted,
+        because regimes are defined in decades above the minimum. A loss within the minimum's
+        rounding counts as converged.
 
     Raises a `ValueError` for another shape, a shorter curve or losses below the minimum.
     """
@@ -69,7 +71,7 @@ def classify_curve(loss: ArrayLike, minimum: float = 0.0) -> Regime:
     labels = classify_envelope(one_cell, initial, eps, len(loss), minimum)
     code, margin, *_ = (value[0] for value in labels.values())
     numbers = {name: float(v[0]) for name, v in labels.items() if name not in ("regime", "margin")}
-    return Regime(NAMES[code], float(margin), numbers)
+    return Regime(name_of(code), float(margin), numbers)
 
 
 def classify_envelope(
@@ -81,13 +83,19 @@ def classify_envelope(
     floor: np.ndarray | float = 0.0,
     solved: Solved | None = None,
 ) -> dict[str, np.ndarray]:
-    """Label envelopes `[..., window]`: `regime` (int8), `margin` and the features, `[...]`.
+    """Label envelopes `[..., window]`; returns `regime` (int8), `margin` and features, `[...]`.
 
-    `initial_loss` has the cells' shape; `eps` is the machine epsilon of the loss, `horizon` the
-    length of the runs (steps, an integer, or time, a float). What is judged is the loss less
-    `minimum`, as `log10_loss_mean` has it; what is less than `floor` counts as that. For flows,
-    `solved` says of each cell where it ended, and below which loss the solver's errors begin, which
-    is another floor; cells that ended early are `unresolved`. It is returned among the rest.
+    **Arguments:**
+
+    - `envelope`: statistics of the loss per window.
+    - `initial_loss`: the loss at the starting point.
+    - `eps`: machine epsilon of the loss.
+    - `horizon`: length of the runs: steps (an integer) or time (a float).
+    - `minimum`: subtracted from the loss, as `log10_loss_mean` already has it.
+    - `floor`: smaller losses over the minimum are raised to it.
+    - `solved`: for flows, where the solver of each cell ended, and the loss below which only the
+        solver's errors are seen, a further floor. Cells that ended early are `unresolved`. Its
+        fields are returned with the others.
     """
     floor = floor if solved is None else np.maximum(floor, solved.loss_floor)
     low, high, mean = (excess(x, minimum, eps) for x in envelope[:3])
@@ -96,19 +104,19 @@ def classify_envelope(
     found = features(curves, initial, eps, np.maximum(abs(minimum) * eps, floor))
     label, margin = classify_features(found)
     described = describe(curves, horizon)
-    beside = {} if solved is None else solved._asdict()
+    solver = {} if solved is None else solved._asdict()
     if solved is not None:
         label = np.where(solved.end_time < horizon, UNRESOLVED, label).astype(np.int8)
-    return {"regime": label, "margin": margin, **found._asdict(), **described._asdict(), **beside}
+    return {"regime": label, "margin": margin, **found._asdict(), **described._asdict(), **solver}
 
 
 def label_attributes(
     unit: str = "step", cell_variables: Mapping[str, tuple[str, str]] = MappingProxyType({})
 ) -> dict[str, dict]:
-    """Attributes of the variables that `classify_envelope` makes, by CF's conventions.
+    """Attributes of the variables that `classify_envelope` returns, by the CF conventions.
 
-    `unit` and `cell_variables` are those of the dynamics; runs that may end early have their
-    `end_time` among the latter.
+    `unit` and `cell_variables` are those of the dynamics. If `cell_variables` has `end_time`, runs
+    can end early, and the regime `unresolved` is among the flags.
     """
     names = (*NAMES, NO_REGIME[UNRESOLVED]) if "end_time" in cell_variables else NAMES
     regime = {
@@ -126,16 +134,16 @@ def label_attributes(
 
 
 def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Dataset:
-    """Label every cell of a sweep anew, from its envelopes; returns a new dataset.
+    """Label every cell of a sweep again, from its envelopes; returns a new dataset.
 
     **Arguments:**
 
     - `dataset`: what `phasejax.sweep` returned.
-    - `floor`: losses, one a cell, below which nothing counts, beside a flow's own `loss_floor`:
-        that of a flow, to label an optimizer by what both can show.
+    - `floor`: one loss per cell; smaller losses are raised to it, as they are to a flow's own
+        `loss_floor`. Pass the `loss_floor` of a flow to label an optimizer with the same floor.
 
-    Cells that never ran keep −1, as do cells whose loss fell below the problem's minimum. Cells
-    that a refined sweep inferred have the regime of the nearest cell that it computed.
+    Cells that were never run keep −1, as do cells whose loss fell below the problem's minimum.
+    Cells that a refined sweep inferred get the regime of the nearest computed cell.
     """
     names = [name for name in Envelope._fields if name in dataset]
     window_last = [dataset[name].transpose(..., "window") for name in names]
@@ -170,7 +178,7 @@ LABELS = tuple(label_attributes("time", SOLVED))
 
 
 def regime_counts(dataset: xr.Dataset) -> dict[str, int]:
-    """Count the cells of each regime; `unresolved` and `unlabelled` appear where there are some."""
+    """Count the cells of each regime; `unresolved` and `unlabelled` are included if not zero."""
     values = np.asarray(dataset["regime"])
     counts = {name: int(np.sum(values == code)) for code, name in enumerate(NAMES)}
     others = {name: int(np.sum(values == code)) for code, name in NO_REGIME.items()}

@@ -1,4 +1,4 @@
-"""Codes of a cell's regime and of its status, as they stand in results."""
+"""Codes of a cell's regime and of its status, as results store them."""
 
 import numpy as np
 from jaxtyping import Int
@@ -10,10 +10,25 @@ UNLABELLED = -1
 UNRESOLVED = len(NAMES)
 """Code of a flow's cell whose solver stopped before the final time."""
 NO_REGIME = {UNRESOLVED: "unresolved", UNLABELLED: "unlabelled"}
-"""Names of the codes that are no regime."""
+"""Names of the codes that are not a regime."""
+CODE_NAMES = {
+    UNLABELLED: NO_REGIME[UNLABELLED],
+    **dict(enumerate(NAMES)),
+    UNRESOLVED: NO_REGIME[UNRESOLVED],
+}
+"""Names of all codes, in ascending order of the code."""
 
-MISSING, COMPUTED, INFERRED = 0, 1, 2
-"""Where a cell's regime is from: `status` in results."""
+MISSING = 0
+"""`status` of a cell that has no result yet."""
+COMPUTED = 1
+"""`status` of a cell that was run."""
+INFERRED = 2
+"""`status` of a cell that a refined sweep labelled from computed cells around it."""
 
 Labels = Int[np.ndarray, "*grid"]
 """A code for every cell of a grid."""
+
+
+def name_of(code: int | np.integer) -> str:
+    """Return the name of a code: a regime, "unlabelled" or "unresolved"."""
+    return CODE_NAMES[int(code)]

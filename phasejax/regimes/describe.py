@@ -1,4 +1,4 @@
-"""When the late behaviour began, and its spikes and oscillations. No label uses these."""
+"""Onset of the late behaviour, and its spikes and oscillations. No label depends on them."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ CLEAR = 0.3
 """Share of the late level's variance that one frequency must have to be called a period."""
 
 ROUNDING = 1e-9
-"""Decades that make no difference."""
+"""Differences of level below this many decades are ignored."""
 
 
 class Description(NamedTuple):
-    """Numbers about the late half of a curve; `describe` has the formulas and units."""
+    """Numbers that describe the late half of a curve; see `describe` for formulas and units."""
 
     onset: Cells
     spike_count: Cells
@@ -39,19 +39,21 @@ UNITS = {
 def describe(curves: Curves, extent: float) -> Description:
     """Describe curves `[..., window]` of runs of `extent` steps (an integer) or time (a float).
 
-    With L_w, P_w and late windows as in `features`, and u the larger of their mean and median L_w:
+    L_w, P_w and the late windows are those of `features`; u is the larger of the mean and the
+    median of the late L_w.
 
     - `onset`: first step after the last early window whose L_w is outside [min L, max P] of the
       late half; 0 if there is none.
-    - `spike_count`: runs of successive late windows with P_w ≥ u + 2 decades. Spikes closer than
-      a window count once.
-    - `spike_period`: steps from the first to the last such run over their number less one; nan
-      for fewer than two. `spike_height`: mean over runs of max P_w − u; nan without any.
-    - `amplitude`: median over late windows of P_w − L_w; a squared sinusoid that is faster than a
-      window has 0.6.
-    - `period`: that of the strongest frequency of the late L_w less their straight line, if it
-      has 0.3 of their variance and fits in twice; nan else. Faster ones than two windows can't be
-      seen.
+    - `spike_count`: number of spikes, each a run of successive late windows with P_w ≥ u + 2
+      decades. Spikes in the same window or in adjacent windows count once.
+    - `spike_period`: steps from the first spike to the last over the number of spikes less one;
+      nan for fewer than two spikes.
+    - `spike_height`: mean over spikes of max P_w − u; nan without spikes.
+    - `amplitude`: median over late windows of P_w − L_w; 0.6 for a squared sinusoid whose period
+      is shorter than a window.
+    - `period`: period of the strongest frequency of the late L_w after subtraction of their
+      regression line, if it has at least 0.3 of their variance and two periods fit into the late
+      half; nan otherwise. Periods shorter than two windows cannot be resolved.
     """
     level, peak, *_ = curves
     half = level.shape[-1] // 2
@@ -69,7 +71,7 @@ def describe(curves: Curves, extent: float) -> Description:
 
 
 def _spikes(late: Levels, peaks: Levels, step: np.ndarray) -> tuple[Cells, Cells, Cells]:
-    """Count, period and height of spikes."""
+    """Count, period and height of the spikes of each cell."""
     excess = peaks - usual_level(late)[..., None]
     high = excess >= EXCURSION
     starts = high & ~np.pad(high, [(0, 0)] * (high.ndim - 1) + [(1, 0)])[..., :-1]
@@ -78,7 +80,8 @@ def _spikes(late: Levels, peaks: Levels, step: np.ndarray) -> tuple[Cells, Cells
     last = step[::-1][starts[..., ::-1].argmax(-1)]
     period = np.where(count > 1, (last - first) / np.maximum(count - 1, 1), np.nan)
     where = np.flatnonzero(starts)
-    # What lies between two spikes, perhaps of two cells, is −inf and takes no part.
+    # `reduceat` also covers the windows between two spikes, or up to the next cell's first spike;
+    # they are −inf, so that they do not change the maximum.
     heights = (
         np.maximum.reduceat(np.where(high, excess, -np.inf).ravel(), where) if where.size else []
     )
@@ -88,7 +91,7 @@ def _spikes(late: Levels, peaks: Levels, step: np.ndarray) -> tuple[Cells, Cells
 
 
 def _period(late: Levels, steps: float) -> Cells:
-    """Steps of the dominant period, or nan."""
+    """Dominant period in steps, or nan; `steps` is the length of the late half."""
     windows = late.shape[-1]
     time = np.linspace(-1, 1, windows)
     mean = late.mean(-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Numbers that describe the late part of a loss curve, from its envelope.
+"""Features of the late part of a loss curve, computed from its envelope.
 
 The late part is the second half of the windows. A level is a mean of log10 of the loss; one decade
 is a factor of ten. Every feature is an array of the cells' shape.
@@ -15,13 +15,13 @@ Cells = Float[np.ndarray, "*cells"]
 Levels = Float[np.ndarray, "*cells window"]
 
 LIMIT = 400.0
-"""Decades that stand for infinity: zero has level −400 and a non-finite loss +400."""
+"""Decades that represent infinity: a loss of zero has level −400, a non-finite loss +400."""
 
 
 class Curves(NamedTuple):
-    """An envelope in decades, clipped to ±400: `[..., window]`, and the last finite level.
+    """An envelope in decades, clipped to ±400: `[..., window]`, and the last finite level `[...]`.
 
-    `step` is log10 of the relative steps, −400 where nothing moves or nothing is known.
+    `step` is log10 of the relative steps, −400 where nothing moves or the steps are unknown.
     """
 
     level: Levels
@@ -32,7 +32,7 @@ class Curves(NamedTuple):
 
 
 class Features(NamedTuple):
-    """What the rule looks at, all in decades; `features` has the formulas."""
+    """Inputs of the rule, all in decades; see `features` for the formulas."""
 
     late_level: Cells
     late_peak: Cells
@@ -77,35 +77,39 @@ def features(
 ) -> Features:
     """Compute the features of curves `[..., window]` that started at `initial_loss` `[...]`.
 
-    `eps` is the machine epsilon of the loss, `lost` a loss that drowns in the errors of what made
-    it: the rounding of what was subtracted, or a solver's tolerance. With L_w
-    the mean of log10 of the loss in window w, P_w the log10 of its maximum, f0 the initial loss,
-    and all windows late ones unless said:
+    `eps` is the machine epsilon of the loss. `lost` is the loss below which only errors are seen:
+    the rounding of the subtracted minimum, or the tolerance of a solver. All losses are losses
+    over the minimum; a loss below the minimum gives nan. L_w is the mean of log10 of the loss in
+    window w, P_w the log10 of its maximum, f0 the initial loss. Only the late windows are used,
+    except where the whole run is named.
 
-    - `late_level`: mean of L_w. `late_peak`: max of P_w.
+    - `late_level`: mean of L_w.
+    - `late_peak`: max of P_w.
     - `late_trend`: 3/2 (median of L_w in the last third − in the first third): the change over
-      the late part, deaf to spikes. Negative is falling.
-    - `fall`: 4 × the least fall of the median of L_w from one quarter to the next: what the
-      level loses over the late part if it goes on falling to the end. A loss ∝ 1/t has 0.25.
-    - `intermittency`: the smaller of max P_w − max(`late_level`, median L_w), and the largest
-      of P_w − min M_v, where M_v are the medians of L_w in sixteenths of the run, and v runs
-      from the eighth to the one before w. So neither dips nor a steep descent nor ringing
-      through zero are excursions.
-    - `recovery`: max P_w − `end_level`; +400 if the maximum lies in that
-      last eighth, for then nobody knows yet.
+      the late part, robust to spikes, negative if the level falls.
+    - `fall`: 4 × the least fall of the median of L_w from one quarter to the next: the fall over
+      the late part at its slowest rate, positive if the level falls to the end. A loss ∝ 1/t has
+      0.25.
+    - `intermittency`: height of the largest excursion, the smaller of two heights:
+      max P_w − max(`late_level`, median L_w), and the largest P_w − min M_v. M_v is the median of
+      L_w in sixteenth v of the whole run, and the minimum is over sixteenths from the eighth one
+      to the one before that of w. Dips, a steep descent and ringing through zero therefore do not
+      count as excursions.
+    - `recovery`: max P_w − `end_level`; +400 if the maximum is in the last eighth, where it is
+      not known yet whether the level recovers.
     - `rise`: `end_level` − the least M_v of the whole run.
     - `overshoot`: max P_w over the whole run − log10 f0.
     - `climb`: the least difference of the medians of L_w in successive quarters.
-    - `end_level`: median of L_w in the last eighth. `end_excess`: `end_level` − log10 f0.
-    - `last_finite_excess`: L_w of the last window of the run without a non-finite loss − log10 f0.
+    - `end_level`: median of L_w in the last eighth.
+    - `end_excess`: `end_level` − log10 f0.
+    - `last_finite_excess`: L_w of the last window of the whole run in which all losses are finite
+      − log10 f0.
     - `span`: log10 of the largest over the smallest loss.
-    - `floor`: max P_w − log10 of the larger of f0 eps², where a squared error of one rounding
-      lies, and `lost`.
-    - `end_over_errors`: `end_level` − log10 `lost`; +400 where nothing is lost.
+    - `floor`: max P_w − log10 of the larger of `lost` and f0 eps², the size of one squared rounding
+      error.
+    - `end_over_errors`: `end_level` − log10 `lost`; +400 where `lost` is zero.
     - `end_step`: log10 of the largest relative step in the last eighth − log10 eps; −400 where
       nothing moves, or where only the loss is known.
-
-    A loss below its minimum gives nan; all losses here are less that.
     """
     level, peak, bottom, last_finite, step = curves
     with np.errstate(divide="ignore"):
@@ -141,10 +145,10 @@ def features(
 
 
 def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
-    """Take logarithms of an envelope `[..., window]`; losses below `floor` count as that.
+    """Take logarithms of an envelope `[..., window]`; losses below `floor` are raised to it.
 
     A window that touches zero without staying there has the log10 of its mean loss as its level:
-    an oscillation through zero is none the deeper for meeting it exactly.
+    the exact zeros of an oscillation through zero must not lower the level.
     """
     minimum, maximum, mean, level = (np.array(field, np.float64) for field in envelope[:4])
     finite = level < np.inf
@@ -163,7 +167,7 @@ def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
 
 
 def _steps(envelope: Envelope, shape: tuple[int, ...]) -> Levels:
-    """log10 of the relative steps, clipped; what is not known counts as no step."""
+    """log10 of the relative steps, clipped to ±400; an unknown step counts as no step."""
     if envelope.relative_step is None:
         return np.full(shape, -LIMIT)
     with np.errstate(divide="ignore"):
@@ -176,7 +180,7 @@ def _over_rounding(step: Cells, eps: float) -> Cells:
 
 
 def usual_level(late: Levels) -> Cells:
-    """The larger of the mean and the median of levels: rare dips do not lower it."""
+    """The larger of the mean and the median of late levels: rare dips do not lower it."""
     return np.maximum(late.mean(-1), np.median(late, axis=-1))
 
 
@@ -185,7 +189,10 @@ def _medians(late: Levels, parts: int) -> list[Cells]:
 
 
 def _excursion(medians: Float[np.ndarray, "*cells parts"], peak: Levels) -> Cells:
-    """Largest maximum of a late sixteenth of the run over the medians of those before it."""
+    """Largest maximum of a late sixteenth of the run over the least median before it.
+
+    The medians are those of the sixteenths from the last early one on.
+    """
     half = medians.shape[-1] // 2
     peaks = np.stack([p.max(-1) for p in np.array_split(peak, 2 * half, axis=-1)], axis=-1)
     before = np.minimum.accumulate(medians[..., half - 1 : -1], axis=-1)

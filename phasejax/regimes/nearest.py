@@ -1,4 +1,4 @@
-"""Labels of cells that were inferred, from the cells that were computed."""
+"""Labels of inferred cells, from the computed cells."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,13 @@ from .codes import Labels
 
 
 def nearest(labels: Labels, computed: Bool[np.ndarray, "*grid"], axes: Sequence[int]) -> Labels:
-    """Give every cell the label of the nearest computed one, along some axes alone.
+    """Give every cell the label of the nearest computed cell along the refined axes `axes`.
 
-    As both sides of every border were computed, that is the label that was inferred.
+    Refinement computes both sides of every border, so this is the label that it inferred.
     """
-    far = [1 if axis in axes else sum(labels.shape) for axis in range(labels.ndim)]
-    from scipy.ndimage import distance_transform_edt  # a quarter of a second, for refinement alone
+    # One cell along another axis is farther than any distance along the refined ones.
+    spacing = [1 if axis in axes else sum(labels.shape) for axis in range(labels.ndim)]
+    from scipy.ndimage import distance_transform_edt  # takes 0.25 s; only refined sweeps need it
 
-    where = distance_transform_edt(~computed, far, return_distances=False, return_indices=True)
+    where = distance_transform_edt(~computed, spacing, return_distances=False, return_indices=True)
     return labels[tuple(np.asarray(where))]

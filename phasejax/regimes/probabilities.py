@@ -1,10 +1,10 @@
-"""What a cell does over many seeds: how probable each regime is, and the entropy of that."""
+"""Probability of each regime over many seeds, and the entropy of the regime."""
 
 import numpy as np
 import xarray as xr
 
 from .._check import choice
-from . import NAMES
+from .codes import NAMES
 
 
 def regime_probabilities(dataset: xr.Dataset, over: str = "seed") -> xr.Dataset:
@@ -12,17 +12,18 @@ def regime_probabilities(dataset: xr.Dataset, over: str = "seed") -> xr.Dataset:
 
     **Arguments:**
 
-    - `dataset`: a sweep with that axis.
-    - `over`: the axis, by default `seed`: starting points, and mini-batches if there are any.
+    - `dataset`: a sweep with the axis `over`.
+    - `over`: the axis whose values are the runs of a cell; by default `seed`, which draws the
+        starting points, and the mini-batches if there are any.
 
     Returns a dataset over the remaining axes:
 
-    - `probability`: with the dimension `label` (names of the regimes) first, the share of the runs
-        that are in the regime.
-    - `entropy`: −Σ p log2 p in bits: 0 where all runs agree, at most log2(5) = 2.3. Of n runs it is
-        on average (k − 1) / (2 n ln 2) bits too small, for k regimes that occur (Miller 1955).
-    - `runs`: how many runs have a regime; unlabelled and unresolved ones don't. Without any, the
-        others are nan.
+    - `probability`: share of the runs that are in each regime; its first dimension is `label`
+        (names of the regimes).
+    - `entropy`: −Σ p log2 p in bits: 0 where all runs agree, at most log2(5) = 2.3. With n runs and
+        k regimes that occur, it is on average (k − 1) / (2 n ln 2) bits too small (Miller 1955).
+    - `runs`: number of runs that have a regime, so without unlabelled and unresolved ones. Where
+        it is 0, `probability` and `entropy` are nan.
     """
     choice("over", over, [str(name) for name in dataset["regime"].dims])
     regime = dataset["regime"]

@@ -1,9 +1,9 @@
-"""The rule that turns features into a regime and a margin. It is all here.
+"""The rule that turns features into a regime and a margin.
 
 Each regime has a *slack*, in decades: how far its conditions are met (zero or more) or missed
-(less). "All of" is a minimum of slacks and "any of" a maximum. The regimes are asked in the order
-of `slacks` below; the first whose slack is not negative is the answer. What is none of the others
-is an oscillation: bounded, stationary, without large excursions.
+(negative). "All of" is a minimum of slacks and "any of" a maximum. The regimes are tested in the
+order of `slacks` in `classify_features`; the first whose slack is not negative is the label. If
+all slacks are negative, the cell is an oscillation: bounded, stationary, without large excursions.
 """
 
 import numpy as np
@@ -13,32 +13,31 @@ from .codes import NAMES, UNLABELLED
 from .features import LIMIT, Features
 
 EXCURSION = 2.0
-"""A spike stands this far over the late level; a pure squared sinusoid reaches log10 4 = 0.6."""
+"""Spike: least height over the late level. A pure squared sinusoid reaches log10 4 = 0.6."""
 RETURN = 1.0
-"""... and the level has come down at least this far since."""
+"""Spike: least fall of the level after the maximum."""
 ESCAPE = 0.5
-"""A diverged loss has left the best level it reached by this much ..."""
+"""Divergence: least rise of the end level over the best level reached, if no `OVERSHOOT`."""
 OVERSHOOT = 1.0
-"""... or has been this far above the initial loss ..."""
+"""Divergence: least height of the maximum over the initial loss, if no `ESCAPE`."""
 NEAR_START = 0.5
-"""... and ends above the initial loss, or at most this far below (a bounded network saturates)."""
+"""Divergence: the end is at most this far below the initial loss (bounded networks saturate)."""
 CLIMB = 0.3
-"""A loss climbs without return if each quarter of the late part rises by this much ..."""
+"""Divergence by a steady climb: least rise from each quarter of the late part to the next."""
 CLIMB_NEAR_START = 2.0
-"""... and it ends at most this far under the initial loss."""
+"""Divergence by a steady climb: the run ends at most this far below the initial loss."""
 UNDERFLOW = 150.0
-"""A loss this far down squares to zero: non-finite numbers after it are an underflow's 0/0."""
+"""The square of a loss this far below the start is zero: nan after it is 0/0 from underflow."""
 LOWEST = -307.0
-"""Losses down here are zero, or about to be: the smallest normal number is 2e-308."""
+"""A level at or below this counts as zero: the smallest normal number is 2e-308."""
 FLOOR = 3.0
 """A loss that stays within this distance of (initial loss)·eps² is at the rounding floor."""
 CONSTANT = 1e-12
-"""A loss that moves by no more than this is constant to the last bits."""
+"""A loss whose span is at most this is constant up to rounding."""
 REST = 3.0
 """Parameters whose step is at most this far over their rounding are at rest."""
 FALL = 0.15
-"""A level that goes on falling to the end, at this rate per late part, is still descending. A loss
-∝ 1/t falls by 0.25, one ∝ t^(−0.6) by 0.15."""
+"""Descending: least `fall`. A loss ∝ 1/t falls by 0.25, one ∝ t^(−0.6) by 0.15."""
 
 Cells = Float[np.ndarray, "*cells"]
 
@@ -46,8 +45,8 @@ Cells = Float[np.ndarray, "*cells"]
 def classify_features(f: Features) -> tuple[Int[np.ndarray, "*cells"], Cells]:
     """Label cells: indices into `NAMES` (−1 where a feature is nan) and margins, in decades.
 
-    The margin is how far the features can move before the answer changes: the slack of the
-    regime, or the distance to one asked earlier, whichever is nearer.
+    The margin is how far the features can move before the label changes: the smaller of the slack
+    of the regime and the distances to the regimes tested before it.
     """
     slacks = {
         "converged": _any_of(_underflowed(f), _at_zero(f), _at_rounding_floor(f), _under_errors(f)),
@@ -68,19 +67,19 @@ def classify_features(f: Features) -> tuple[Int[np.ndarray, "*cells"], Cells]:
 
 
 def _underflowed(f: Features) -> Cells:
-    """A non-finite loss that is no divergence: 0/0 after v and the loss underflowed."""
+    """The loss is not finite because of 0/0 after v and the loss underflowed: no divergence."""
     return _all_of(_non_finite(f), -UNDERFLOW - f.last_finite_excess)
 
 
 def _at_zero(f: Features) -> Cells:
-    """The loss is exactly zero, or so low that it counts as zero, at the end."""
+    """The loss at the end is zero, or so small that it counts as zero."""
     return _exactly(f.end_level <= LOWEST)
 
 
 def _at_rounding_floor(f: Features) -> Cells:
-    """Constant to the last bits, at rest and not escaped, or stationary at the rounding floor.
+    """The loss is constant, at rest and not escaped, or it is stationary at the rounding floor.
 
-    A cycle between points of the same loss has a constant loss, and is not at rest.
+    "At rest" excludes a cycle between points of the same loss, whose loss is constant too.
     """
     at_rest = _all_of(-_escaped(f) - 1e-9, REST - f.end_step)
     constant = _all_of(_exactly(f.span <= CONSTANT), at_rest)
@@ -91,7 +90,7 @@ def _at_rounding_floor(f: Features) -> Cells:
 
 
 def _under_errors(f: Features) -> Cells:
-    """It ends where only errors are seen, and no spike came between."""
+    """The loss ends where only errors are seen, and the late part has no spike."""
     return _all_of(_exactly(f.end_over_errors <= CONSTANT), EXCURSION - f.intermittency)
 
 

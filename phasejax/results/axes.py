@@ -1,4 +1,7 @@
-"""Where the values of an axis stand in a picture: numbers in their places, names side by side."""
+"""Axes of a dataset: positions of values in a figure, look-up of values, fixed values.
+
+Numbers stand at their values, names at 0, 1, 2, ...
+"""
 
 import math
 from typing import Any
@@ -16,7 +19,7 @@ def is_category(axis: xr.DataArray) -> bool:
 
 
 def is_log(axis: xr.DataArray) -> bool:
-    """Say whether an axis is spaced in the logarithm."""
+    """Say whether an axis is logarithmic."""
     return axis.attrs.get("scale") == "log" and not is_category(axis)
 
 
@@ -26,28 +29,32 @@ def names_of(axis: xr.DataArray) -> list[str]:
 
 
 def value_text(value: Any) -> str:
-    """Write one value: a float with six digits, an integer with all, a name as it is."""
+    """Write one value: a float with six digits, an integer with all digits, a name unchanged."""
     value = value.item() if isinstance(value, np.generic) else value
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def positions(axis: xr.DataArray) -> Float[np.ndarray, " values"]:
-    """Where the cells of an axis are centred: at its numbers, or at 0, 1, 2, ... for names."""
+    """Centres of the cells along an axis: its numbers, or 0, 1, 2, ... for names."""
     return np.arange(float(axis.size)) if is_category(axis) else axis.values.astype(float)
 
 
 def position_of(axis: xr.DataArray, value: Any, argument: str) -> float:
-    """Where a value stands, on the axis or off it; `argument` is what an error calls it."""
+    """Position of a value on an axis; a number need not be one of the axis's.
+
+    Errors call the value `argument`.
+    """
     if is_category(axis):
         return float(index_of(axis, value, argument))
     return _number(axis, value, argument)
 
 
 def index_of(axis: xr.DataArray, value: Any, argument: str) -> int:
-    """Place of a value on an axis: of the same name, or of the nearest number.
+    """Index of the same name, or of the nearest number, on an axis.
 
-    The nearest is by ratio on a logarithmic axis. Raises a `ValueError` for a name that is not on
-    the axis, and on an axis of numbers for what is no finite number.
+    On a logarithmic axis the nearest number is the one with the smallest ratio. Raises a
+    `ValueError` for a name that is not on the axis, and on an axis of numbers for a value that is
+    not a finite number.
     """
     if is_category(axis):
         known = [f"{axis.name}={name}" for name in names_of(axis)]
@@ -71,7 +78,7 @@ def _number(axis: xr.DataArray, value: Any, argument: str) -> float:
 
 
 def same_values(one: xr.DataArray, other: xr.DataArray) -> bool:
-    """Say whether two axes have the same values, numbers up to their rounding."""
+    """Say whether two axes have the same values, numbers up to a relative 1e-9."""
     if one.shape != other.shape or is_category(one) != is_category(other):
         return False
     if is_category(one):
@@ -80,7 +87,7 @@ def same_values(one: xr.DataArray, other: xr.DataArray) -> bool:
 
 
 def in_order(dataset: xr.Dataset, *axes: str) -> xr.Dataset:
-    """Sort cells by axes of numbers, which a sweep keeps in the order that they were given in."""
+    """Sort a dataset by the values of its axes of numbers; a sweep keeps the given order."""
     unsorted = [
         name
         for name in axes
@@ -92,7 +99,7 @@ def in_order(dataset: xr.Dataset, *axes: str) -> xr.Dataset:
 
 
 def cell_edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " edges"]:
-    """Borders between the cells of an axis: halfway, in the logarithm on a logarithmic axis."""
+    """Edges of the cells along an axis: halfway between values, in the logarithm if `is_log`."""
     values = positions(dataset[axis])
     logarithmic = is_log(dataset[axis])
     values = np.log(values) if logarithmic else values
@@ -101,13 +108,18 @@ def cell_edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " edges"]:
     else:
         middle = (values[1:] + values[:-1]) / 2
         edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
-    if logarithmic:  # the outermost edges may be beyond the floating-point numbers
+    if logarithmic:  # the outermost edges may be beyond the range of floating-point numbers
         edges = np.exp(np.clip(edges, np.log(np.finfo(float).tiny), np.log(np.finfo(float).max)))
     return edges
 
 
+def fixed_seed(attributes: dict[str, Any]) -> int | None:
+    """Return the seed of a sweep, or `None` if the seed is one of its axes."""
+    return None if "seed" in attributes["axes"] else attributes.get("seeds", [0])[0]
+
+
 def selected(dataset: xr.Dataset) -> dict[str, Any]:
-    """Return hyper-parameters of which a dataset has one value, fixed or selected by `sel`."""
+    """Return the hyper-parameters with a single value, fixed or selected by `sel`."""
     chosen = {
         str(name): value.item()
         for name, value in dataset.coords.items()

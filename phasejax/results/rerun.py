@@ -1,4 +1,4 @@
-"""A stored sweep, made anew from its configuration, on another window of its plane."""
+"""Run a stored sweep again from its configuration, on another window of its plane."""
 
 import dataclasses
 from typing import Any
@@ -10,10 +10,11 @@ from .._check import ArgumentError, bad, choice
 from ..dynamics import Dynamics, by_name
 from ..grid import Axis, Grid
 from ..problems.problem import fingerprint, initial_params
+from .axes import fixed_seed
 
 
 def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
-    """Return the grid of a sweep on a window of its plane, with as many values as it started with.
+    """Return the grid of a sweep on a window of its plane, with the original number of values.
 
     ```python
     pj.sweep(problem, pj.adam, pj.zoom(dataset, a=(1, 3), b=(10, 30)), refine=257)
@@ -22,15 +23,19 @@ def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
     **Arguments:**
 
     - `dataset`: a sweep.
-    - `windows`: for some of its axes, the lowest and the highest value. Axes that are not named,
-        and all that is fixed, stay as they were.
+    - `windows`: for some of its axes, the lowest and the highest value. Other axes and fixed
+        hyper-parameters do not change.
+
+    Raises a `ValueError` for a window on an axis that is not one of numbers, and if the sweep has
+    functions or other values that a store cannot hold.
     """
     attrs = dataset.attrs
     axes: dict[str, Any] = {}
     for name, axis in attrs["axes"].items():
         start = Axis(tuple(axis["values"]), axis["scale"], axis["even"])
         if axis.get("identities", axis["values"]) != axis["values"]:
-            raise bad(name, axis["values"], "an axis of numbers, bools or strings, to be run again")
+            allowed = "an axis of numbers, bools or strings; a store cannot hold other values"
+            raise bad(name, axis["values"], allowed)
         count = attrs["refined_from"].get(name, len(start))
         if count < len(start):
             start = start.between(min(start.values), max(start.values), count)
@@ -39,18 +44,19 @@ def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
         numbers = [n for n, axis in axes.items() if n != "seed" and axis.scale != "category"]
         choice("zoom", name, numbers)
         axes[name] = axes[name].between(low, high, max(len(axes[name]), 2))
-    seed = {} if "seed" in axes else {"seed": attrs["seeds"][0]}
+    seed = fixed_seed(attrs)
+    seeds = {} if seed is None else {"seed": seed}
     others = attrs.get("no_plain_values", {})
     for name in (name for name, given in others.items() if given):
-        allowed = "given to phasejax.Grid again: a store holds its name and not the value"
+        allowed = "given to phasejax.Grid again: a store holds its name, not its value"
         raise bad(name, attrs["fixed"][name], allowed)
     fixed = {n: v for n, v in attrs["fixed"].items() if v is not None and n not in others}
-    return Grid(**axes, **fixed, **seed)
+    return Grid(**axes, **fixed, **seeds)
 
 
 def _dynamics(attrs: dict[str, Any]) -> Dynamics:
-    """Find the optimizer or flow of a sweep; raises a `ValueError` if it is a user's own."""
-    library = attrs["optimizer_module"].partition("._")[0]  # optax.contrib of optax.contrib._muon
+    """Find the optimizer or flow of a sweep; raises a `ValueError` if it is the user's own."""
+    library = attrs["optimizer_module"].partition("._")[0]  # optax.contrib in optax.contrib._muon
     prefix = f"{library}." if library.startswith("optax") else ""
     allowed = "one of phasejax or optax; for one of your own, use phasejax.zoom and sweep in Python"
     try:
@@ -63,9 +69,10 @@ def _dynamics(attrs: dict[str, Any]) -> Dynamics:
 
 
 def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
-    """Arguments of `phasejax.sweep` that made a dataset, but for the grid and the store.
+    """Return the arguments of `phasejax.sweep` that made a dataset, except grid and store.
 
-    Raises a `ValueError` if its problem or its optimizer is no built-in one, or not the same now.
+    Raises a `ValueError` if the problem or the optimizer is not a built-in one, or has changed
+    since.
     """
     attrs = dataset.attrs
     if not attrs.get("problem_builtin", attrs["problem"]):
@@ -75,7 +82,7 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     problem = problems.BUILT_IN[attrs["problem"]](**attrs["problem_arguments"])
     starts = [initial_params(problem, seed) for seed in dict.fromkeys(attrs["seeds"])]
     if fingerprint(problem, starts) != attrs["problem_fingerprint"]:
-        raise bad("problem", attrs["problem"], "the one of the store: its data differ now")
+        raise bad("problem", attrs["problem"], "the same as in the store; its data have changed")
     dynamics = _dynamics(attrs)
     settings = {name: attrs[name] for name in dynamics.config}
     return {

@@ -1,6 +1,6 @@
-"""How the rule does on the labelled set: `python -m tests.labelled.judge` prints tables.
+"""Accuracy of the rule on the labelled set: `python -m tests.labelled.judge` prints tables.
 
-Rows are what a person saw, columns what the rule says. Ambiguous curves are left out.
+Rows are labels by hand, columns labels of the rule. Ambiguous curves are left out.
 """
 
 import sys
@@ -14,7 +14,7 @@ EPS = float(np.finfo(float).eps)
 
 
 def judged(run: read.Run) -> tuple[str, float]:
-    """Label and margin that the rule gives a run."""
+    """Label and margin of a run by the rule."""
     one = type(run.envelope)(*(field[None] for field in run.envelope))
     initial = np.array([10.0 ** run.about["initial"]])
     answer = classify_envelope(one, initial, EPS, run.about["steps"])
@@ -22,7 +22,7 @@ def judged(run: read.Run) -> tuple[str, float]:
 
 
 def confusion(runs: list[read.Run]) -> np.ndarray:
-    """Counts `[seen, said]` of unambiguous runs."""
+    """Counts of unambiguous runs, `[label by hand, label of the rule]`."""
     counts = np.zeros((len(NAMES), len(NAMES)), int)
     for run in runs:
         if not run.ambiguous:
@@ -31,7 +31,7 @@ def confusion(runs: list[read.Run]) -> np.ndarray:
 
 
 def main() -> None:
-    """Print every part, and every run that differs."""
+    """Print a table for each part of the set, and with -v every run whose labels differ."""
     for half in ("set", "judge", "fresh"):
         runs = [run for run in read.runs() if run.about["half"] == half]
         counts = confusion(runs)

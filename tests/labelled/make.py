@@ -1,9 +1,9 @@
-"""Run the curves of the labelled set: `python tests/labelled/make.py` writes curves.npz.
+"""Compute the curves of the labelled set: `python tests/labelled/make.py` writes curves.npz.
 
-Eighteen problems of twenty cells each. What each curve is, a person wrote into labels.csv by
-looking at the contact sheets that sheets.py draws. Thresholds are set on the problems marked `set`
-there and judged on those marked `judge` and `fresh`; the fresh ones, with many spikes, were run and
-labelled after the rule was last changed.
+The set has eighteen problems of twenty cells each. A person labelled every curve in labels.csv from
+the sheets that sheets.py draws. Thresholds of the rule were set on the problems marked `set` below,
+and tested on those marked `judge` and `fresh`. The fresh ones, with many spikes, were run and
+labelled after the last change of the rule.
 """
 
 import functools
@@ -21,7 +21,7 @@ WINDOWS = 256
 
 
 def scaled(load, classes=None, samples=128):
-    """Columns of mean 0 and deviation 1; targets ±1 for two classes, else of deviation 1."""
+    """Inputs of mean 0 and deviation 1; targets ±1 for two classes, otherwise of deviation 1."""
     data: Any = load()
     inputs, targets = data.data, data.target.astype(float)
     if classes is not None:
@@ -43,7 +43,7 @@ def plane(shift=1.0, **fixed):
 
 
 def bursts(**fixed):
-    """Five values of a and four of b where b ≫ a, and somewhat beyond."""
+    """Five values of a and four of b, mostly with b ≫ a."""
     return pj.Grid(a=np.geomspace(0.35, 8, 5), b=np.geomspace(12, 350, 4), **fixed)
 
 
@@ -137,7 +137,7 @@ PROBLEMS = {
 
 
 def main() -> None:
-    """Run, and keep log10 of minimum, maximum, mean, and the mean of log10, in single precision."""
+    """Run all problems; store log10 of minimum, maximum, mean, and the mean of log10 (float32)."""
     curves, about = [], []
     pj.use_all_cores()
     pj.use_compilation_cache()

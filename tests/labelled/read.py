@@ -1,4 +1,4 @@
-"""The labelled set: 360 runs of eighteen problems, and what a person saw in each."""
+"""The labelled set: 360 runs of eighteen problems, with labels by hand."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 class Run(NamedTuple):
-    """A curve, where it comes from, and its label."""
+    """A curve, its origin, and its label."""
 
     number: int
     about: dict
@@ -24,7 +24,7 @@ class Run(NamedTuple):
 
     @property
     def envelope(self) -> Envelope:
-        """The statistics as a sweep keeps them."""
+        """The statistics in the form of a sweep."""
         minimum, maximum, mean, level = self.curve.astype(float)
         unknown = np.full_like(level, np.nan)
         return Envelope(10.0**minimum, 10.0**maximum, 10.0**mean, level, unknown)

@@ -1,8 +1,8 @@
-"""Draw the labelled set: `python tests/labelled/sheets.py [FOLDER]` writes a sheet a problem.
+"""Draw the labelled set: `python tests/labelled/sheets.py [FOLDER]` writes one sheet per problem.
 
 Each panel is a run: log10 of the loss against steps, from the minimum to the maximum of each
-window, and the window's mean of log10 as a line. The second half, which is judged, is shaded, and a
-dotted line is the initial loss. Numbers are rows of labels.csv; a label in brackets is ambiguous.
+window, and the window's mean of log10 as a line. The second half, which is classified, is shaded;
+a dotted line is the initial loss. Numbers are rows of labels.csv; labels in brackets are ambiguous.
 """
 
 import sys
@@ -18,7 +18,7 @@ ROWS, COLUMNS = 4, 5
 
 
 def draw(runs: list[read.Run], path: Path) -> None:
-    """One sheet of up to twenty runs."""
+    """Draw one sheet of up to twenty runs."""
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(ROWS, COLUMNS, figsize=(16, 10), layout="constrained")
@@ -44,7 +44,7 @@ def draw(runs: list[read.Run], path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Draw every problem."""
+    """Draw a sheet for every problem."""
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     runs = read.runs()
