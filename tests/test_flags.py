@@ -55,7 +55,10 @@ CASES = {
     "sweep --problem quadratic --a 1,2 --b 1 --resume --overwrite": "--overwrite and resume",
     "sweep --problem quadratic --a 1,2 --optimizer adam_flow": "--time is missing",
     "sweep --problem power --problem-arg k=1 --a 1,2 --b 1": "--problem-arg k = 1: must be a",
-    "sweep --problem power --problem-arg q=1 --a 1,2 --b 1": "--problem-arg: ",
+    "sweep --problem power --problem-arg q=1 --a 1,2 --b 1": "--problem-arg = 'q': unknown; known",
+    "sweep --problem quadratic --a 1 --b 2": "--a LOW:HIGH:COUNT is missing: a sweep needs one or",
+    "plot s --probability --at seed=0": "--probability needs an axis seed, and the axes are a, b",
+    "plot s --probability --over c": "--over = 'c': unknown; known are a, b, seed",
     "sweep --problem-arg k --a 1,2 --b 1": "--problem-arg = 'k': must be NAME=VALUE",
 }
 

@@ -40,7 +40,7 @@ PROBLEMS = {
     "mine.py:fails": "mine.py:9: KeyError: 'a'",
     "mine.py:starts": "mine.py:11: NameError: name 'n' is not defined",
     "mine.py:three": "--problem = 'mine.py:three': must be a function that returns a phasejax.Prob",
-    "mine.py:bowl": "bowl() missing 1 required positional argument: 'depth'",
+    "mine.py:bowl": "--problem-arg depth=VALUE is missing: mine.py:bowl needs it",
     "mine.py:bawl": "--problem = 'bawl': unknown; did you mean 'bowl'?",
     "mine.py": "--problem = 'mine.py': must be FILE.py:FUNCTION; the function is missing",
     "imports.py:f": "imports.py:2: ModuleNotFoundError: No module named 'no_such_module'",

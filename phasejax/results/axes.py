@@ -1,4 +1,4 @@
-"""Where the values of an axis stand in a picture: numbers in their places, names side by side."""
+"""The values of an axis: where they are drawn, and which one is nearest to a number."""
 
 import math
 from typing import Any
@@ -32,22 +32,23 @@ def value_text(value: Any) -> str:
 
 
 def positions(axis: xr.DataArray) -> Float[np.ndarray, " values"]:
-    """Where the cells of an axis are centred: at its numbers, or at 0, 1, 2, ... for names."""
+    """Return the centres of an axis's cells: its numbers, or 0, 1, 2, ... for names."""
     return np.arange(float(axis.size)) if is_category(axis) else axis.values.astype(float)
 
 
 def position_of(axis: xr.DataArray, value: Any, argument: str) -> float:
-    """Where a value stands, on the axis or off it; `argument` is what an error calls it."""
+    """Return where a value is drawn, also outside the axis; errors call the value `argument`."""
     if is_category(axis):
         return float(index_of(axis, value, argument))
     return _number(axis, value, argument)
 
 
 def index_of(axis: xr.DataArray, value: Any, argument: str) -> int:
-    """Place of a value on an axis: of the same name, or of the nearest number.
+    """Return the place of a value on an axis: of the nearest number, or of the same name.
 
-    The nearest is by ratio on a logarithmic axis. Raises a `ValueError` for a name that is not on
-    the axis, and on an axis of numbers for what is no finite number.
+    On a logarithmic axis the nearest number is the nearest by ratio. This is the rule of `--at`
+    and of `phasejax.cell`. Raises a `ValueError` for a name that is not on the
+    axis, and on an axis of numbers for a value that is not a finite number.
     """
     if is_category(axis):
         known = [f"{axis.name}={name}" for name in names_of(axis)]
@@ -80,7 +81,7 @@ def same_values(one: xr.DataArray, other: xr.DataArray) -> bool:
 
 
 def in_order(dataset: xr.Dataset, *axes: str) -> xr.Dataset:
-    """Sort cells by axes of numbers, which a sweep keeps in the order that they were given in."""
+    """Sort cells along axes of numbers; a sweep keeps them in the order they were given in."""
     unsorted = [
         name
         for name in axes
@@ -107,7 +108,7 @@ def cell_edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " edges"]:
 
 
 def selected(dataset: xr.Dataset) -> dict[str, Any]:
-    """Return hyper-parameters of which a dataset has one value, fixed or selected by `sel`."""
+    """Return the hyper-parameters that have one value: fixed, or selected by `sel`."""
     chosen = {
         str(name): value.item()
         for name, value in dataset.coords.items()
