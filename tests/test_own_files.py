@@ -23,6 +23,7 @@ def late(rate, kind=0):
 def wrong(a):
     return pj.adam(a=-a, b=1.0)
 def nothing(rate): pass
+builtin = dict
 def three(): return 3
 def bowl(depth): return pj.Problem(lambda x: depth * jnp.sum(x**2), lambda key: jnp.ones(2))
 """
@@ -54,6 +55,7 @@ OPTIMIZERS = {
     "mine.py:late --axis rate=1 --axis kind=1,2": "mine.py:14: TypeError: dynamics = late fails",
     "mine.py:wrong --a 1,2": "mine.py:17: ArgumentError: a = -1.0: must be",
     "mine.py:nothing --axis rate=1,2": "dynamics = nothing returned NoneType",
+    "mine.py:builtin --axis rate=1,2": "--optimizer = 'mine.py:builtin': must be a function whose",
     "mine.py:late --axis kind=0,1": "rate is missing: late needs it",
 }
 

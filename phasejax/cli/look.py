@@ -14,6 +14,23 @@ from . import values
 from .options import NEAREST, At, Horizontal, Json, Lines, StorePath, Vertical
 from .stores import MADE_BY, default_output, opened, selected
 
+Over = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Draw a panel for each value of a third axis; with --probability, the axis whose "
+        "values are the runs of a cell.",
+    ),
+]
+Marks = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE,...",
+        help="A cell to mark: a=1,b=100. Give --mark again for more, or --mark none for none. "
+        "By default the paper's three, if the sweep is the paper's.",
+    ),
+]
+
 
 def info(
     store: StorePath,
@@ -77,25 +94,11 @@ def plot(
     late_loss: Annotated[
         bool, typer.Option("--late-loss", help="Draw the late loss too, in a second panel.")
     ] = False,
-    over: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Draw a panel for each value of a third axis; with --probability, the axis whose "
-            "values are the runs of a cell.",
-        ),
-    ] = None,
+    over: Over = None,
     probability: Annotated[
         bool, typer.Option("--probability", help="Draw how probable each regime is over the seeds.")
     ] = False,
-    mark: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE,...",
-            help="A cell to mark: a=1,b=100. Give --mark again for more, or --mark none for none. "
-            "By default the paper's three, if the sweep is the paper's.",
-        ),
-    ] = None,
+    mark: Marks = None,
     line: Lines = None,
     at: At = None,
 ) -> int:

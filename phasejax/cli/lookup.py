@@ -21,11 +21,16 @@ def problem(name: str, arguments: dict[str, Any]) -> "pj.Problem":
     _check_arguments(name, function, arguments)
     try:
         made = function(**arguments)
+    except ArgumentError as error:
+        if located(error) or not arguments:
+            raise
+        raise ArgumentError("problem_arg", f" {error}") from error
     except (ValueError, TypeError) as error:
         if located(error) or not arguments:
             raise
-        separator = "" if isinstance(error, ArgumentError) else ":"
-        raise ArgumentError("problem_arg", f"{separator} {error}") from error
+        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        fails = f": {name} fails with {given}: {type(error).__name__}: {error}"
+        raise ArgumentError("problem_arg", fails) from error
     if not isinstance(made, pj.Problem):
         allowed = f"a function that returns a phasejax.Problem; it returned {type(made).__name__}"
         raise bad("problem", name, allowed)
@@ -34,9 +39,8 @@ def problem(name: str, arguments: dict[str, Any]) -> "pj.Problem":
 
 def _check_arguments(name: str, function: Callable, given: Collection[str]) -> None:
     """Refuse arguments that the function of a problem does not take, and name those it lacks."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (ValueError, TypeError):  # a callable without a signature checks them itself
+    parameters = _parameters(function)
+    if parameters is None:  # the function itself checks them
         return
     keywords = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
@@ -44,9 +48,16 @@ def _check_arguments(name: str, function: Callable, given: Collection[str]) -> N
             choice("problem_arg", argument, [p.name for p in keywords])
     for parameter in keywords:
         if parameter.default is parameter.empty and parameter.name not in given:
-            raise ArgumentError(
-                "problem_arg", f" {parameter.name}=VALUE is missing: {name} needs it"
-            )
+            missing = f" {parameter.name}=VALUE is missing: {name} needs it"
+            raise ArgumentError("problem_arg", missing)
+
+
+def _parameters(function: Callable) -> list[inspect.Parameter] | None:
+    """Return the parameters of a function; `None` where Python cannot say, as for `dict`."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):
+        return None
 
 
 def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Discrete | pj.Flow":
@@ -55,7 +66,12 @@ def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Discrete | p
     `flow` says what a user's own is; `solving` has the options of a flow's solver that were given.
     """
     own = from_file("optimizer", name)
-    found = (pj.Flow if flow else pj.Discrete).of(own) if own else pj.dynamics.by_name(name)
+    if own is None:
+        found = pj.dynamics.by_name(name)
+    elif _parameters(own) is None:
+        raise bad("optimizer", name, "a function whose arguments have names")
+    else:
+        found = (pj.Flow if flow else pj.Discrete).of(own)
     if solving and not isinstance(found, pj.Flow):
         flag, value = next(iter(solving.items()))
         raise bad(flag, value, f"left out: {name} is not a flow and has no solver")

@@ -36,6 +36,7 @@ Lines = Annotated[
     ),
 ]
 
+NewStore = Annotated[Path, typer.Option(help="Folder for the results (Zarr v3).")]
 Resume = Annotated[bool, typer.Option("--resume", help="Run the cells that the store lacks.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the store.")]
 Refine = Annotated[

@@ -9,7 +9,7 @@ import phasejax as pj
 
 from .._check import ArgumentError, bad
 from . import lookup, values
-from .options import Overwrite, Refine, Resume
+from .options import NewStore, Overwrite, Refine, Resume
 from .parser import Group, renamed
 from .stores import opened
 
@@ -22,6 +22,25 @@ HYPER_PARAMETERS = Group(
         for name, text in values.HYPER_PARAMETERS.items()
     }
 )
+"""Flags that each give the values of one hyper-parameter."""
+RUN = Group(
+    {
+        "steps": Annotated[int | None, typer.Option(help="Steps per cell; 20000 by default.")],
+        "time": Annotated[float | None, typer.Option(help="Length of a flow, instead of steps.")],
+        "windows": Annotated[
+            int | None,
+            typer.Option(help="Number of windows that a loss curve is stored as; 256 by default."),
+        ],
+        "dtype": Annotated[
+            str | None, typer.Option(help="float64 or float32; float64 by default.")
+        ],
+        "block_size": Annotated[
+            int | None,
+            typer.Option(help="Cells that a device advances at once; measured by default."),
+        ],
+    }
+)
+"""Arguments of `phasejax.sweep` that are passed on as they are, and have its defaults."""
 SOLVER = Group(
     {
         "solver": Annotated[
@@ -34,6 +53,7 @@ SOLVER = Group(
         ],
     }
 )
+"""Arguments of `phasejax.Flow`, which have its defaults."""
 Problem = Annotated[
     str,
     typer.Option(
@@ -64,16 +84,6 @@ OtherAxes = Annotated[
         "b1=0.5:0.99:20:linear, nesterov=True,False. Give --axis again for more.",
     ),
 ]
-Steps = Annotated[
-    int | None, typer.Option(help="Steps per cell; by default 20000.", show_default=False)
-]
-Time = Annotated[
-    float | None, typer.Option(help="Length of a flow, instead of steps.", show_default=False)
-]
-Windows = Annotated[int, typer.Option(help="Number of windows that a loss curve is stored as.")]
-BlockSize = Annotated[
-    int | None, typer.Option(help="Cells that a device advances at once; by default measured.")
-]
 Scheduler = Annotated[
     str | None,
     typer.Option(
@@ -89,17 +99,11 @@ def sweep(
     optimizer: Optimizer = "adam",
     hyper_parameters: Annotated[dict[str, str], HYPER_PARAMETERS],
     axis: OtherAxes = None,
-    steps: Steps = None,
-    time: Time = None,
+    run: Annotated[dict[str, Any], RUN],
     solving: Annotated[dict[str, Any], SOLVER],
-    windows: Windows = 256,
-    dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
-    store: Annotated[Path, typer.Option(help="Folder for the results (Zarr v3).")] = Path(
-        "sweep.zarr"
-    ),
+    store: NewStore = Path("sweep.zarr"),
     resume: Resume = False,
     overwrite: Overwrite = False,
-    block_size: BlockSize = None,
     refine: Refine = None,
     scheduler: Scheduler = None,
 ) -> int:
@@ -110,21 +114,17 @@ def sweep(
     ranges = [*hyper_parameters.items(), *(values.pair("axis", text) for text in axis or [])]
     given = values.hyper_parameters(ranges)
     arguments = values.once(values.pair("problem_arg", text) for text in problem_arg or [])
-    dynamics = lookup.dynamics(optimizer, time is not None, solving)
+    dynamics = lookup.dynamics(optimizer, "time" in run, solving)
     counts = None if refine is None else values.counts(refine)
     _set_up()
     dataset = pj.sweep(
         lookup.problem(problem, {name: values.literal(text) for name, text in arguments.items()}),
         dynamics,
         _grid(given),
-        steps=steps,
-        time=time,
-        windows=windows,
-        dtype=dtype,
+        **run,
         store=store,
         overwrite=overwrite,
         resume=resume,
-        block_size=block_size,
         refine=counts,
         executor=None if scheduler is None else _connect(scheduler),
     )
@@ -134,7 +134,7 @@ def sweep(
 def zoom(
     source: Annotated[Path, typer.Argument(metavar="STORE", help="The sweep to zoom into.")],
     to: Annotated[str, typer.Option(metavar="NAME=LOW:HIGH,...", help="The window: a=1:3,b=10:30")],
-    store: Annotated[Path, typer.Option(help="Folder for the new results.")] = Path("zoom.zarr"),
+    store: NewStore = Path("zoom.zarr"),
     refine: Refine = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
