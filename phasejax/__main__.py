@@ -6,7 +6,7 @@ from ._interrupt import LINE, ignore, listen
 
 
 def main() -> int:
-    """Run the command line; an interrupt is one line, also while modules are imported."""
+    """Run the command line; an interrupt prints one line, even while modules are being imported."""
     listen()
     try:
         from .cli import main

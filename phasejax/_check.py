@@ -3,18 +3,19 @@
 import difflib
 import math
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 OWN_FILE = "<run_path>"
-"""Module name of what is in a file given as FILE.py:FUNCTION."""
+"""Module name of a user's file that is given as FILE.py:FUNCTION."""
 
 
 class ArgumentError(ValueError):
-    """What is wrong with an argument: its name, then a text that goes on from there.
+    """A wrong argument.
 
-    The two are kept apart so that the command line can say `--learning-rate` for `learning_rate`.
+    Its message is the argument's name followed by a text. The two are kept apart so that the
+    command line can say `--learning-rate` for `learning_rate`.
     """
 
     def __init__(self, argument: str, text: str) -> None:
@@ -24,14 +25,25 @@ class ArgumentError(ValueError):
     def __str__(self) -> str:
         return self.argument + self.text
 
+    def renamed(self, names: Mapping[str, str]) -> "ArgumentError":
+        """Return the same error with another name for the argument, if `names` has one.
+
+        Of an argument of several words, such as `dataset axes`, the first is looked up.
+        """
+        name, space, rest = self.argument.partition(" ")
+        return ArgumentError(names.get(name, name) + space + rest, self.text)
+
 
 def bad(argument: str, value: Any, allowed: str) -> ArgumentError:
-    """Build the one-line error every check of a value raises."""
+    """Build the one-line error that every check of a value raises."""
     return ArgumentError(argument, f" = {value!r}: must be {allowed}")
 
 
 def choice(argument: str, name: str, known: Iterable[str], hint: str = "") -> None:
-    """Refuse a name outside `known`, with the near miss suggested, or with `hint`."""
+    """Refuse a name that is not in `known`; the error has `hint`, or else suggests a similar name.
+
+    Of more than twelve known names, only those without a dot are listed.
+    """
     known = list(known)
     if name in known:
         return
@@ -44,9 +56,10 @@ def choice(argument: str, name: str, known: Iterable[str], hint: str = "") -> No
 
 
 def located(error: BaseException) -> str | None:
-    """Describe an error that a user's FILE.py raised as FILE.py:LINE: KIND: TEXT; else `None`.
+    """Describe an error raised in a user's FILE.py as FILE.py:LINE: KIND: TEXT; else `None`.
 
-    Where the package says more of an error than its cause does, the line is that of the cause.
+    If the package raised an error from one of the user's file, the line is that of the user's, and
+    kind and text are the package's.
     """
     lines = [
         f"{frame.f_code.co_filename}:{line}"
@@ -62,7 +75,7 @@ def located(error: BaseException) -> str | None:
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, what caused it, what caused that, ..."""
+    """Yield an error, its cause, the cause of that, and so on."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -82,9 +95,9 @@ def non_negative(argument: str, value: float) -> None:
 
 
 def whole(argument: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """Return a whole number as an `int`; refuse any other value.
+    """Return an integer from `least` to `most` as an `int`; refuse any other value.
 
-    Floats and NumPy numbers that are whole count as integers.
+    A float or a NumPy number without a fractional part counts as an integer.
     """
     number = value.item() if getattr(value, "ndim", None) == 0 else value
     numeric = isinstance(number, int | float) and not isinstance(number, bool)
@@ -96,7 +109,7 @@ def whole(argument: str, value: Any, least: int = 1, most: int | None = None) ->
 
 
 def is_number(text: str) -> bool:
-    """Say whether a text reads as a number."""
+    """Say whether `float` can read a text."""
     try:
         float(text)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM on the command line: one line, exit code 1, and nothing half-written.
+"""Ctrl-C and SIGTERM on the command line: one line, exit code 1, and no half-written file.
 
-It imports little, so that a signal is heard from the start of a process on.
+It imports only small modules, so that signals are handled from the start of a process.
 """
 
 import contextlib
@@ -12,14 +12,20 @@ from collections.abc import Iterator
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that interrupt a command."""
 LINE = "error: interrupted"
+"""What is printed before there is anything to resume."""
 
 
 @contextlib.contextmanager
 def heard() -> Iterator[None]:
-    """Listen for a while, and then put back what was there, unless that was this already."""
-    here = threading.current_thread() is threading.main_thread()  # which alone gets signals
-    if not here or signal.getsignal(signal.SIGTERM) is _raise:
+    """Handle both signals inside a `with` block, then restore the earlier handlers.
+
+    Does nothing if `listen` was called before, and outside the main thread, which alone receives
+    signals.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is _raise:
         yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
@@ -34,34 +40,35 @@ def heard() -> Iterator[None]:
 
 
 def listen() -> None:
-    """Let both signals raise a `KeyboardInterrupt`; a second one ends the process at once.
+    """Make both signals raise a `KeyboardInterrupt`; a second signal ends the process at once.
 
     A signal that is ignored, as under `nohup`, stays ignored.
     """
     sys.unraisablehook = _not_raised
-    _answer(_raise)
+    _handle(_raise)
 
 
 def ignore() -> None:
-    """Let both signals do nothing: all is said, what is left is to exit."""
-    _answer(signal.SIG_IGN)
+    """Ignore both signals: the command has finished and only has to exit."""
+    _handle(signal.SIG_IGN)
 
 
-def _answer(handler: Any) -> None:
+def _handle(handler: Any) -> None:
+    """Set the handler of both signals, except where a signal is ignored."""
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
 def _raise(*_: object) -> None:
-    _answer(signal.SIG_DFL)
+    _handle(signal.SIG_DFL)
     raise KeyboardInterrupt
 
 
 def _not_raised(unraisable: "sys.UnraisableHookArgs") -> None:
-    """End the process where an interrupt came in a destructor, from which nothing is raised."""
+    """End the process if the interrupt came in a destructor, which cannot raise an exception."""
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return
     print(LINE, file=sys.stderr, flush=True)
-    os._exit(1)  # a store is whole whenever its process is killed
+    os._exit(1)  # safe: a store is consistent whenever its process is killed

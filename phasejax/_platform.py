@@ -1,11 +1,11 @@
-"""What operating systems do differently."""
+"""Differences between operating systems."""
 
 import os
 from pathlib import Path
 
 
 def usable_cores() -> int:
-    """Return how many processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     since_3_13 = getattr(os, "process_cpu_count", None)
     linux = getattr(os, "sched_getaffinity", None)
     if since_3_13 is None and linux is not None:
@@ -14,9 +14,9 @@ def usable_cores() -> int:
 
 
 def flush(path: Path) -> None:
-    """See to it that a file, or the names in a folder, are on the disk and survive a power cut.
+    """Write a file, or the list of names in a folder, to the disk, so that it survives a power cut.
 
-    Windows flushes only files that are open for writing, and opens no folder.
+    Windows flushes only files that are open for writing, and cannot open a folder.
     """
     if path.is_dir() and os.name == "nt":
         return

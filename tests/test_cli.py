@@ -93,7 +93,7 @@ def test_a_flow_is_an_optimizer_with_a_time(tmp_path):
             "--dtype = 'float32': must be 'float64'",
         ),
         ("--optimizer adam --time 1", "--time = 1.0: must be left out for an optimizer"),
-        ("--optimizer adam --rtol 1e-8", "--rtol = 1e-08: must be left out: adam is no flow"),
+        ("--optimizer adam --rtol 1e-8", "--rtol = 1e-08: must be left out: adam is not a flow"),
     ],
 )
 def test_flags_of_a_flow_are_checked(flags, message, tmp_path, monkeypatch, capsys):

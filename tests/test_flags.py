@@ -1,13 +1,16 @@
 """An error names an argument as the command that ran does, and no flag that it does not have."""
 
+import inspect
 import pickle
 import re
+from typing import Annotated
 
 import pytest
 import typer
 
 import phasejax as pj
 from phasejax import _check, cli
+from phasejax.cli import options, parser, stores, values
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,11 @@ CASES = {
     "sweep --problem quadratic --a 1,2 --b 1 --resume --overwrite": "--overwrite and resume",
     "sweep --problem quadratic --a 1,2 --optimizer adam_flow": "--time is missing",
     "sweep --problem power --problem-arg k=1 --a 1,2 --b 1": "--problem-arg k = 1: must be a",
-    "sweep --problem power --problem-arg q=1 --a 1,2 --b 1": "--problem-arg: ",
+    "sweep --problem power --problem-arg q=1 --a 1,2 --b 1": "--problem-arg = 'q': unknown; known",
+    "sweep --problem power --problem-arg k=x --a 1,2 --b 1": "--problem-arg: power fails with k=",
+    "sweep --problem quadratic --a 1 --b 2": "--a LOW:HIGH:COUNT is missing: a sweep needs one or",
+    "plot s --probability --at seed=0": "--probability needs an axis seed, and the axes are a, b",
+    "plot s --probability --over c": "--over = 'c': unknown; known are a, b, seed",
     "sweep --problem-arg k --a 1,2 --b 1": "--problem-arg = 'k': must be NAME=VALUE",
 }
 
@@ -80,6 +87,40 @@ def test_the_package_keeps_name_and_text_apart():
     assert isinstance(error, ValueError)
     with pytest.raises(ValueError, match="a is missing: adam needs it"):
         pj.sweep(pj.problems.quadratic(), pj.adam, pj.Grid(b=[1, 2]))
+
+
+def test_every_hyper_parameter_of_the_list_has_a_flag_and_its_help(capsys):
+    assert cli.main(["sweep", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name, told in values.HYPER_PARAMETERS.items():
+        assert f"--{name.replace('_', '-')} RANGE {told}" in text
+
+
+def test_a_group_is_one_dict_of_what_was_given():
+    pair = parser.Group({"one": int | None, "two": int | None})
+
+    @parser.grouped
+    def command(first: int, *, group: Annotated[dict[str, int], pair], last: int = 0):
+        return first, group, last
+
+    assert list(inspect.signature(command).parameters) == ["first", "one", "two", "last"]
+    assert command(first=1, one=None, two=0, last=3) == (1, {"two": 0}, 3)
+
+
+@pytest.mark.parametrize("command", ["info", "plot", "view", "border"])
+def test_every_help_says_which_value_at_takes(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    assert options.NEAREST in " ".join(capsys.readouterr().out.split())
+
+
+def test_at_takes_the_nearest_value_by_ratio_in_every_command(folder):
+    """Between 1 and 9, a = 4 is nearer to 1 by difference and to 9 by ratio."""
+    dataset = pj.open_dataset(folder / "s")
+    chosen = stores.selected(folder / "s", "a=4,b=2.9,seed=0")
+    at = {name: chosen[name].item() for name in ("a", "b", "seed")}
+    assert at == pytest.approx({"a": 9, "b": 1, "seed": 0})
+    described = pj.cell(dataset, {"a": 4, "b": 2.9, "seed": 0})
+    assert {name: described[name] for name in at} == at
 
 
 def test_no_command_is_help(capsys):

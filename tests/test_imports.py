@@ -20,7 +20,6 @@ ORDER = (
     ["_sweep", "_trajectory"],
     ["plot"],
     ["page"],
-    ["_text"],
     ["cli"],
     ["__main__"],
 )

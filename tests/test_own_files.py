@@ -23,6 +23,7 @@ def late(rate, kind=0):
 def wrong(a):
     return pj.adam(a=-a, b=1.0)
 def nothing(rate): pass
+builtin = dict
 def three(): return 3
 def bowl(depth): return pj.Problem(lambda x: depth * jnp.sum(x**2), lambda key: jnp.ones(2))
 """
@@ -40,7 +41,7 @@ PROBLEMS = {
     "mine.py:fails": "mine.py:9: KeyError: 'a'",
     "mine.py:starts": "mine.py:11: NameError: name 'n' is not defined",
     "mine.py:three": "--problem = 'mine.py:three': must be a function that returns a phasejax.Prob",
-    "mine.py:bowl": "bowl() missing 1 required positional argument: 'depth'",
+    "mine.py:bowl": "--problem-arg depth=VALUE is missing: mine.py:bowl needs it",
     "mine.py:bawl": "--problem = 'bawl': unknown; did you mean 'bowl'?",
     "mine.py": "--problem = 'mine.py': must be FILE.py:FUNCTION; the function is missing",
     "imports.py:f": "imports.py:2: ModuleNotFoundError: No module named 'no_such_module'",
@@ -54,6 +55,7 @@ OPTIMIZERS = {
     "mine.py:late --axis rate=1 --axis kind=1,2": "mine.py:14: TypeError: dynamics = late fails",
     "mine.py:wrong --a 1,2": "mine.py:17: ArgumentError: a = -1.0: must be",
     "mine.py:nothing --axis rate=1,2": "dynamics = nothing returned NoneType",
+    "mine.py:builtin --axis rate=1,2": "--optimizer = 'mine.py:builtin': must be a function whose",
     "mine.py:late --axis kind=0,1": "rate is missing: late needs it",
 }
 

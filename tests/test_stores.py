@@ -304,7 +304,7 @@ def test_a_signal_is_one_line(number, moment, tmp_path):
         time.sleep(0.005)
     process.send_signal(number)
     _, complaint = process.communicate(timeout=60)
-    kept = "; finished tiles are kept, go on with --resume" if moment == "running" else ""
+    kept = "; finished tiles are kept, continue with --resume" if moment == "running" else ""
     assert (process.returncode, complaint) == (1, f"error: interrupted{kept}\n")
     assert moment == "running" or not (tmp_path / "s.zarr").exists()
     assert not list(tmp_path.glob(f"s.zarr/{WORK}/lock"))

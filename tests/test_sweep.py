@@ -375,7 +375,7 @@ def test_a_cell_keeps_its_bits_wherever_in_the_batch_it_is(small, problem):
     ids=["optimizer", "flow"],
 )
 def test_one_two_and_eight_devices_give_the_same_bits(arguments, devices, tmp_path):
-    """The lanes are the same, so the bits are, whichever device computed a cell."""
+    """The block is the same, so the bits are, whichever device computed a cell."""
     script = (
         "import phasejax as pj, sys\n"
         "pj.use_compilation_cache()\n"

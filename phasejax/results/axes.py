@@ -52,9 +52,9 @@ def position_of(axis: xr.DataArray, value: Any, argument: str) -> float:
 def index_of(axis: xr.DataArray, value: Any, argument: str) -> int:
     """Index of the same name, or of the nearest number, on an axis.
 
-    On a logarithmic axis the nearest number is the one with the smallest ratio. Raises a
-    `ValueError` for a name that is not on the axis, and on an axis of numbers for a value that is
-    not a finite number.
+    On a logarithmic axis the nearest number is the one with the smallest ratio. This is the rule
+    of `--at` and of `phasejax.cell`. Raises a `ValueError` for a name that is not on the axis, and
+    on an axis of numbers for a value that is not a finite number.
     """
     if is_category(axis):
         known = [f"{axis.name}={name}" for name in names_of(axis)]

@@ -47,7 +47,7 @@ def summary(dataset: xr.Dataset) -> Summary:
         )
     counts = regime_counts(dataset)
     total = sum(counts.values())
-    computed = int((dataset["status"] == COMPUTED).sum()) if "status" in dataset else total
+    computed = int((dataset["status"] == COMPUTED).sum())
     refined = f", {computed} of them computed, the others inferred" if computed < total else ""
     lines.append(f"{total} cells{refined if attrs.get('refined_from') else ''}:")
     lines += [f"  {name:<12} {n:>7}  {n / total:6.1%}" for name, n in counts.items()]
@@ -56,14 +56,14 @@ def summary(dataset: xr.Dataset) -> Summary:
 
 
 def _extent(values: list[Any], scale: str, **_: Any) -> str:
-    """Ends of an axis of numbers, or the names on one of names."""
+    """Write the ends of an axis of numbers, or the values of an axis of names."""
     if scale == "category":
         return f"{', '.join(map(value_text, values))}, {len(values)} values"
     return f"{min(values):g} to {max(values):g}, {len(values)} values, {scale}"
 
 
 def length(attributes: dict[str, Any]) -> str:
-    """How long the runs of a sweep are, in words."""
+    """Return the time or the number of steps of each run of a sweep, in words."""
     if "time" in attributes:
         return f"time {attributes['time']:g}"
     return f"{attributes['steps']:,} steps"
@@ -72,14 +72,13 @@ def length(attributes: dict[str, Any]) -> str:
 def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
     """Describe one cell: coordinates and label.
 
-    `at` has a value of every axis: of numbers the nearest is taken (by ratio on logarithmic axes),
-    of names the same.
+    `at` has a value of every axis. Of an axis of numbers the nearest value is taken, on a
+    logarithmic axis the nearest by ratio; of an axis of names the same name.
     """
     chosen = choose(dataset, at)
     if chosen["regime"].ndim:
-        raise ArgumentError(
-            "at", f" = {at}: must give every axis, also {list(chosen['regime'].dims)}"
-        )
+        missing = ", ".join(str(name) for name in chosen["regime"].dims)
+        raise ArgumentError("at", f" = {at}: must give every axis; missing are {missing}")
     code = int(chosen["regime"])
     return {
         **{str(name): chosen[name].item() for name in dataset["regime"].dims},
@@ -89,7 +88,7 @@ def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
 
 
 def choose(dataset: xr.Dataset, at: Mapping[str, Any]) -> xr.Dataset:
-    """Select the nearest number, or the same name, on some axes."""
+    """Select one value of some axes, by the rule of `phasejax.results.axes.index_of`."""
     for name in at:
         choice("at", name, [str(dim) for dim in dataset["regime"].dims])
     return dataset.isel({name: index_of(dataset[name], value, "at") for name, value in at.items()})

@@ -1,0 +1,162 @@
+"""Commands that show a sweep: `phasejax info`, `border`, `plot` and `view`."""
+
+import json
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import phasejax as pj
+
+from .._check import ArgumentError, bad
+from . import values
+from .options import NEAREST, At, Horizontal, Json, Lines, StorePath, Vertical
+from .stores import MADE_BY, default_output, opened, selected
+
+Over = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Draw a panel for each value of a third axis; with --probability, the axis whose "
+        "values are the runs of a cell.",
+    ),
+]
+Marks = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE,...",
+        help="A cell to mark: a=1,b=100. Give --mark again for more, or --mark none for none. "
+        "By default the paper's three, if the sweep is the paper's.",
+    ),
+]
+
+
+def info(
+    store: StorePath,
+    as_json: Json = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help=f"Describe one cell, with a value of every axis: a=1,b=100. {NEAREST}",
+        ),
+    ] = None,
+) -> int:
+    """Print what was run and how many cells fell into each regime."""
+    dataset = opened(store)
+    if at is not None:
+        answer = pj.cell(dataset, values.point(at))
+    else:
+        answer = {"regimes": pj.regime_counts(dataset), "config": dataset.attrs}
+    if as_json:
+        print(json.dumps(answer, indent=2))
+    elif at is not None:
+        for name, value in answer.items():
+            print(f"{name:<20} {f'{value:.6g}' if isinstance(value, float) else value}")
+    else:
+        print(pj.summary(dataset))
+    return 0
+
+
+def border(
+    store: StorePath,
+    regime: Annotated[
+        str | None, typer.Option(help="Only the border of this regime; by default every border.")
+    ] = None,
+    at: At = None,
+    as_json: Json = False,
+) -> int:
+    """Measure the box-counting dimension of a border between regimes."""
+    found = pj.border_dimension(selected(store, at), regime)
+    if as_json:
+        fields = {"dimension": found.dimension, "error": found.error}
+        fields |= {"sizes": found.sizes.tolist(), "counts": found.counts.tolist()}
+        print(json.dumps(fields, indent=2))
+        return 0
+    print(f"dimension {found.dimension:.3f} ± {found.error:.3f} (95 %)")
+    print("side of a box in cells: boxes that hold a piece of border")
+    for size, count in zip(found.sizes, found.counts, strict=True):
+        print(f"  {size:4}: {count:.1f}")
+    return 0
+
+
+def plot(
+    store: StorePath,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="A PNG, SVG or PDF file; by default phase_diagram.png next to the store."
+        ),
+    ] = None,
+    x: Horizontal = None,
+    y: Vertical = None,
+    late_loss: Annotated[
+        bool, typer.Option("--late-loss", help="Draw the late loss too, in a second panel.")
+    ] = False,
+    over: Over = None,
+    probability: Annotated[
+        bool, typer.Option("--probability", help="Draw how probable each regime is over the seeds.")
+    ] = False,
+    mark: Marks = None,
+    line: Lines = None,
+    at: At = None,
+) -> int:
+    """Draw the phase diagram of a sweep."""
+    output = output or default_output(store, "phase_diagram.png")
+    if output.suffix not in (".png", ".svg", ".pdf"):
+        raise bad("output", str(output), "a name ending in .png, .svg or .pdf")
+    dataset = selected(store, at)
+    drawn = {"x": x, "y": y, "marks": values.marks(mark), "lines": line}
+    if probability:
+        figure = pj.probability_diagram(dataset, over or _seeds(dataset), **drawn)
+    elif over is not None:
+        figure = pj.small_multiples(dataset, over, **drawn)
+    else:
+        figure = pj.phase_diagram(dataset, late_loss=late_loss, **drawn)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=150, metadata={"Title": f"{dataset.attrs['title']} - {MADE_BY}"})
+    print(f"wrote {output}")
+    return 0
+
+
+def _seeds(dataset) -> str:
+    """Return the axis that `--probability` counts over if `--over` names none."""
+    axes = [str(name) for name in dataset["regime"].dims]
+    if "seed" not in axes:
+        raise ArgumentError(
+            "probability",
+            f" needs an axis seed, and the axes are {', '.join(axes)}: run the sweep with "
+            "--seed 0,1,2, or name another axis by --over",
+        )
+    return "seed"
+
+
+def view(
+    store: StorePath,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="An HTML file; by default phase_diagram.html next to the store."),
+    ] = None,
+    x: Horizontal = None,
+    y: Vertical = None,
+    mark: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help="A cell whose curve the page shows at first: a=1,b=100. Give --mark again for "
+            "more, or --mark none for none.",
+        ),
+    ] = None,
+    line: Lines = None,
+    at: At = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> int:
+    """Write a page that shows a sweep, finished or not, and open it."""
+    output = output or default_output(store, "phase_diagram.html")
+    drawn = {"marks": values.marks(mark), "lines": line}
+    page = pj.write_page(selected(store, at), output, x=x, y=y, **drawn)
+    print(f"wrote {page}")
+    if browser:
+        webbrowser.open(page.resolve().as_uri())
+    return 0
