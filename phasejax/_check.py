@@ -34,6 +34,13 @@ class ArgumentError(ValueError):
         return ArgumentError(names.get(name, name) + space + rest, self.text)
 
 
+class MissingExtra(ImportError):
+    """A package is missing that comes with one of phasejax's extras."""
+
+    def __init__(self, user: str, extra: str) -> None:
+        super().__init__(f"{user} needs more packages: pip install 'phasejax[{extra}]'")
+
+
 def bad(argument: str, value: Any, allowed: str) -> ArgumentError:
     """Build the one-line error that every check of a value raises."""
     return ArgumentError(argument, f" = {value!r}: must be {allowed}")

@@ -30,13 +30,22 @@ def test_a_wheel_has_every_file_of_the_package(wheel):
     assert set(tracked) <= set(zipfile.ZipFile(wheel).namelist())
 
 
-def test_commands_of_the_readme_are_pasted_and_run(wheel, tmp_path):
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
-    commands = "".join(block for block in blocks if block.startswith("phasejax"))
-    assert len(re.findall("^phasejax", commands, re.M)) >= 4
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    binaries = tmp_path / "venv" / "bin"
-    subprocess.run([binaries / "pip", "install", "--quiet", "--no-compile", wheel], check=True)
+def install(binaries, what):
+    subprocess.run([binaries / "pip", "install", "--quiet", "--no-compile", what], check=True)
+
+
+@pytest.fixture(scope="module")
+def binaries(wheel, tmp_path_factory):
+    """Programs of an environment that holds the wheel and what it depends on."""
+    environment = tmp_path_factory.mktemp("home") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    install(environment / "bin", wheel)
+    return environment / "bin"
+
+
+@pytest.fixture
+def run(binaries, tmp_path):
+    """Run a shell script with these programs, in an empty folder."""
     work = tmp_path / "work"
     work.mkdir()
     environment = {
@@ -44,14 +53,49 @@ def test_commands_of_the_readme_are_pasted_and_run(wheel, tmp_path):
         "HOME": str(tmp_path),
         "BROWSER": "true",  # `view` opens the page with this
     }
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=work,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+
+    def run(script):
+        command = ["bash", "-euo", "pipefail", "-c", script]
+        return subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def test_the_wheel_alone_runs_the_five_lines_of_the_readme(run, tmp_path):
+    [lines] = re.findall(r"## Five lines of Python\n\n```python\n(.*?)```", README, re.S)
+    short = lines.replace("24)", "3)").replace("20_000", "300, store='out.zarr'")
+    assert short.count(" 3)") == 2
+    assert "300," in short
+    (tmp_path / "five.py").write_text(short)
+    done = run("phasejax --help && python ../five.py")
     assert done.returncode == 0, done.stderr
+    assert "Usage: phasejax" in done.stdout
+    assert "descending" in done.stdout
+    assert (tmp_path / "work" / "phase_diagram.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [("view out.zarr", "page"), ("sweep --a 1,2 --b 1 --scheduler tcp://localhost:1", "cluster")],
+    ids=["page", "cluster"],
+)
+def test_a_missing_extra_is_named(run, command, extra):
+    small = "--problem quadratic --a 1,2 --b 1 --steps 300 --store out.zarr"
+    assert run(f"phasejax sweep {small}").returncode == 0
+    done = run(f"phasejax {command}")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"pip install 'phasejax[{extra}]'" in done.stderr
+
+
+def test_commands_of_the_readme_are_pasted_and_run(run, binaries, wheel, tmp_path):
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
+    commands = "".join(block for block in blocks if block.startswith("phasejax"))
+    assert len(re.findall("^phasejax", commands, re.M)) >= 4
+    install(binaries, f"{wheel}[page]")
+    done = run(commands)
+    assert done.returncode == 0, done.stderr
+    work = tmp_path / "work"
     assert {path.name for path in work.rglob("*") if path.parent == work / "out"} == {
         "mine.zarr",
         "phase_diagram.html",

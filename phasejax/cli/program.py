@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .._check import located
+from .._check import MissingExtra, located
 from .._interrupt import heard
 from .label import classify
 from .look import border, info, plot, view
@@ -96,7 +96,7 @@ def _one_line(error: Exception) -> tuple[str, int]:
     if hasattr(error, "format_message"):  # a usage error of the command-line parser
         return error.format_message(), 2  # pyright: ignore[reportAttributeAccessIssue]
     at_line = located(error)
-    if isinstance(error, ValueError | TypeError) and at_line is None:
+    if isinstance(error, ValueError | TypeError | MissingExtra) and at_line is None:
         return str(error), 2
     said = at_line or f"{type(error).__name__}: {error}"
     return f"{said} (full error: phasejax --traceback ...)", 2 if at_line else 1

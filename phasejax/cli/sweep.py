@@ -7,7 +7,7 @@ import typer
 
 import phasejax as pj
 
-from .._check import ArgumentError, bad
+from .._check import ArgumentError
 from . import lookup, values
 from .options import NewStore, Overwrite, Refine, Resume
 from .parser import Group, renamed
@@ -117,6 +117,11 @@ def sweep(
     dynamics = lookup.dynamics(optimizer, "time" in run, solving)
     counts = None if refine is None else values.counts(refine)
     _set_up()
+    executor = None
+    if scheduler is not None:
+        from ..engine.cluster import connect
+
+        executor = connect(scheduler)
     dataset = pj.sweep(
         lookup.problem(problem, {name: values.literal(text) for name, text in arguments.items()}),
         dynamics,
@@ -126,7 +131,7 @@ def sweep(
         overwrite=overwrite,
         resume=resume,
         refine=counts,
-        executor=None if scheduler is None else _connect(scheduler),
+        executor=executor,
     )
     return _report(dataset, store)
 
@@ -176,16 +181,6 @@ def _grid(given: dict[str, Any]) -> "pj.Grid":
             "values, given by --a, --b, ... or --axis NAME=LOW:HIGH:COUNT",
         )
     return pj.Grid(**given)
-
-
-def _connect(scheduler: str) -> Any:
-    """Return an executor on a Dask cluster."""
-    try:
-        from ..engine.cluster import connect
-    except ImportError as error:
-        allowed = "left out, or Dask installed: pip install 'phasejax[cluster]'"
-        raise bad("scheduler", scheduler, allowed) from error
-    return connect(scheduler)
 
 
 def _report(dataset: "xr.Dataset", store: Path) -> int:

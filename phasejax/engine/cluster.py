@@ -4,10 +4,13 @@ from collections.abc import Awaitable
 from concurrent.futures import Executor
 from typing import Any
 
-from distributed import Client, Worker, WorkerPlugin
-
-from .._check import bad
+from .._check import MissingExtra, bad
 from ..devices import use_all_cores, use_compilation_cache
+
+try:
+    from distributed import Client, Worker, WorkerPlugin
+except ModuleNotFoundError as error:
+    raise MissingExtra("a Dask scheduler", "cluster") from error
 
 TASK = "phasejax_task"
 """A Dask resource: every worker has one, and every task needs one."""
