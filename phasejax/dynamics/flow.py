@@ -12,7 +12,8 @@ from .._check import ArgumentError, bad, choice, positive, whole
 from .._types import Whole
 from ..envelope import LOSSES, SOLVED
 from ..factory import Factory, Hyperparameters
-from ..ode.integrator import Integrator, Portion, Shapes
+from ..ode.integrator import Integrator
+from ..ode.state import Portion, Shapes
 from ..ode.steppers import EXPLICIT, IMPLICIT
 from ..ode.vector_field import VectorField
 from ..problems.problem import Problem

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 
 from ..envelope import LOSSES, Envelope, Solved
 from ..grid import Cells
-from ..ode.integrator import FlowState, live
+from ..ode.state import FlowState, live
 from ..ode.steppers import IMPLICIT
 from .checkpoint import Checkpoint
 from .placement import Placement
