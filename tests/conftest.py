@@ -14,6 +14,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import phasejax as pj  # noqa: E402
+from phasejax.engine import checkpoint, kernel, placement, steps  # noqa: E402
 
 matplotlib.use("Agg")
 pj.use_all_cores()
@@ -53,6 +54,43 @@ def small():
         "steps": 640,
         "windows": 64,
     }
+
+
+# These fixtures are where tests reach into the engine, so that its inside can change.
+
+
+@pytest.fixture
+def small_tasks(monkeypatch):
+    """Every task has one block per device."""
+    monkeypatch.setattr(placement, "BLOCKS", 1)
+
+
+@pytest.fixture
+def short_segments(monkeypatch):
+    """A task is a segment after the other even if it is small."""
+    monkeypatch.setattr(steps, "SEGMENT_WORK", 1e3)
+
+
+@pytest.fixture
+def eager_checkpoints(monkeypatch):
+    """A checkpoint is written after every segment."""
+    monkeypatch.setattr(checkpoint, "SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "SHARE", np.inf)
+
+
+@pytest.fixture
+def on_advance(monkeypatch):
+    """Call a function with the arguments of the compiled program before each of its calls."""
+    advance = kernel.advance
+
+    def install(function):
+        def advanced(*arguments):
+            function(*arguments)
+            return advance(*arguments)
+
+        monkeypatch.setattr(kernel, "advance", advanced)
+
+    return install
 
 
 @pytest.fixture(scope="session")

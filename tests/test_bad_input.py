@@ -10,17 +10,16 @@ import pytest
 
 import phasejax as pj
 from phasejax import cli
-from phasejax.engine import kernel
 
 A_B = {"a": [1.0, 2.0], "b": [1.0, 2.0]}
 
 
 @pytest.fixture(autouse=True)
-def nothing_computes(monkeypatch):
+def nothing_computes(on_advance):
     def computed(*_):
         raise AssertionError("a step was computed before the input was refused")
 
-    monkeypatch.setattr(kernel, "advance", computed)
+    on_advance(computed)
 
 
 CASES = {

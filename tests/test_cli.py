@@ -13,7 +13,6 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax import cli
-from phasejax.engine import tasks
 
 
 def phasejax(*arguments, cwd):
@@ -276,11 +275,11 @@ def test_border_prints_a_dimension_and_its_error(tmp_path, monkeypatch, capsys):
     assert f"dimension {found['dimension']:.3f} ± {found['error']:.3f}" in text
 
 
-def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys):
+def test_a_failed_run_exits_1(tmp_path, monkeypatch, capsys, on_advance):
     def failing(*_):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(tasks, "run_task", failing)
+    on_advance(failing)
     monkeypatch.chdir(tmp_path)
     assert (
         cli.main(["sweep", "--problem", "quadratic", "--a", "1:2:2", "--b", "1", "--steps", "256"])

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
+import optax
 import pytest
 import xarray as xr
 
 import phasejax as pj
 from phasejax import cli
-from phasejax.engine import adaptive, checkpoint, kernel, steps
+from phasejax.engine import adaptive, checkpoint, steps
 from phasejax.results.store import Store
 
 SWEEP = (
@@ -113,11 +115,9 @@ def test_signals_at_random_moments_lose_nothing_and_touch_nothing_foreign():
     assert run(4, seed=0, real=0).total() == 4
 
 
-def test_a_checkpoint_saves_what_a_killed_tile_had_done(tmp_path, monkeypatch):
-    """A single tile in parts, cut off after each of them: no step is taken twice."""
-    monkeypatch.setattr(checkpoint, "SECONDS", 0)
-    monkeypatch.setattr(checkpoint, "SHARE", np.inf)
-    monkeypatch.setattr(steps, "SEGMENT_WORK", 1e3)
+@pytest.mark.usefixtures("eager_checkpoints", "short_segments")
+def test_a_checkpoint_saves_what_a_killed_tile_had_done(tmp_path, monkeypatch, on_advance):
+    """A single tile in segments, cut off after each of them: no step is taken twice."""
     monkeypatch.setattr(steps, "MOST_SEGMENTS", 10)  # each of them is a resumed sweep
     arguments = {
         "problem": pj.problems.digits(samples=16, hidden=(4,), batch_size=4),
@@ -126,13 +126,31 @@ def test_a_checkpoint_saves_what_a_killed_tile_had_done(tmp_path, monkeypatch):
         "steps": 640,
         "windows": 64,
     }
-    check_parts(arguments, tmp_path, monkeypatch)
+    check_parts(arguments, tmp_path, on_advance)
 
 
-def test_a_checkpoint_keeps_a_flow_where_it_is(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("eager_checkpoints", "short_segments")
+def test_a_checkpoint_keeps_the_keys_of_an_optimizer(tmp_path, monkeypatch, on_advance):
+    """Noise is drawn from a key in the optimizer's state; half of the cells free their slots."""
+    monkeypatch.setattr(steps, "MOST_SEGMENTS", 10)
+
+    def noisy(learning_rate, eta):
+        return optax.chain(optax.add_noise(eta, 0.5, jax.random.key(3)), optax.sgd(learning_rate))
+
+    arguments = {
+        "problem": pj.problems.quadratic(),
+        "dynamics": noisy,
+        "grid": pj.Grid(learning_rate=pj.log_axis(1e-2, 1e3, 16), eta=0.01),
+        "steps": 640,
+        "windows": 64,
+        "block_size": 1,
+    }
+    check_parts(arguments, tmp_path, on_advance)
+
+
+@pytest.mark.usefixtures("eager_checkpoints")
+def test_a_checkpoint_keeps_a_flow_where_it_is(tmp_path, monkeypatch, on_advance):
     """The explicit method, the implicit one after it, and cells that are done meanwhile."""
-    monkeypatch.setattr(checkpoint, "SECONDS", 0)
-    monkeypatch.setattr(checkpoint, "SHARE", np.inf)
     monkeypatch.setattr(adaptive, "MOST_STEPS", 450)
     arguments = {
         "problem": pj.problems.quadratic((1.0, 0.1), (1.0, 1.0)),
@@ -141,32 +159,30 @@ def test_a_checkpoint_keeps_a_flow_where_it_is(tmp_path, monkeypatch):
         "time": 20.0,
         "windows": 64,
     }
-    expected = check_parts(arguments, tmp_path, monkeypatch)
+    expected = check_parts(arguments, tmp_path, on_advance)
     assert np.isfinite(expected.implicit_from).any()
 
 
-def check_parts(arguments, tmp_path, monkeypatch):
+def check_parts(arguments, tmp_path, on_advance):
     """Cut a sweep off after each call of its program, resume it, and compare."""
     expected = pj.sweep(**arguments)
-    advance, calls = kernel.advance, []
+    calls = []
 
     def once(*given):
         if len(calls) == 1:
             raise KeyboardInterrupt
         calls.append(given)
-        return advance(*given)
 
+    on_advance(once)
     store, cuts = tmp_path / "s.zarr", 0
     for _ in range(200):
         calls.clear()
-        with monkeypatch.context() as patch:
-            patch.setattr(kernel, "advance", once)
-            try:
-                pj.sweep(**arguments, store=store, resume=store.exists())
-                break
-            except KeyboardInterrupt:
-                cuts += 1
-                assert len(list((store / ".phasejax" / "checkpoints").iterdir())) == 1
+        try:
+            pj.sweep(**arguments, store=store, resume=store.exists())
+            break
+        except KeyboardInterrupt:
+            cuts += 1
+            assert len(list((store / ".phasejax" / "checkpoints").iterdir())) == 1
     assert cuts > 5
     resumed = pj.open_dataset(store)
     for name in expected.data_vars:
@@ -175,8 +191,7 @@ def check_parts(arguments, tmp_path, monkeypatch):
     return expected
 
 
-def test_a_spoilt_checkpoint_is_not_trusted(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SECONDS", 0)
+def test_a_spoilt_checkpoint_is_not_trusted(tmp_path, eager_checkpoints):
     cells, tree = np.arange(5), {"x": np.arange(3.0), "n": np.array(2)}
     kept = checkpoint.Checkpoint(tmp_path, cells)
     kept.save(tree)

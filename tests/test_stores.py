@@ -447,8 +447,7 @@ def test_a_store_with_other_files_in_it_opens_without_a_word(copy):
         pj.open_dataset(copy).load()
 
 
-def test_damaged_checkpoints_are_not_trusted(tmp_path, monkeypatch):
-    monkeypatch.setattr("phasejax.engine.checkpoint.SECONDS", 0)
+def test_damaged_checkpoints_are_not_trusted(tmp_path, eager_checkpoints):
     kept, tree = Checkpoint(tmp_path, np.arange(5)), {"x": np.arange(3.0), "n": np.array(2)}
     kept.save(tree)
     whole = kept.path.read_bytes()

@@ -15,8 +15,6 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax.engine import kernel
-from phasejax.engine import placement as placement_module
-from phasejax.engine import steps as steps_module
 from phasejax.envelope import LOSSES, Envelope, of_curve
 from phasejax.problems.problem import initial_params
 from phasejax.regimes import NAMES, label_attributes
@@ -131,9 +129,8 @@ def test_another_grid_and_other_data_of_the_same_shape_compile_nothing(small):
     assert other_shape
 
 
-def test_one_program_runs_a_whole_sweep(small, monkeypatch):
+def test_one_program_runs_a_whole_sweep(small, small_tasks):
     """Eleven tiles, the last of them smaller, call one compiled program."""
-    monkeypatch.setattr(placement_module, "BLOCKS", 1)
     before = kernel.advance._cached._cache_size()
     small["problem"] = pj.problems.quadratic((1.0, 2.0, 3.0))
     small["grid"] = pj.Grid(a=np.arange(1.0, 12.0), b=[1.0, 2.0, 3.0])
@@ -169,8 +166,7 @@ def test_results_carry_their_configuration(small, tmp_path):
     assert (tmp_path / "s" / "zarr.json").exists()  # Zarr v3
 
 
-def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(placement_module, "BLOCKS", 1)
+def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, small_tasks):
     whole = pj.sweep(**small, block_size=1)
     with pytest.raises(KeyboardInterrupt):
         pj.sweep(**small, store=tmp_path / "s", block_size=1, executor=interrupt_at(4))
@@ -227,8 +223,7 @@ def test_cells_cut_off_between_their_variables_are_not_there(small, tmp_path, mo
         assert (regime[6:] == -1).all() or allowed >= writes - 1  # seen when all else is there
 
 
-def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(placement_module, "BLOCKS", 1)
+def test_a_failed_tile_leaves_the_others_intact(small, tmp_path, small_tasks):
     whole = pj.sweep(**small, block_size=1)
     failing = fail_at(2, RuntimeError("out of memory"))
     with pytest.warns(RuntimeWarning, match="1 tasks failed, .* out of memory"):
@@ -304,24 +299,18 @@ class Unending(pj.Optimizer):
 
 
 @pytest.fixture
-def block_steps(monkeypatch):
+def block_steps(on_advance):
     """Steps × blocks that a device is asked to run: what a sweep costs."""
-    advance, asked = kernel.advance, []
-
-    def counting(*arguments):
-        asked.append(int(arguments[-1]) * int(arguments[-2].sum()))
-        return advance(*arguments)
-
-    monkeypatch.setattr(kernel, "advance", counting)
+    asked = []
+    on_advance(lambda *given: asked.append(int(given[-1]) * int(given[-2].sum())))
     return asked
 
 
-def test_diverged_cells_stop_costing_and_nothing_else_changes(small, block_steps, monkeypatch):
+def test_diverged_cells_stop_costing_and_nothing_else_changes(small, block_steps, short_segments):
     """A third of the cells overflow in the first tenth: at most 0.75 of the work is left."""
     rates = np.concatenate([np.linspace(0.1, 1.0, 42), np.linspace(100.0, 300.0, 22)])
     small |= {"dynamics": optax.sgd, "steps": 2560, "block_size": 2}
     small["grid"] = pj.Grid(learning_rate=np.random.default_rng(0).permutation(rates))
-    monkeypatch.setattr(steps_module, "SEGMENT_WORK", 1e3)
     retired, cost = pj.sweep(**small), sum(block_steps)
     block_steps.clear()
     plain = pj.sweep(**small | {"dynamics": Unending(optax.sgd)})
@@ -330,12 +319,11 @@ def test_diverged_cells_stop_costing_and_nothing_else_changes(small, block_steps
     assert (plain.loss_mean.isel(window=6) == np.inf).sum() == 22  # a tenth of 64 windows
 
 
-def test_cells_that_reached_zero_exactly_stop_costing(small, block_steps, monkeypatch):
+def test_cells_that_reached_zero_exactly_stop_costing(small, block_steps, short_segments):
     """RMSprop with ε = 0 and a long memory underflows; Adam's momentum keeps a cell going."""
     small["problem"] = pj.problems.quadratic((1.0,), (0.5,))
     small["grid"] = pj.Grid(a=[0.5, 1.0, 900.0], eps=0.0, learning_rate=1e-3)
     small |= {"dynamics": pj.rmsprop, "steps": 12_800, "block_size": 1}
-    monkeypatch.setattr(steps_module, "SEGMENT_WORK", 1e3)
     dataset, cost = pj.sweep(**small), sum(block_steps)
     assert list(dataset.loss_max.isel(window=-1) == 0) == [True, True, False]
     assert list(dataset.log10_loss_mean.isel(window=-1) == -np.inf) == [True, True, False]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import phasejax as pj
-from phasejax.engine import placement, tuning
+from phasejax.engine import tuning
 
 
 @pytest.fixture
@@ -61,8 +61,7 @@ def test_a_short_sweep_and_a_given_block_size_measure_nothing(small, measuring, 
     assert measuring == []
 
 
-def test_resume_runs_with_the_block_size_of_the_store(small, measuring, monkeypatch, tmp_path):
-    monkeypatch.setattr(placement, "BLOCKS", 1)
+def test_resume_runs_with_the_block_size_of_the_store(small, measuring, small_tasks, tmp_path):
     whole = pj.sweep(**small, block_size=2, store=tmp_path / "s").load()
     resumed = pj.sweep(**small, resume=True, store=tmp_path / "s")
     assert resumed.attrs["block_size"] == 2

@@ -10,6 +10,7 @@ from ..grid import Cells
 from ..problems.problem import start_noise
 from . import kernel
 from .checkpoint import Checkpoint
+from .keys import unwrapped, wrapped
 from .placement import Placement, Slots
 from .spec import Spec
 
@@ -81,18 +82,23 @@ class Running:
         """Move what sits in the slots `kept` to the front of all devices, the rest behind it."""
         order = self.placement.compact(kept)
         self.cell_of = self.cell_of[order]
-        moved = jax.tree.map(lambda x: np.asarray(x)[order], (self.hyper, self.state))
-        self.hyper, self.state = self.placement.put(moved)
+        in_slots = self.hyper, unwrapped(self.state)
+        self._put(*jax.tree.map(lambda x: np.asarray(x)[order], in_slots))
+
+    def _put(self, hyper: PyTree, state: PyTree) -> None:
+        """Move hyper-parameters and states `[slots, ...]` to the devices."""
+        hyper, state = self.placement.put((hyper, state))
+        self.hyper, self.state = hyper, wrapped(state, self.state)
 
     def save(self, checkpoint: Checkpoint, results: PyTree) -> None:
         """Write a checkpoint of the cells and of the results so far, if it is time for one."""
-        checkpoint.save((results, self.cell_of, self.hyper, self.state))
+        checkpoint.save((results, self.cell_of, self.hyper, unwrapped(self.state)))
 
     def restore(self, checkpoint: Checkpoint, results: PyTree) -> Any | None:
         """Continue from a checkpoint; returns the results so far, or `None` if there is none."""
-        kept = checkpoint.load((results, self.cell_of, self.hyper, self.state))
+        kept = checkpoint.load((results, self.cell_of, self.hyper, unwrapped(self.state)))
         if kept is None:
             return None
         results, self.cell_of, hyper, state = kept
-        self.hyper, self.state = self.placement.put((hyper, state))
+        self._put(hyper, state)
         return results
