@@ -99,10 +99,8 @@ def _as_numpy(array: Any) -> np.ndarray:
 
 def _enclosed(trace: Any) -> Iterator[Any]:
     """Constants and callback functions of a program and of its inner programs, in order."""
-    if isinstance(trace, ClosedJaxpr):
-        yield from trace.consts
-        yield from _enclosed(trace.jaxpr)
-    elif isinstance(trace, Jaxpr):
+    if isinstance(trace, ClosedJaxpr | Jaxpr):  # one class since JAX 0.11
+        yield from getattr(trace, "consts", ())
         for equation in trace.eqns:
             yield from (v.val for v in equation.invars if isinstance(v, Literal))
             yield from _enclosed(tuple(equation.params.values()))
