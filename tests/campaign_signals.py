@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -53,10 +54,10 @@ class Campaign:
         for steps, path in self.whole.items():
             begin = time.monotonic()
             assert self.end(self.start(steps, path, "--resume", real=False)) == 0
-        self.seconds = time.monotonic() - begin
+            self.seconds = time.monotonic() - begin
         self.reference = {steps: xr.open_zarr(path).load() for steps, path in self.whole.items()}
 
-    def start(self, steps: int, store: Path, flag: str, real: bool):
+    def start(self, steps: int, store: Path, flag: str, real: bool) -> Any:
         """Start a sweep in a process: a new interpreter, or a fork that has imported everything."""
         words = ["sweep", *GRID, "--steps", str(steps), "--store", str(store), flag]
         if not real:

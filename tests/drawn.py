@@ -1,6 +1,7 @@
 """Checks that every figure must pass."""
 
 import itertools
+from typing import Any
 
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
@@ -29,7 +30,7 @@ def check_legends(figure):
     shared = [entry for legend in figure.legends for entry in legend.findobj(Rectangle)]
     for panel in figure.axes:
         meshes = [c for c in panel.collections if isinstance(c, QuadMesh)]
-        of_regimes = [mesh for mesh in meshes if len(COLOURS) == mesh.get_cmap().N]
+        of_regimes: list[Any] = [mesh for mesh in meshes if len(COLOURS) == mesh.get_cmap().N]
         drawn = {to_hex(colour) for mesh in of_regimes for colour in mesh.get_facecolor()}
         legend = panel.get_legend()
         entries = shared + (legend.findobj(Rectangle) if legend else [])

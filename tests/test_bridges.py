@@ -1,5 +1,7 @@
 """From steps to flows: the distance falls with η, and flows lack the regimes due to the step."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -77,8 +79,8 @@ def test_the_flow_neither_spikes_nor_oscillates_where_adam_does(both):
 
 
 def test_the_comparison_shows_where_they_differ(both):
-    flow, adam = both = [d.assign_attrs(problem_builtin="quadratic") for d in both]
-    figure = flow_and_adam.draw(both)
+    flow, adam = (d.assign_attrs(problem_builtin="quadratic") for d in both)
+    figure = flow_and_adam.draw((flow, adam))
     common = pj.classify(adam, flow.loss_floor.assign_coords(a=adam.a, b=adam.b))
     differ = int((flow.regime.values != common.regime.values).sum())
     assert 0 < differ < flow.regime.size
@@ -86,9 +88,8 @@ def test_the_comparison_shows_where_they_differ(both):
     assert titles[2].startswith(f"where they differ: {differ} of {flow.regime.size} cells")
     assert "rate of v" in figure.axes[0].get_xlabel()
     assert "v-decay" in figure.axes[1].get_xlabel()
-    same, *shown = [
-        int(text.get_text().split()[-1]) for text in figure.axes[2].get_legend().get_texts()
-    ]
+    legend: Any = figure.axes[2].get_legend()
+    same, *shown = [int(text.get_text().split()[-1]) for text in legend.get_texts()]
     assert (same, sum(shown)) == (flow.regime.size - differ, differ)
     names = [[line.get_label() for line in panel.lines] for panel in figure.axes]
     assert "theory: b = 34" not in names[0]  # the flow has no such line

@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,8 @@ def test_images_of_two_classes_become_inputs_and_targets(folder):
     images = np.concatenate([batch[b"data"] for batch in batches])
     labels = np.concatenate([batch[b"labels"] for batch in batches])
     chosen = np.flatnonzero((labels == 3) | (labels == 5))[:20]
-    inputs, targets = problem.loss.args
+    loss: Any = problem.loss
+    inputs, targets = loss.args
     np.testing.assert_array_equal(inputs.T, images[chosen] / 255)
     np.testing.assert_array_equal(targets, np.where(labels[chosen] == 3, -1, 1))
     assert problem.config["samples"] == 20
@@ -56,7 +58,8 @@ def test_the_papers_network_is_the_default(tmp_path):
 
     shapes = [np.shape(weights) for weights, _ in jax.eval_shape(problem.init, jax.random.key(0))]
     assert shapes == [(256, 3072), (256, 256), (128, 256), (1, 128)]
-    assert problem.loss.args[0].shape == (3072, 1000)
+    loss: Any = problem.loss
+    assert loss.args[0].shape == (3072, 1000)
 
 
 @pytest.mark.parametrize("protocol", range(6))

@@ -27,6 +27,11 @@ def phasejax(*arguments, cwd):
     return subprocess.CompletedProcess(arguments, code, printed.getvalue(), complained.getvalue())
 
 
+def run(command: str):
+    """Run a command line; returns the exit code."""
+    return cli.main(command.split())
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with one small sweep on real data in it."""
@@ -226,12 +231,12 @@ def test_other_optimizers_and_own_files_are_reachable(tmp_path, capsys, monkeypa
         "sweep --problem mine.py:bowl --problem-arg depth=0.5 --optimizer mine.py:plain "
         "--axis rate=0.1:1.9:3:linear --axis momentum=0,0.5 --steps 256 --store mine.zarr"
     )
-    assert cli.main(command.split()) == 0
+    assert run(command) == 0
     command = (
         "sweep --problem quadratic --optimizer adamw --axis b1=0:0.9:3:linear "
         "--axis weight_decay=0,0.1 --learning-rate 0.01 --steps 256 --seed 0,1 --store w.zarr"
     )
-    assert cli.main(command.split()) == 0
+    assert run(command) == 0
     assert pj.open_dataset("w.zarr").regime.dims == ("seed", "b1", "weight_decay")
     assert cli.main(["plot", "w.zarr", "--at", "seed=1", "--x", "weight_decay"]) == 0
     assert cli.main(["plot", "w.zarr"]) == 2
@@ -242,7 +247,7 @@ def test_planes_seeds_and_borders_are_reachable(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = "sweep --problem quadratic --a 1:100:5 --b 1:100:5 --learning-rate 1e-3,3e-3 "
     command += "--seed 0,1 --steps 128 --windows 32 --refine a=9,b=9"
-    assert cli.main(command.split()) == 0
+    assert run(command) == 0
     assert "of them computed" in capsys.readouterr().out
     for flags in (
         "--over learning_rate --at seed=1",
@@ -265,12 +270,12 @@ def test_border_prints_a_dimension_and_its_error(tmp_path, monkeypatch, capsys):
     command = "sweep --problem quadratic --problem-arg spectrum=1.0,1.0 --optimizer sgd "
     command += "--learning-rate 1:4.5:9:linear --axis momentum=0:0.9:9:linear --steps 1000 "
     command += "--windows 32 --refine 129"
-    assert cli.main(command.split()) == 0
+    assert run(command) == 0
     capsys.readouterr()
-    assert cli.main("border sweep.zarr --regime divergence --json".split()) == 0
+    assert run("border sweep.zarr --regime divergence --json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["dimension"] == pytest.approx(1.0, abs=0.05)
-    assert cli.main("border sweep.zarr --regime divergence".split()) == 0
+    assert run("border sweep.zarr --regime divergence") == 0
     text = capsys.readouterr().out
     assert f"dimension {found['dimension']:.3f} ± {found['error']:.3f}" in text
 

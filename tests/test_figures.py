@@ -2,6 +2,7 @@
 
 import itertools
 from importlib import import_module
+from typing import Any
 
 import matplotlib.colors
 import matplotlib.style
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import zarr
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 import figures
 import phasejax as pj
@@ -60,7 +62,7 @@ def test_features_are_steps_of_real_runs():
     runs = features.compute(problem)
     figure = features.draw(runs)
     check_figure(figure)
-    panels = np.reshape(figure.axes, (2, 3))
+    panels = np.array(figure.axes).reshape(2, 3)
     for row, name, (calm, wild) in zip(panels, ("RMSprop", "Adam"), runs, strict=True):
         titles = [panel.get_title().split("\n")[0] for panel in row]
         assert titles == [f"{name}: {f}" for f in ("fast start", "small oscillations", "spikes")]
@@ -113,7 +115,7 @@ def test_two_cycle_ends_on_half_the_learning_rate():
     _, iterates = xy(left.lines[0])
     np.testing.assert_allclose(np.abs(iterates[-10:]), 0.5, atol=0.02)
     assert np.all(iterates[-10:-1] * iterates[-9:] < 0)  # the sign alternates
-    assert [line.get_ydata()[0] for line in left.lines[1:3]] == [-0.5, 0.5]
+    assert [xy(line)[1][0] for line in left.lines[1:3]] == [-0.5, 0.5]
     dotted = [line for line in right.lines if line.get_linestyle() == ":" and len(xy(line)[0])]
     for line, alpha in zip(dotted, (0.5, 0.9, 0.98), strict=True):
         k, expected = xy(line)
@@ -138,7 +140,7 @@ def plane():
     problem = pj.problems.quadratic((1.0, 0.1))
     axis = pj.log_axis(1, 100, 5)
     grid = pj.Grid(a=axis, b=axis, learning_rate=1e-3)
-    how = {"steps": 1_280, "windows": 64}
+    how: dict[str, Any] = {"steps": 1_280, "windows": 64}
     return pj.sweep(problem, pj.adam, grid, **how), pj.sweep(
         problem, pj.adam, grid, refine=17, **how
     )
@@ -148,7 +150,7 @@ def test_three_regimes_are_the_papers_cells(plane):
     dataset, _ = plane
     figure = three_regimes.draw(dataset)
     check_figure(figure)
-    panels = figure.axes
+    panels: list[Any] = figure.axes
     for panel, (a, b) in zip(panels, [(1, 100), (10, 10), (100, 1)], strict=True):
         cell = dataset.sel(a=a, b=b, method="nearest")
         name = NAMES[int(cell.regime)]
@@ -164,7 +166,8 @@ def test_three_regimes_are_the_papers_cells(plane):
 def test_phase_diagram_has_cells_border_and_lines(plane):
     dense, refined = plane
     figure = phase_diagram.draw(phase_diagram.Sweeps(refined, dense, 0.123))
-    left, right, bar = figure.axes
+    panels: list[Any] = figure.axes
+    left, right, bar = panels
     for panel in (left, right):
         marked = {tuple(map(float, (line.get_xdata()[0], line.get_ydata()[0])))
                   for line in panel.lines if line.get_marker() == "o"}  # fmt: skip
@@ -238,7 +241,8 @@ def test_rmsprop_is_cut_along_a():
     dataset = pj.sweep(pj.problems.quadratic(), pj.rmsprop, grid, steps=1_280, windows=64)
     figure = rmsprop.draw(dataset)
     check_figure(figure)
-    plane, cut = figure.axes
+    panels: list[Any] = figure.axes
+    plane, cut = panels
     assert plane.get_ylabel() == "learning rate η"
     scatters = [c for c in cut.collections if len(c.get_offsets()) == 4]
     for scatter, rate in zip(scatters, (2.5e-4, 1e-3), strict=True):
@@ -262,6 +266,7 @@ def test_a_figure_is_drawn_by_name_as_png_and_pdf(monkeypatch, tmp_path, capsys)
     monkeypatch.setattr("sys.argv", ["figures", "linearization"])
     __main__.main()
     with Image.open(tmp_path / "linearization.png") as picture:
+        assert isinstance(picture, PngImageFile)
         assert picture.text["Title"] == linearization.TITLE
         assert "Ma, Wu and E (2021)" in picture.text["Description"]
     assert (tmp_path / "linearization.pdf").read_bytes().startswith(b"%PDF")
@@ -287,6 +292,6 @@ def test_a_recipe_runs_if_its_store_is_not_complete(monkeypatch, tmp_path, small
     assert recipes.found("s.zarr", "recipe.py").regime.size == 12
     assert recipes.found("s.zarr", "recipe.py").regime.size == 12
     assert (tmp_path / "runs").read_text() == "x"
-    zarr.open_group(tmp_path / "out/s.zarr", mode="r+")["status"][0, 0] = 0
+    zarr.open_array(tmp_path / "out/s.zarr/status", mode="r+")[0, 0] = 0
     recipes.found("s.zarr", "recipe.py")
     assert (tmp_path / "runs").read_text() == "xx"

@@ -74,7 +74,7 @@ def test_an_argument_is_named_as_the_command_names_it(command, folder, monkeypat
     error = capsys.readouterr().err
     assert code == 2
     assert error.startswith("error: " + CASES[command])
-    parameters = typer.main.get_command(cli.app).commands[command.split()[0]].params
+    parameters = typer.main.get_group(cli.app).commands[command.split()[0]].params
     named = re.match(r"error: (--[a-z-]+)", error)
     assert named is None or any(named[1] in p.opts + p.secondary_opts for p in parameters)
 

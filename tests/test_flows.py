@@ -1,6 +1,7 @@
 """Flows against scipy, closed forms and diffrax's own loop; what can't be solved is said."""
 
 import dataclasses
+from typing import Any
 
 import diffrax
 import jax
@@ -60,7 +61,7 @@ FLOWS = {
 }
 
 
-def random_cell(name, rng):
+def random_cell(name, rng) -> dict[str, Any]:
     """Hyper-parameters of a flow, ε inside the root in half of the cells."""
     log = lambda low, high: float(np.exp(rng.uniform(np.log(low), np.log(high))))  # noqa: E731
     if name == "signgd":
@@ -162,6 +163,7 @@ def test_steps_are_those_of_diffrax(method):
         )
     # Dopri8's error estimate is rounding in the first steps, and rounding chooses the next ones.
     same = 1e-6 if method == "dopri8" else 1e-11
+    assert solution.ys is not None
     np.testing.assert_allclose(own, solution.ys[0], rtol=same)
     extra = float(dataset.solver_steps[0]) - int(solution.stats["num_steps"])
     assert 0 <= extra <= 2 * 8  # steps cut at the windows' ends are all there is more
@@ -319,7 +321,10 @@ def test_other_tolerances_times_and_grids_compile_nothing():
     axis = [1.0, 2.0, 4.0]
     pj.sweep(problem, pj.adam_flow, pj.Grid(a=axis, b=axis, eps_root=1e-8), time=0.5, windows=16)
     traced = []
-    listener = lambda name, *_, **__: traced.append(name)  # noqa: E731
+
+    def listener(event, duration_secs, **_):
+        traced.append(event)
+
     jax.monitoring.register_event_duration_secs_listener(listener)
     try:
         other = pj.Flow(pj.adam_flow, rtol=1e-7, atol=1e-12, max_steps=10_000)
@@ -369,15 +374,11 @@ def test_flows_of_networks_and_seeds_sweep_like_optimizers():
 def test_bad_arguments_are_named_before_anything_runs(change, message, on_advance):
     on_advance(lambda *_: pytest.fail("ran"))
     of_flow = {k: change.pop(k) for k in ("rtol", "atol", "max_steps", "solver") if k in change}
-    of_sweep = {k: change.pop(k) for k in ("time", "steps", "dtype") if k in change}
+    of_sweep: dict[str, Any] = {"time": 1.0}
+    of_sweep |= {k: change.pop(k) for k in ("time", "steps", "dtype") if k in change}
     grid = pj.Grid(**({"a": 1.0, "b": [1.0, 2.0]} | change))
     with pytest.raises(ValueError, match=message):
-        pj.sweep(
-            pj.problems.quadratic(),
-            pj.Flow(pj.adam_flow, **of_flow),
-            grid,
-            **({"time": 1.0} | of_sweep),
-        )
+        pj.sweep(pj.problems.quadratic(), pj.Flow(pj.adam_flow, **of_flow), grid, **of_sweep)
 
 
 def test_optimizers_and_flows_are_not_taken_for_each_other():

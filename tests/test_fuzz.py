@@ -166,7 +166,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 OPTIONS = {
     name: {flag for option in command.params for flag in option.opts}
-    for name, command in typer.main.get_command(cli.app).commands.items()
+    for name, command in typer.main.get_group(cli.app).commands.items()
 }
 
 

@@ -4,6 +4,7 @@
 """
 
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,10 @@ def ones(key):
 def warmed_up(peak, warmup_steps, rule="adam"):
     schedule = optax.warmup_cosine_decay_schedule(0.0, peak, warmup_steps, 64)
     return {"adam": optax.adam, "sgd": optax.sgd}[rule](schedule)
+
+
+def nothing_of(x) -> Any:
+    return None
 
 
 def falling(x):
@@ -65,11 +70,11 @@ good_problems = st.sampled_from(
 )
 odd_problems = st.sampled_from(
     [
-        pj.Problem(squares, ones, batch_loss=lambda x, key, step: squares(x)),
+        pj.Problem(squares, ones, batch_loss=lambda x, key, step: squares(x)),  # pyright: ignore[reportArgumentType]
         pj.Problem(falling, ones),
         pj.Problem(lambda x: jnp.sqrt(squares(x)), lambda key: jnp.zeros(1)),
         pj.Problem(lambda x: x, ones),
-        pj.Problem(lambda x: None, ones),
+        pj.Problem(nothing_of, ones),
         pj.Problem(squares, lambda key: None),
         pj.Problem(squares, lambda key: [1, "x"]),
         *(None, squares, "quadratic"),
@@ -127,7 +132,8 @@ def test_python_answers_with_a_dataset_or_one_line(problem, base, odd, added, op
     else:
         assert "\n" not in answer.strip()
         assert 0 < len(answer) < 1000
-    assert not jax.config.jax_enable_x64
+    config: Any = jax.config
+    assert not config.jax_enable_x64
 
 
 def answer_of(call):

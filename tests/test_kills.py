@@ -196,10 +196,12 @@ def test_a_spoilt_checkpoint_is_not_trusted(tmp_path, eager_checkpoints):
     kept = checkpoint.Checkpoint(tmp_path, cells)
     kept.save(tree)
     found = kept.load({"x": np.zeros(3), "n": np.array(0)})
+    assert found is not None
     np.testing.assert_array_equal(found["x"], tree["x"])
     assert found["n"] == 2
     assert kept.load({"x": np.zeros(4), "n": np.array(0)}) is None
     assert checkpoint.Checkpoint(tmp_path, cells + 1).load(tree) is None
+    assert kept.path is not None
     whole = kept.path.read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 1):
         kept.path.write_bytes(whole[:size])

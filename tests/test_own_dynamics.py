@@ -1,5 +1,7 @@
 """A third kind of dynamics, made outside the package, is swept, stored, resumed and drawn."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,7 +50,7 @@ def shrinking(factor):
     return lambda params: factor * params
 
 
-NOISY = {
+NOISY: dict[str, Any] = {
     "problem": BOWL,
     "dynamics": NoisyDescent(noisy),
     "grid": pj.Grid(
@@ -61,7 +63,8 @@ NOISY = {
 
 def test_noise_is_drawn_per_step_and_per_seed():
     """At rest the loss is that of the stationary distribution: σ²/(1 − (1 − ηλ)²) per direction."""
-    dataset = pj.sweep(**NOISY | {"steps": 64 * 400})
+    longer: dict[str, Any] = NOISY | {"steps": 64 * 400}
+    dataset = pj.sweep(**longer)
     rate, noise = dataset.learning_rate.values[3], dataset.noise.values[3]
     variance = [noise**2 / (1 - (1 - rate * curvature) ** 2) for curvature in (1.0, 0.3)]
     expected = 0.5 * (1.0 * variance[0] + 0.3 * variance[1])
@@ -75,7 +78,7 @@ def test_without_noise_it_is_gradient_descent():
     import optax
 
     grid = pj.Grid(learning_rate=pj.log_axis(0.05, 3.0, 8))
-    call = {"steps": 640, "windows": 64}
+    call: dict[str, Any] = {"steps": 640, "windows": 64}
     own, sgd = (pj.sweep(BOWL, how, grid, **call) for how in (NoisyDescent(noisy), optax.sgd))
     np.testing.assert_allclose(own.loss_max, sgd.loss_max, rtol=1e-12)
     np.testing.assert_array_equal(own.regime, sgd.regime)
@@ -92,8 +95,9 @@ def test_it_is_stored_cut_off_resumed_and_opened(tmp_path):
     assert resumed.attrs["dynamics"] == "NoisyDescent"
     assert (resumed.attrs["unit"], resumed.attrs["horizon"]) == ("step", 640)
     xr.testing.assert_identical(pj.classify(resumed).regime, resumed.regime)
+    louder: dict[str, Any] = NOISY | {"dynamics": Louder(noisy)}
     with pytest.raises(ValueError, match="resume = True: dynamics differs"):
-        pj.sweep(**NOISY | {"dynamics": Louder(noisy)}, store=store, block_size=1, resume=True)
+        pj.sweep(**louder, store=store, block_size=1, resume=True)
 
 
 class Louder(NoisyDescent):
@@ -142,7 +146,8 @@ def test_mini_batches_are_drawn_for_it():
 
     import optax
 
-    grid, call = pj.Grid(learning_rate=[0.01, 0.1]), {"steps": 64, "windows": 8}
+    grid = pj.Grid(learning_rate=[0.01, 0.1])
+    call: dict[str, Any] = {"steps": 64, "windows": 8}
     own = pj.sweep(problem, Plain(lambda learning_rate: learning_rate), grid, **call)
     sgd = pj.sweep(problem, optax.sgd, grid, **call)
     np.testing.assert_allclose(own.loss_mean, sgd.loss_mean, rtol=1e-9)
@@ -150,8 +155,9 @@ def test_mini_batches_are_drawn_for_it():
 
 def test_what_it_lacks_or_gets_too_much_of_is_named():
     grid = pj.Grid(learning_rate=[0.1, 0.2])
+    abstract: Any = pj.Steps
     with pytest.raises(TypeError, match="abstract"):
-        pj.Steps(noisy)
+        abstract(noisy)
     with pytest.raises(ValueError, match=r"time = 1.0: must be left out"):
         pj.sweep(BOWL, NoisyDescent(noisy), grid, time=1.0)
     with pytest.raises(ValueError, match="hyper-parameter of noisy = 'nois': unknown"):

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,8 @@ def test_margins_of_the_named_cells_are_wide(diagram):
 
 def largest_region(diagram, name):
     touching = np.ones((3, 3))  # cells that share a corner are connected
-    regions, _ = label((diagram.regime == NAMES.index(name)).values, touching)
+    found: Any = label((diagram.regime == NAMES.index(name)).values, touching)
+    regions, _ = found
     sizes = np.bincount(regions.ravel())
     sizes[0] = 0
     return regions == sizes.argmax(), sizes

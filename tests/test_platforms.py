@@ -103,10 +103,8 @@ def test_the_package_uses_only_portable_functions_of_os(path):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
             assert not names & UNIX, ast.unparse(node)
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in (
-            "read_text",
-            "write_text",
-        ):
-            assert len(node.args) + len(node.keywords) > (node.func.attr == "write_text"), (
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            given, method = len(node.args) + len(node.keywords), node.func.attr
+            assert method not in ("read_text", "write_text") or given > (method == "write_text"), (
                 f"{path.name}:{node.lineno}: an encoding, for that of Windows is not UTF-8"
             )

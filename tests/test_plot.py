@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import matplotlib.colors
 import matplotlib.text
@@ -32,7 +33,7 @@ def test_every_cell_is_drawn_in_the_colour_of_its_regime(dataset):
     dataset = dataset.copy()
     dataset["regime"] = dataset.regime.copy(data=np.arange(49).reshape(7, 7) % 6 - 1)
     figure = pj.phase_diagram(dataset, x="a", y="b")
-    mesh = figure.axes[0].collections[0]
+    mesh: Any = figure.axes[0].collections[0]
     colours = mesh.to_rgba(mesh.get_array()).reshape(7, 7, 4)  # [b, a]
     for i in range(7):
         for j in range(7):
@@ -48,7 +49,7 @@ def test_unresolved_cells_are_hatched_and_counted():
     dataset = pj.sweep(pj.problems.quadratic(), flow, grid, time=5.0, windows=32)
     unresolved = dataset.regime.values == UNRESOLVED
     assert 0 < unresolved.sum() < 12
-    axes = pj.phase_diagram(dataset, x="a", y="b").axes[0]
+    axes: Any = pj.phase_diagram(dataset, x="a", y="b").axes[0]
     hatched = next(c for c in axes.collections if c.get_hatch())
     assert hatched.get_hatch() == HATCH
     shown = ~np.ma.getmaskarray(hatched.get_array()).reshape(3, 4)  # [b, a]
@@ -242,7 +243,7 @@ def test_small_multiples_are_the_slices_in_order(slices):
     figure = pj.small_multiples(slices.sel(seed=1), "learning_rate", x="b")
     assert [panel.get_title() for panel in figure.axes] == ["η = 0.0001", "η = 0.001", "η = 0.003"]
     for i, panel in enumerate(figure.axes):
-        mesh = panel.collections[0]
+        mesh: Any = panel.collections[0]
         colours = mesh.to_rgba(mesh.get_array()).reshape(5, 5, 4)  # [a, b]
         for (j, k), code in np.ndenumerate(slices.regime.sel(seed=1).values[i]):
             assert matplotlib.colors.same_color(colours[j, k], COLOURS[NAMES[code]])
@@ -262,7 +263,7 @@ def test_probabilities_are_drawn_with_their_values(slices):
     dataset = slices.sel(learning_rate=1e-3)
     figure = pj.probability_diagram(dataset)
     chances = pj.regime_probabilities(dataset)
-    panels = [axes for axes in figure.axes if axes.get_title()]
+    panels: list[Any] = [axes for axes in figure.axes if axes.get_title()]
     for panel in panels[:-1]:
         name = panel.get_title().split(":")[0]
         expected = chances.probability.sel(label=name).transpose("b", "a").values
@@ -282,7 +283,7 @@ def test_inferred_cells_are_pale_and_counted():
         pj.problems.quadratic(), pj.adam, pj.Grid(a=axis, b=axis), steps=640, windows=64, refine=33
     )
     figure = pj.phase_diagram(dataset, late_loss=True)
-    pale = next(c for c in figure.axes[0].collections if c.get_alpha())
+    pale: Any = next(c for c in figure.axes[0].collections if c.get_alpha())
     shown = ~np.ma.getmaskarray(pale.get_array()).reshape(33, 33)
     inferred = dataset.status.transpose("b", "a").values == 2
     assert 0 < inferred.sum() < inferred.size
@@ -299,7 +300,7 @@ def test_mini_batches_are_in_the_title():
     assert "batches of 4, 64 steps" in pj.phase_diagram(dataset).get_suptitle()
 
 
-def drawn_lines(panel):
+def drawn_lines(panel) -> dict[Any, Any]:
     return {line.get_label(): line for line in panel.lines if line.get_label()[0] != "_"}
 
 
@@ -446,7 +447,7 @@ def test_axes_of_names_have_adjacent_cells_of_equal_size(slices, names):
             assert [label.get_text() for label in axis.get_ticklabels()] == texts
             assert axis.get_label_text() == name
         assert marked(figure)[0] == {(1.0, 10.0) if x == name else (10.0, 1.0)}
-        mesh = figure.axes[0].collections[0]
+        mesh: Any = figure.axes[0].collections[0]
         colours = mesh.to_rgba(mesh.get_array()).reshape(*plane.regime.transpose(y, x).shape, 4)
         for at, code in np.ndenumerate(plane.regime.transpose(y, x).values):
             assert matplotlib.colors.same_color(colours[at], COLOURS[NAMES[code]])

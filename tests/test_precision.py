@@ -1,5 +1,7 @@
 """Sweeps run in float64 even if the loss was compiled in float32 or promotion is strict."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 import phasejax as pj
 
 GRID = pj.Grid(a=[1.0, 30.0], b=[1.0, 10.0])
-SHORT = {"steps": 64, "windows": 8}
+SHORT: dict[str, Any] = {"steps": 64, "windows": 8}
 
 
 def losses(rng):
@@ -52,11 +54,11 @@ def test_a_loss_that_was_compiled_in_float32_is_swept_in_float64(name, how):
 def test_strict_promotion_of_dtypes_is_left_to_the_user(problem):
     batch_size = 4 if problem == "batches" else None
     small = pj.problems.digits(samples=8, hidden=(2,), batch_size=batch_size)
-    arguments = (small, pj.adam, GRID), SHORT
+    dynamics, length = pj.adam, SHORT
     if problem == "flow":
-        arguments = (small, pj.adam_flow, GRID), {"time": 0.1, "windows": 8}
-    expected = pj.sweep(*arguments[0], **arguments[1])
+        dynamics, length = pj.adam_flow, {"time": 0.1, "windows": 8}
+    expected = pj.sweep(small, dynamics, GRID, **length)
     with jax.numpy_dtype_promotion("strict"):
-        found = pj.sweep(*arguments[0], **arguments[1])
+        found = pj.sweep(small, dynamics, GRID, **length)
         pj.trajectory(pj.problems.quadratic(), pj.adam, steps=[1, 2], a=1.0, b=1.0)
     np.testing.assert_array_equal(found.loss_min, expected.loss_min)

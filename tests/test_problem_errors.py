@@ -1,5 +1,7 @@
 """A user's problem that cannot be swept: the error says what is wrong and what to do."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,10 +12,10 @@ import pytest
 import phasejax as pj
 
 GRID = pj.Grid(a=[1.0, 10.0], b=10.0)
-SHORT = {"steps": 64, "windows": 8}
+SHORT: dict[str, Any] = {"steps": 64, "windows": 8}
 
 
-def squares(params):
+def squares(params) -> Any:
     return sum(jnp.sum(x**2) for x in jax.tree.leaves(params))
 
 
@@ -91,7 +93,11 @@ def test_a_batch_loss_may_depend_on_the_step():
     def at(x, step):
         return jnp.where(step % 3 == 0, 10.0, 1.0) * jnp.sum(x**2)
 
-    problem = pj.Problem(squares, ones, batch_loss=lambda x, key, step: at(x, step))
+    problem = pj.Problem(
+        squares,
+        ones,
+        batch_loss=lambda x, key, step: at(x, step),  # pyright: ignore[reportArgumentType]
+    )
     grid = pj.Grid(learning_rate=[0.01, 0.05], seed=[0, 1])
     dataset = pj.sweep(problem, optax.adam, grid, **SHORT)
     path = pj.trajectory(problem, optax.adam, steps=range(64), learning_rate=0.05)
@@ -99,7 +105,7 @@ def test_a_batch_loss_may_depend_on_the_step():
         optimizer, x = optax.adam(0.05), jnp.ones(2)
         state, losses = optimizer.init(x), []
         for step in range(64):
-            np.testing.assert_allclose(path[step], x, rtol=1e-9)
+            np.testing.assert_allclose(path[step], np.asarray(x), rtol=1e-9)
             losses.append(float(squares(x)))
             updates, state = optimizer.update(jax.grad(at)(x, step), state)
             x = optax.apply_updates(x, updates)
@@ -119,9 +125,9 @@ def test_reddis_counterexample_drives_adam_the_wrong_way():
     problem = pj.Problem(
         loss=lambda x: jax.nn.softplus(x[0]),
         init=lambda key: jnp.zeros(1),
-        batch_loss=lambda x, key, step: jnp.where(step % 3 == 0, c, -1.0) * x[0],
+        batch_loss=lambda x, key, step: jnp.where(step % 3 == 0, c, -1.0) * x[0],  # pyright: ignore[reportArgumentType]
     )
-    arguments = {"learning_rate": 0.01, "b1": 0.0, "b2": 1 / (1 + c**2)}
+    arguments: dict[str, Any] = {"learning_rate": 0.01, "b1": 0.0, "b2": 1 / (1 + c**2)}
     ends = {
         optimizer.__name__: float(pj.trajectory(problem, optimizer, steps=[600], **arguments)[0, 0])
         for optimizer in (optax.adam, optax.amsgrad)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,13 +72,15 @@ def test_pl_constant_of_a_quadratic_is_the_largest_possible():
     problem = pj.problems.quadratic((3.0, 0.1))
     with jax.enable_x64(True):
         value, gradient = jax.value_and_grad(problem.loss)(jnp.array([0.0, 2.0]))
+        assert problem.pl_constant is not None
         assert float(jnp.sum(gradient**2)) == pytest.approx(problem.pl_constant * float(value))
 
 
 def test_digits_are_the_images_of_scikit_learn():
-    data = load_digits()
+    data: Any = load_digits()
     chosen = np.isin(data.target, (3, 8))
-    images, targets = pj.problems.digits((3, 8), samples=100).loss.args
+    loss: Any = pj.problems.digits((3, 8), samples=100).loss
+    images, targets = loss.args
     np.testing.assert_array_equal(images.T, data.data[chosen][:100] / 16)
     np.testing.assert_array_equal(targets, np.where(data.target[chosen][:100] == 3, -1, 1))
 
@@ -93,7 +97,8 @@ def test_digits_loss_is_that_of_the_network_written_out(activation, loss):
         "softplus": lambda x: np.logaddexp(x, 0),
         "linear": lambda x: x,
     }[activation]
-    x, y = problem.loss.args
+    written: Any = problem.loss
+    x, y = written.args
     for weights, bias in layers[:-1]:
         x = act(weights @ x + bias[:, None])
     output = (layers[-1][0] @ x)[0] + layers[-1][1]
@@ -122,7 +127,8 @@ def test_the_gradient_of_a_network_needs_no_superfluous_products():
     activations = 128 * (32 + 32 + 16)
     params = jax.tree.map(lambda x: jnp.stack([x] * 4), initial_params(problem, 0))
     lowered = jax.jit(jax.vmap(jax.value_and_grad(problem.loss))).lower(params)
-    assert products < lowered.cost_analysis()["flops"] / 4 < products + 10 * activations
+    cost: Any = lowered.cost_analysis()
+    assert products < cost["flops"] / 4 < products + 10 * activations
 
 
 def test_the_seed_determines_the_start():

@@ -1,5 +1,7 @@
 """Refined sweeps: which cells are computed and inferred, and how often labels are right."""
 
+from typing import Any
+
 import numpy as np
 import optax
 import pytest
@@ -210,7 +212,7 @@ def koch(points, depth):
 def test_the_koch_snowflake_has_its_dimension():
     from matplotlib.path import Path
 
-    corners = koch(np.exp(2j * np.pi * np.arange(3) / 3), 5)
+    corners: Any = koch(np.exp(2j * np.pi * np.arange(3) / 3), 5)
     x = np.linspace(-1.2, 1.2, 513)
     grid = np.stack(np.meshgrid(x, x, indexing="ij"), -1).reshape(-1, 2)
     inside = Path(np.stack([corners.real, corners.imag], 1)).contains_points(grid)

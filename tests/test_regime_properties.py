@@ -3,13 +3,14 @@
 Labels may change where the margin is small: every test says how small.
 """
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import phasejax as pj
-from phasejax.envelope import Envelope, of_curve
+from phasejax.envelope import of_curve
 from phasejax.regimes import NAMES, classify_envelope
 from tests.labelled import judge, read
 
@@ -48,7 +49,7 @@ def losses(draw, periods=periods, first_onset=200):
 
 def label_in_windows(loss, windows):
     """Label from an envelope of `windows` windows, as a sweep does."""
-    envelope = Envelope(*(field[None] for field in of_curve(loss, windows)))
+    envelope = jax.tree.map(lambda field: field[None], of_curve(loss, windows))
     labels = classify_envelope(envelope, loss[:1], EPS, len(loss))
     return NAMES[int(labels["regime"][0])]
 

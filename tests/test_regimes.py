@@ -1,5 +1,6 @@
 """The rule on synthetic curves of known regime."""
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,7 +73,7 @@ def test_units_of_the_loss_do_not_matter(name, scale):
 @pytest.mark.parametrize("name", CURVES)
 def test_curve_and_envelope_are_labelled_alike(name):
     loss, expected = CURVES[name]
-    envelope = Envelope(*(np.stack([x, x]) for x in of_curve(loss, 256)))
+    envelope = jax.tree.map(lambda x: np.stack([x, x]), of_curve(loss, 256))
     first = loss[0] if np.isfinite(loss[0]) else np.finfo(float).max
     labels = classify_envelope(envelope, np.full(2, first), float(np.finfo(float).eps), STEPS)
     assert [NAMES[code] for code in labels["regime"]] == [expected, expected]
@@ -110,7 +111,7 @@ def test_many_cells_are_described_like_each_one_alone():
     stacked = Envelope(*map(np.stack, zip(*envelopes, strict=True)))
     together = describe(in_decades(stacked), STEPS)
     for i, envelope in enumerate(envelopes):
-        one = Envelope(*(field[None] for field in envelope))
+        one = jax.tree.map(lambda field: field[None], envelope)
         alone = describe(in_decades(one), STEPS)
         np.testing.assert_allclose([x[i] for x in together], [x[0] for x in alone], rtol=1e-12)
 

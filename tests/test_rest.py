@@ -1,5 +1,7 @@
 """A run that moves is not converged, however constant its loss."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +19,7 @@ BOWL = pj.problems.quadratic((1.0, 1.0), START)
 def turning(learning_rate):
     """x₁, x₂ → −x₂, x₁: a cycle of four on any round bowl, whose loss does not change."""
 
-    def update(grads, state, params):
+    def update(updates, state, params: Any = None):
         return learning_rate * (jnp.stack([-params[1], params[0]]) - params), state
 
     return optax.GradientTransformation(lambda params: (), update)
@@ -25,9 +27,11 @@ def turning(learning_rate):
 
 def drifting(learning_rate):
     """The gradient of a plateau is zero, and a momentum that nothing damps goes on."""
-    return optax.GradientTransformation(
-        lambda params: (), lambda grads, state, params: (jnp.full_like(grads, learning_rate), state)
-    )
+
+    def update(updates: Any, state, params=None):
+        return jnp.full_like(updates, learning_rate), state
+
+    return optax.GradientTransformation(lambda params: (), update)
 
 
 PLATEAU = pj.Problem(lambda x: 0.5 + 0 * jnp.sum(x), lambda key: jnp.ones(2), "plateau")
@@ -197,7 +201,7 @@ def test_cells_that_ended_have_the_envelope_that_they_would_have_had(name):
             return jnp.zeros((), bool)
 
     grid = pj.Grid(learning_rate=np.linspace(0.1, 0.6, 8))
-    call = {"steps": 8192, "windows": 32, "block_size": 1}
+    call: dict[str, Any] = {"steps": 8192, "windows": 32, "block_size": 1}
     one, other = (pj.sweep(ORIGIN, kind(STOPPING[name]), grid, **call) for kind in
                   (pj.Optimizer, Unending))  # fmt: skip
     xr.testing.assert_identical(one.drop_attrs(), other.drop_attrs())

@@ -1,5 +1,7 @@
 """Many seeds, and mini-batches: probabilities of regimes, and the noise of the gradient."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -104,7 +106,8 @@ def test_the_gradient_of_a_batch_is_unbiased():
     with jax.enable_x64(True):
         params = jax.tree.map(jnp.asarray, initial_params(problem, 0))
         keys = jax.random.split(jax.random.key(0), 20_000)
-        draws = jax.vmap(lambda key: problem.batch_loss(params, key))(keys)
+        loss: Any = problem.batch_loss
+        draws = jax.vmap(lambda key: loss(params, key))(keys)
         error = float(jnp.std(draws)) / np.sqrt(len(keys))
         assert abs(float(jnp.mean(draws)) - float(problem.loss(params))) < 4 * error
         assert error > 0

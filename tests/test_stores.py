@@ -13,6 +13,7 @@ import sys
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +22,10 @@ import zarr
 from matplotlib.figure import Figure
 
 import phasejax as pj
-from phasejax import _sweep, cli
+from phasejax import cli
 from phasejax.engine import tuning
 from phasejax.engine.checkpoint import Checkpoint
+from phasejax.engine.executors import as_executor
 from phasejax.envelope import Envelope
 from phasejax.results import store
 from phasejax.results.format import WORK
@@ -272,9 +274,9 @@ def test_a_pool_of_forks_is_refused(tmp_path):
             self._context = multiprocessing.get_context("fork")
 
     with pytest.raises(ValueError, match="start method 'fork'"):
-        _sweep._check_start(Loky())
+        as_executor(Loky())
     with ProcessPoolExecutor(1, multiprocessing.get_context("forkserver")) as executor:
-        _sweep._check_start(executor)
+        as_executor(executor)
 
 
 # Signals -----------------------------------------------------------------------------------------
@@ -436,6 +438,7 @@ def test_a_damaged_chunk_is_named_where_a_tile_is_filled_up(copy):
     chunk = next(path for path in (copy / "loss_max" / "c").rglob("*") if path.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-3])
     array = zarr.open_group(copy)["loss_max"]
+    assert isinstance(array, zarr.Array)
     with pytest.raises(store.StoreError, match=r"s\.zarr.*: loss_max can"):
         store._put(array, (slice(0, 2), slice(0, 2)), ([0], [0]), np.zeros((1, 8)))
 
@@ -450,6 +453,7 @@ def test_a_store_with_other_files_in_it_opens_without_a_word(copy):
 def test_damaged_checkpoints_are_not_trusted(tmp_path, eager_checkpoints):
     kept, tree = Checkpoint(tmp_path, np.arange(5)), {"x": np.arange(3.0), "n": np.array(2)}
     kept.save(tree)
+    assert kept.path is not None
     whole = kept.path.read_bytes()
     for place in range(len(whole)):
         kept.path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
@@ -542,7 +546,8 @@ def test_names_are_no_formulas(made, name):
 
 def shown(figure: Figure):
     """Texts of a figure as they are drawn."""
-    for text in figure.findobj(lambda artist: hasattr(artist, "_preprocess_math")):
+    texts: list[Any] = figure.findobj(lambda artist: hasattr(artist, "_preprocess_math"))
+    for text in texts:
         yield text._preprocess_math(text.get_text())[0]
 
 

@@ -1,5 +1,7 @@
 """Axes of any argument of an optimizer: numbers of one program, or values compiled in."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,10 +10,11 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax.engine import kernel
+
+from .compiled import programs
 
 PROBLEM = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
-SHORT = {"steps": 64, "windows": 8}
+SHORT: dict[str, Any] = {"steps": 64, "windows": 8}
 
 
 def every_so_often(learning_rate, k):
@@ -98,10 +101,10 @@ def test_a_store_of_categories_is_plain_zarr_and_resumes(tmp_path, recwarn):
 
 
 def test_numbers_need_one_program_and_categories_one_each():
-    before = kernel.advance._cached._cache_size()
+    before = programs()
     rates = list(np.linspace(0.1, 0.3, 7))
     pj.sweep(PROBLEM, named, pj.Grid(learning_rate=rates, rule=["adam", "sgd"]), **SHORT)
-    assert kernel.advance._cached._cache_size() == before + 2
+    assert programs() == before + 2
 
 
 def test_refined_and_labelled_again_with_a_category(tmp_path):

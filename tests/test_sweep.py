@@ -14,12 +14,12 @@ import pytest
 import xarray as xr
 
 import phasejax as pj
-from phasejax.engine import kernel
 from phasejax.envelope import LOSSES, Envelope, of_curve
 from phasejax.problems.problem import initial_params
 from phasejax.regimes import NAMES, label_attributes
 from phasejax.results import store as store_module
 
+from .compiled import programs
 from .serial import Serial, fail_at, interrupt_at
 
 
@@ -112,7 +112,10 @@ def test_another_grid_and_other_data_of_the_same_shape_compile_nothing(small):
     small["grid"] = pj.Grid(a=[1.0, 2.0, 3.0], b=[1.0, 2.0, 3.0, 4.0], learning_rate=1e-3)
     pj.sweep(**small)
     traced = []
-    listener = lambda name, *_, **__: traced.append(name)  # noqa: E731
+
+    def listener(event, duration_secs, **_):
+        traced.append(event)
+
     jax.monitoring.register_event_duration_secs_listener(listener)
     try:
         small["grid"] = pj.Grid(a=[2.0, 5.0, 7.0], b=[1.5, 2.5, 3.5, 4.5], learning_rate=5e-3)
@@ -131,11 +134,11 @@ def test_another_grid_and_other_data_of_the_same_shape_compile_nothing(small):
 
 def test_one_program_runs_a_whole_sweep(small, small_tasks):
     """Eleven tiles, the last of them smaller, call one compiled program."""
-    before = kernel.advance._cached._cache_size()
+    before = programs()
     small["problem"] = pj.problems.quadratic((1.0, 2.0, 3.0))
     small["grid"] = pj.Grid(a=np.arange(1.0, 12.0), b=[1.0, 2.0, 3.0])
     pj.sweep(**small, block_size=2)
-    assert kernel.advance._cached._cache_size() == before + 1
+    assert programs() == before + 1
 
 
 def test_results_carry_their_configuration(small, tmp_path):

@@ -84,6 +84,7 @@ def test_bound_holds_along_the_flow_itself(k):
     """A run of signgd_flow with its small ε, on problems with a PL constant."""
     problem = pj.problems.quadratic((2.0, 0.4, k), (1.0, -0.8, 0.5))
     loss = pj.sweep(problem, pj.signgd_flow, pj.Grid(eps=[1e-8, 1e-6]), time=2.0).loss_max
+    assert problem.pl_constant is not None
     for row in loss.values:
         bound = theory.signgd_bound(row[0], problem.pl_constant, loss.time.values)
         assert np.all(row <= bound * (1 + 1e-6) + 1e-11)

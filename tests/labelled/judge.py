@@ -5,6 +5,7 @@ Rows are labels by hand, columns labels of the rule. Ambiguous curves are left o
 
 import sys
 
+import jax
 import numpy as np
 
 from phasejax.regimes import NAMES, classify_envelope
@@ -15,7 +16,7 @@ EPS = float(np.finfo(float).eps)
 
 def judged(run: read.Run) -> tuple[str, float]:
     """Label and margin of a run by the rule."""
-    one = type(run.envelope)(*(field[None] for field in run.envelope))
+    one = jax.tree.map(lambda field: field[None], run.envelope)
     initial = np.array([10.0 ** run.about["initial"]])
     answer = classify_envelope(one, initial, EPS, run.about["steps"])
     return NAMES[int(answer["regime"][0])], float(answer["margin"][0])
