@@ -70,7 +70,7 @@ good_problems = st.sampled_from(
 )
 odd_problems = st.sampled_from(
     [
-        pj.Problem(squares, ones, batch_loss=lambda x, key, step: squares(x)),  # pyright: ignore[reportArgumentType]
+        pj.Problem(squares, ones, batch_loss=lambda x, key, step: squares(x)),
         pj.Problem(falling, ones),
         pj.Problem(lambda x: jnp.sqrt(squares(x)), lambda key: jnp.zeros(1)),
         pj.Problem(lambda x: x, ones),

@@ -96,7 +96,7 @@ def test_a_batch_loss_may_depend_on_the_step():
     problem = pj.Problem(
         squares,
         ones,
-        batch_loss=lambda x, key, step: at(x, step),  # pyright: ignore[reportArgumentType]
+        batch_loss=lambda x, key, step: at(x, step),
     )
     grid = pj.Grid(learning_rate=[0.01, 0.05], seed=[0, 1])
     dataset = pj.sweep(problem, optax.adam, grid, **SHORT)
@@ -125,7 +125,7 @@ def test_reddis_counterexample_drives_adam_the_wrong_way():
     problem = pj.Problem(
         loss=lambda x: jax.nn.softplus(x[0]),
         init=lambda key: jnp.zeros(1),
-        batch_loss=lambda x, key, step: jnp.where(step % 3 == 0, c, -1.0) * x[0],  # pyright: ignore[reportArgumentType]
+        batch_loss=lambda x, key, step: jnp.where(step % 3 == 0, c, -1.0) * x[0],
     )
     arguments: dict[str, Any] = {"learning_rate": 0.01, "b1": 0.0, "b2": 1 / (1 + c**2)}
     ends = {

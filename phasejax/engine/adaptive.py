@@ -100,19 +100,33 @@ class _Task:
 
     def _follow(self) -> None:
         """Run cells as far as the present method can."""
-        running, blocks, calls = self.running, 0, 0
-        while (going := self._going()).any():
-            wanted = self.placement.blocks_for(going.sum())
-            # Only after the first call is the length of the steps known, by which cells are sorted.
-            if wanted != blocks or calls == 1:
-                blocks = wanted
-                self._write(~going)
-                running.compact(self._longest_first(going))
-            before = self._time()
-            running.advance(self._portion(self._attempts(blocks)), blocks)
-            calls += 1
-            self.progress(float((self._time() - before)[running.cell_of >= 0].sum()))
-            running.save(self.checkpoint, (np.array(self.method), self.whole, self.solved))
+        self._call(self._compacted())
+        # The first call gave the lengths of the steps, by which cells are sorted.
+        blocks = self._compacted()
+        while blocks:
+            self._call(blocks)
+            if self._blocks_needed() != blocks:
+                blocks = self._compacted()
+
+    def _blocks_needed(self) -> int:
+        """Blocks per device for the cells that continue."""
+        return self.placement.blocks_for(self._going().sum())
+
+    def _compacted(self) -> int:
+        """Write the results of cells that have ended, and sort the others; returns their blocks."""
+        going = self._going()
+        self._write(~going)
+        self.running.compact(self._longest_first(going))
+        return self.placement.blocks_for(going.sum())
+
+    def _call(self, blocks: int) -> None:
+        """Attempt steps of the cells in the first blocks of every device."""
+        if not blocks:
+            return
+        running, before = self.running, self._time()
+        running.advance(self._portion(self._attempts(blocks)), blocks)
+        self.progress(float((self._time() - before)[running.cell_of >= 0].sum()))
+        running.save(self.checkpoint, (np.array(self.method), self.whole, self.solved))
 
     def _portion(self, steps: int) -> Any:
         return self.spec.dynamics.portion(self.edges, self.spec.windows, steps)

@@ -37,13 +37,12 @@ class Running:
         values = spec.grid.cells(cells)
         compiled_in = {"seed", *spec.structure.axes}
         hyper = {n: v.astype(dtype) for n, v in values.items() if n not in compiled_in}
-        seeds = sorted(spec.starts)
-        drawn = np.searchsorted(seeds, spec.seeds_of(cells))
-        starts = [spec.starts[seed] for seed in seeds]
+        drawn = spec.seed_places(cells)
+        starts = [spec.starts[seed] for seed in spec.seeds]
         params = jax.tree.map(lambda *leaves: np.stack(leaves).astype(dtype)[drawn], *starts)
         noise = ()
         if spec.dynamics.draws(spec.problem):
-            noises = map(start_noise, seeds)
+            noises = map(start_noise, spec.seeds)
             noise = jax.tree.map(lambda *leaves: np.stack(leaves)[drawn], *noises)
         numbers = {name: np.asarray(v, dtype) for name, v in spec.structure.numbers.items()}
         fixed = self.placement.put_shared(numbers)

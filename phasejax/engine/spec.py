@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Float, Int, PyTree
 
 from .._check import bad, choice, is_number
 from ..dynamics import Dynamics
@@ -157,9 +157,9 @@ class Spec:
         axis = self.grid.axes.get("seed")
         return [self.grid.fixed["seed"]] if axis is None else list(axis.values)
 
-    def seeds_of(self, cells: Cells) -> np.ndarray:
-        """Seed of every cell."""
-        return self.grid.cells(cells).get("seed", np.full(len(cells), self.seeds[0]))
+    def seed_places(self, cells: Cells) -> Int[np.ndarray, " cells"]:
+        """Index into `seeds` of every cell's seed."""
+        return self.grid.places(cells).get("seed", np.zeros(len(cells), int))
 
     @cached_property
     def starts(self) -> dict[int, PyTree[np.ndarray]]:

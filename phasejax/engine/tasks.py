@@ -66,8 +66,7 @@ def compute(
             envelope, solved = run_adaptive(*job, cells, progress, folder)
         else:
             envelope, solved = run_steps(*job, cells, progress, folder), None
-    initial = dict(zip(spec.seeds, spec.initial_loss, strict=True))
-    initial_loss = np.array([initial[int(seed)] for seed in spec.seeds_of(cells)])
+    initial_loss = spec.initial_loss[spec.seed_places(cells)]
     eps = float(np.finfo(spec.dtype).eps)
     minimum = spec.problem.minimum or 0.0
     labels = classify_envelope(envelope, initial_loss, eps, spec.horizon, minimum, solved=solved)

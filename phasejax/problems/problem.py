@@ -23,6 +23,11 @@ Params = PyTree[Float[Array, "..."]]
 """Parameters of a problem: a PyTree of floating-point arrays."""
 NOISE = "threefry2x32"
 """JAX's random number generator for mini-batches, independent of the default of the process."""
+BatchLoss = (
+    Callable[[Any, PRNGKeyArray], Float[Array, ""]]
+    | Callable[[Any, PRNGKeyArray, Any], Float[Array, ""]]
+)
+"""A loss of (params, key) or of (params, key, step)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +68,7 @@ class Problem:
     minimum: float | None = None
     pl_constant: float | None = None
     hessian: np.ndarray | None = None
-    batch_loss: Callable[[Any, PRNGKeyArray], Float[Array, ""]] | None = None
+    batch_loss: BatchLoss | None = None
 
     def __post_init__(self) -> None:
         for argument in ("loss", "init"):
