@@ -1,4 +1,5 @@
 import os
+import signal
 import tempfile
 
 import matplotlib
@@ -16,6 +17,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 import phasejax as pj  # noqa: E402
 from phasejax.engine import checkpoint, kernel, placement, steps  # noqa: E402
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a background job
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 matplotlib.use("Agg")
 pj.use_all_cores()
 os.fsync = lambda descriptor: None  # no test cuts the power, and thousands of files are written
