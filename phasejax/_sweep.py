@@ -30,7 +30,7 @@ from .results.store import Store
 DEFAULT_STEPS = 20_000
 """Steps of a cell by default."""
 MOST_STEPS = 2**31 - 1
-"""Most steps: what fits the integers by which a program counts."""
+"""Largest `steps`: the largest 32-bit integer, by which a program counts."""
 
 
 def sweep(
@@ -110,7 +110,7 @@ def sweep(
             results.close(failures)
         except KeyboardInterrupt as interrupt:
             if results.path is not None:
-                interrupt.add_note("finished tiles are kept: go on with resume=True")
+                interrupt.add_note("finished tiles are kept: continue with resume=True")
             raise
         _warn_after(spec, results, failures)
         return results.open()
@@ -137,7 +137,7 @@ def _specification(
     dtype: str,
     refine: Whole | Mapping[str, Whole] | None,
 ) -> Spec:
-    """Check the arguments of a sweep that say what it computes."""
+    """Check the arguments that decide what a sweep computes."""
     moving = as_dynamics(dynamics, "step" if time is None else "time")
     horizon = _horizon(moving, steps, time)
     windows = whole("windows", windows, least=8)

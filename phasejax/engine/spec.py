@@ -18,12 +18,12 @@ from ..grid import Cells, Grid
 from ..identity import identify
 from ..problems.problem import Problem, fingerprint, initial_params, initial_values
 from ..program import Program
-from ..results.format import OURS
+from ..results.format import OWN_NAMES
 from .structure import Structure, find_structure
 
 DTYPES = ("float64", "float32")
 """Precisions that a sweep can compute in."""
-RESERVED = OURS | {"label"}
+RESERVED = OWN_NAMES | {"label"}
 """Names of variables, coordinates and dimensions of the results, which no axis may have."""
 
 
