@@ -1,7 +1,7 @@
-"""Statistics of the loss per window of steps, which are kept of a trajectory.
+"""Statistics of the loss per window of a run.
 
-They are computed while the trajectory runs, so memory grows with cells × windows and not with
-steps. `add` takes a few operations per step and no logarithm.
+They are computed during the run, so memory grows with cells × windows and not with steps. `add`
+takes a few operations per step and no logarithm.
 """
 
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ class Envelope(NamedTuple):
 
 
 ROUNDING = 4.0
-"""Losses count as at the minimum if they are less than this many of its roundings below it."""
+"""Losses below the minimum by at most this multiple of its rounding count as at the minimum."""
 
 LOSSES = Envelope._fields[:4]
 """Fields of `Envelope` that describe the loss; a flow has no others."""
@@ -61,6 +61,7 @@ SOLVED = {
     "implicit_from": ("time from which steps were implicit", "time"),
     "loss_floor": ("loss over the minimum below which only the solver's errors are seen", "loss"),
 }
+"""Long name and unit of each field of `Solved`."""
 
 
 class Running(NamedTuple):
@@ -102,7 +103,7 @@ def edges(extent: float, windows: int) -> np.ndarray:
 def empty(dtype: jnp.dtype) -> Running:
     """Begin a window of steps."""
     zero = jnp.zeros((), dtype)
-    exponent = jnp.zeros((), _layout(dtype)[0])
+    exponent = jnp.zeros((), _float_format(dtype)[0])
     return Running(zero + jnp.inf, zero - jnp.inf, zero, zero + 1, exponent)
 
 
@@ -134,7 +135,7 @@ def add(
     logarithm. (A loss below the smallest normal number counts as zero.) Minimum and maximum skip
     nan and −inf; the mean becomes non-finite instead, by which `finish` detects them.
     """
-    integer, mantissa_bits, bias = _layout(loss.dtype)
+    integer, mantissa_bits, bias = _float_format(loss.dtype)
     low, high, mean, mantissa, exponent = running
     over = loss if minimum is None else loss - minimum
     bits = jax.lax.bitcast_convert_type(mantissa * over, integer)
@@ -170,7 +171,7 @@ def finish(
 def _at_the_minimum(
     log10: Float[Array, "*cells"], low: Float[Array, "*cells"], minimum: Float[Array, ""] | None
 ) -> Float[Array, "*cells"]:
-    """Mean of log10, but −inf for a window that touched the minimum, nan for one below it."""
+    """Mean of log10; −inf for a window that touched the minimum, nan for one below it."""
     if minimum is None:
         log10 = jnp.where(low == 0, -jnp.inf, log10)
         return jnp.where(low < 0, jnp.nan, log10)
@@ -196,7 +197,7 @@ def extend(
 ) -> Span:
     """Add an interval that is the fraction `share` of the window, by Simpson's rule.
 
-    `losses` are those at its start, which is where the last interval ended, middle and end.
+    `losses` are those at its start (the end of the interval before), middle and end.
     """
     over = losses if minimum is None else losses - minimum
     return Span(
@@ -242,7 +243,7 @@ def of_curve(
     )
 
 
-def _layout(dtype: jnp.dtype) -> tuple[jnp.dtype, int, int]:
+def _float_format(dtype: jnp.dtype) -> tuple[jnp.dtype, int, int]:
     """Integer type, mantissa bits and exponent bias of an IEEE 754 format."""
     return {
         jnp.dtype("float64"): (jnp.dtype("int64"), 52, 1023),
