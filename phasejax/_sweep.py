@@ -62,7 +62,7 @@ def sweep(
         and `seed`.
     - `steps`: optimizer steps per cell; 20,000 if left out.
     - `time`: length of a flow, instead of steps; k steps of learning rate η are the time kη.
-    - `windows`: the curve of a cell is kept as statistics of this many windows of steps or time.
+    - `windows`: the loss of a cell is stored as statistics of this many windows of steps or time.
     - `dtype`: "float64", or "float32", which warns: rounding hides low losses.
     - `store`: a folder for the results (Zarr v3); `None` keeps them in memory.
     - `overwrite`, `resume`: what to do if `store` exists: replace it, or run the tiles that it

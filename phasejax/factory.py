@@ -22,7 +22,7 @@ class Factory:
 
     **Arguments:**
 
-    - `factory`: a function of hyper-parameters that returns the two pure functions of a cell:
+    - `factory`: a function of hyper-parameters that returns the pure functions of a cell:
         an `optax.GradientTransformation`, or a `phasejax.VectorField`.
     - `settings`: arguments of `factory` that no grid varies (`(("nesterov", True),)`). They are
         compiled in. Any value is allowed, hashable or not: `identity.identify` compares them.

@@ -43,7 +43,7 @@ class Program(abc.ABC):
         """Return the parameters that a state holds."""
 
     def ended(self, loss: Any, hyper: Mapping[str, Any], state: PyTree) -> Bool[Array, ""]:
-        """Say of one cell whether its loss can change no more.
+        """Say whether the loss of one cell can no longer change.
 
         The engine asks only for cells whose last window has only zeros, or no finite loss.
         """

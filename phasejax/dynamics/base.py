@@ -78,7 +78,7 @@ class Dynamics(Factory, abc.ABC):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Settings that decide the bits of a result, besides the hyper-parameters; JSON values."""
+        """Settings besides the hyper-parameters that decide the bits of a result; JSON values."""
         return {}
 
     @property

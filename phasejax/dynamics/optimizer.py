@@ -55,7 +55,7 @@ class Optimizer(Steps):
         return value, optax.apply_updates(params, updates), state
 
     def ended(self, loss: Loss, hyper: Hyperparameters, state: PyTree) -> Bool[Array, ""]:
-        """Say of one cell whether its loss can change no more.
+        """Say whether the loss of one cell can no longer change.
 
         It cannot if a parameter is nan, which no update changes, or if the gradient and all
         updates to come are zero.

@@ -139,7 +139,7 @@ class _Task:
         return int(np.clip(steps, FEWEST_STEPS, MOST_STEPS))
 
     def _going(self) -> Bool[np.ndarray, " slots"]:
-        """Say of each slot whether it holds a cell that still has steps to take."""
+        """Return for each slot whether it holds a cell that still has steps to take."""
         walk = self.state.walk
         halted, steps, window = map(np.asarray, (walk.halted, walk.steps, walk.window))
         going = np.asarray(live(halted, steps, window, self._portion(0)))

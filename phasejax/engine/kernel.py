@@ -74,7 +74,7 @@ def advance(
 ) -> tuple[PyTree, PyTree]:
     """Advance cells by one segment; `portion` is the argument of `Program.advance`.
 
-    Returns the state, and what `Program.advance` returns with it, `[cells, ...]`. A device advances
+    Returns both results of `Program.advance`, `[cells, ...]`. A device advances
     one block of cells after the other, each small enough for a processor core's cache. The block
     size divides the cells of a device. Only the first `blocks` blocks are run: other cells keep
     their state, and the second result is zero for them.
@@ -113,7 +113,7 @@ def advance(
 def ended(
     mesh: Mesh, program: Program, loss: Any, fixed: Fixed, hyper: Hyper, state: PyTree
 ) -> Bool[Array, " cells"]:
-    """Say of every cell whether its loss can change no more: `Program.ended`."""
+    """Return for each cell whether its loss can no longer change: `Program.ended`."""
     arrays, functions = eqx.partition(loss, eqx.is_array)
 
     def device(arrays, fixed, hyper, state):

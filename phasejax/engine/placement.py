@@ -66,7 +66,7 @@ class Placement:
 
     @cached_property
     def mesh(self) -> Mesh:
-        """This process's devices. Raises a `RuntimeError` if the placement is for others."""
+        """This process's devices. Raises a `RuntimeError` if the placement is for other ones."""
         mesh = local_mesh()
         device = mesh.devices.flat[0]
         here = mesh.size, device.platform, device.device_kind

@@ -51,7 +51,7 @@ class Running:
         return fixed, hyper, kernel.start(mesh, self.program, fixed, hyper, params, noise)
 
     def advance(self, portion: PyTree, blocks: int) -> PyTree:
-        """Run the first blocks of every device; returns what the program returns with the state."""
+        """Run the first `blocks` blocks of every device; returns the program's second result."""
         launch = kernel.Launch(
             self.placement.mesh,
             self.program,
@@ -65,7 +65,7 @@ class Running:
         return returned
 
     def ended(self) -> Bool[np.ndarray, " slots"]:
-        """Say of every slot whether the loss of its cell can change no more."""
+        """Return for each slot whether the loss of its cell can no longer change."""
         objective = self.spec.problem.objective
         mesh, numbers = self.placement.mesh, (self._fixed, self.hyper, self.state)
         return np.asarray(kernel.ended(mesh, self.program, objective, *numbers))

@@ -29,7 +29,7 @@ RESERVED = OWN_NAMES | {"label"}
 
 @dataclass(frozen=True, eq=False)
 class Spec:
-    """What a sweep computes, on whatever devices.
+    """What a sweep computes, independent of the devices.
 
     - `grid`: all cells of the results.
     - `horizon`: steps (an integer) or time (a float) of every run, by the unit of `dynamics`.

@@ -1,6 +1,6 @@
 """The host loop of dynamics in equal steps: one task's cells, run to the end segment by segment.
 
-A device advances its blocks one after the other. A cell whose loss can change no more frees its
+A device advances its blocks one after the other. A cell whose loss can no longer change frees its
 slot, and devices run fewer blocks; the shapes of arrays stay the same, so nothing
 compiles again.
 """

@@ -48,6 +48,7 @@ def tasks(job: Job, cells: Cells) -> list[Cells]:
 
 
 def _of_whole_tiles(job: Job, cells: Cells) -> list[Cells]:
+    """Divide cells into tasks, and no tile between two of them."""
     parts: list[list[Cells]] = []
     room = 0
     for _, where in by_tile(cells, job.spec.grid.shape, job.placement.tile_shape):

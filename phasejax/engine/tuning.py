@@ -94,7 +94,7 @@ def fastest(spec: Spec, first: int) -> int:
 
 
 def seconds_per_cell(spec: Spec, block_size: int) -> float:
-    """Time of one step of one cell with one block on every device: the shortest of several runs."""
+    """Seconds per step of one cell, with one block on every device: the best of several runs."""
     mesh = local_mesh()
     device = mesh.devices.flat[0]
     count = mesh.size * block_size

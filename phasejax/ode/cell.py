@@ -35,8 +35,9 @@ class Trial(NamedTuple):
     """A step to be tried.
 
     - `ready`: whether the cell still has steps to take.
-    - `reaching`: whether the step ends with the window; `length`: its length, `t1` its end.
-    - `share`: its share of the window.
+    - `reaching`: whether the step ends where the window ends.
+    - `length`: length of the step; `t1`: time of its end.
+    - `share`: length of the step over that of the window.
     """
 
     ready: Bool[Array, ""]

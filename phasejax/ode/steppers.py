@@ -36,7 +36,7 @@ IMPLICIT: dict[str, type] = {
 }
 """Implicit methods by name."""
 NEAR = 1e-2
-"""Newton's method has converged within this share of the tolerated error."""
+"""Newton's method has converged once a step is less than this share of the tolerated error."""
 NEWTON_STEPS = 10
 """Most steps of Newton's method, after which it has failed."""
 

@@ -241,7 +241,7 @@ class Store:
             self._sync(group, step, tile)
 
     def computed(self) -> np.ndarray:
-        """Say of every cell, in the flattened grid, whether it has been computed."""
+        """Return for each cell, in the flattened grid, whether it has been computed."""
         return self._read(STATUS).ravel() == COMPUTED
 
     def labels(self, cells: Cells) -> tuple[Int[np.ndarray, " cells"], Float[np.ndarray, " cells"]]:
