@@ -64,7 +64,7 @@ SOLVED = {
 """Long name and unit of each field of `Solved`."""
 
 
-class Running(NamedTuple):
+class StepWindow(NamedTuple):
     """Statistics of an unfinished window of steps.
 
     The product of its losses, less the minimum, is mantissa · 2^exponent.
@@ -77,7 +77,7 @@ class Running(NamedTuple):
     exponent: Int[Array, ""]
 
 
-class Span(NamedTuple):
+class FlowWindow(NamedTuple):
     """Statistics of an unfinished window of a flow.
 
     Means are integrals over the time so far, divided by the length of the whole window.
@@ -100,11 +100,11 @@ def edges(extent: float, windows: int) -> np.ndarray:
     return np.linspace(0.0, extent, windows + 1)
 
 
-def empty(dtype: jnp.dtype) -> Running:
+def empty(dtype: jnp.dtype) -> StepWindow:
     """Begin a window of steps."""
     zero = jnp.zeros((), dtype)
     exponent = jnp.zeros((), _float_format(dtype)[0])
-    return Running(zero + jnp.inf, zero - jnp.inf, zero, zero + 1, exponent)
+    return StepWindow(zero + jnp.inf, zero - jnp.inf, zero, zero + 1, exponent)
 
 
 def excess(loss: ArrayLike, minimum: float, eps: float) -> Float[np.ndarray, "..."]:
@@ -123,11 +123,11 @@ def _below(over: Any, minimum: Any, eps: float) -> Any:
 
 
 def add(
-    running: Running,
+    running: StepWindow,
     loss: Float[Array, ""],
     weight: Float[Array, ""],
     minimum: Float[Array, ""] | None = None,
-) -> Running:
+) -> StepWindow:
     """Add one loss to a window of 1 / `weight` steps; `minimum` is subtracted for the logarithm.
 
     The mean of log10 comes from the product of all losses, stored as a mantissa in [1, 2) and an
@@ -140,7 +140,7 @@ def add(
     over = loss if minimum is None else loss - minimum
     bits = jax.lax.bitcast_convert_type(mantissa * over, integer)
     mantissa = (bits & ((1 << mantissa_bits) - 1)) | (bias << mantissa_bits)
-    return Running(
+    return StepWindow(
         jnp.where((loss < low) & (loss > -jnp.inf), loss, low),
         jnp.where(loss > high, loss, high),
         mean + loss * weight,
@@ -150,7 +150,7 @@ def add(
 
 
 def finish(
-    running: Running,
+    running: StepWindow,
     length: Int[Array, ""],
     relative_step: Float[Array, "*cells"] | None = None,
     minimum: Float[Array, ""] | None = None,
@@ -180,9 +180,9 @@ def _at_the_minimum(
     return jnp.where(_below(over, minimum, float(jnp.finfo(low.dtype).eps)), jnp.nan, log10)
 
 
-def begin(loss: Float[Array, ""]) -> Span:
+def begin(loss: Float[Array, ""]) -> FlowWindow:
     """Begin a window of a flow at the loss `loss`."""
-    return Span(loss, loss, jnp.zeros_like(loss), jnp.zeros_like(loss))
+    return FlowWindow(loss, loss, jnp.zeros_like(loss), jnp.zeros_like(loss))
 
 
 SIMPSON = np.array([1, 4, 1]) / 6
@@ -190,17 +190,17 @@ SIMPSON = np.array([1, 4, 1]) / 6
 
 
 def extend(
-    span: Span,
+    span: FlowWindow,
     losses: Float[Array, "3"],
     share: Float[Array, ""],
     minimum: Float[Array, ""] | None = None,
-) -> Span:
+) -> FlowWindow:
     """Add an interval that is the fraction `share` of the window, by Simpson's rule.
 
     `losses` are those at its start (the end of the interval before), middle and end.
     """
     over = losses if minimum is None else losses - minimum
-    return Span(
+    return FlowWindow(
         jnp.minimum(span.minimum, losses[1:].min()),
         jnp.maximum(span.maximum, losses[1:].max()),
         span.mean + share * (losses @ SIMPSON),
@@ -208,7 +208,7 @@ def extend(
     )
 
 
-def close(span: Span, minimum: Float[Array, ""] | None = None) -> Envelope:
+def close(span: FlowWindow, minimum: Float[Array, ""] | None = None) -> Envelope:
     """End a window of a flow."""
     log10 = _at_the_minimum(span.log10_mean, span.minimum, minimum)
     lost = span.maximum == jnp.inf

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ..envelope import Envelope, Span, begin, close, extend
+from ..envelope import Envelope, FlowWindow, begin, close, extend
 from ..problems.problem import lowest
 from .state import STALLED, TURNED_STIFF, Portion, Shapes, Walk, live, ravel
 from .steppers import EXPLICIT, Step, accept, order, rms, take
@@ -149,7 +149,7 @@ class Cell(NamedTuple):
 
     def moved(
         self, walk: Walk, trial: Trial, new: Step, scale: Float[Array, " all"]
-    ) -> tuple[Walk, Span]:
+    ) -> tuple[Walk, FlowWindow]:
         """Return the cell after a step that is kept, and the statistics of its window."""
         reaching = trial.reaching
         losses = self.losses(walk, new, trial.t1 - walk.time)

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._types import AnyArray
-from ..envelope import Envelope, Span
+from ..envelope import Envelope, FlowWindow
 
 RUNNING = 0
 """Value of `Walk.halted`: the cell may take steps."""
@@ -57,7 +57,7 @@ class Walk(NamedTuple):
     step: Float[Array, "*cells"]
     steps: Int[Array, "*cells"]
     window: Int[Array, "*cells"]
-    span: Span
+    span: FlowWindow
     error_sum: Float[Array, "*cells"]
     path: Float[Array, "*cells"]
     halted: Int[Array, "*cells"]
