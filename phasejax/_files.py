@@ -11,7 +11,7 @@ from typing import IO
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file whose content takes the place of `path` once it is complete and on the disk.
 
-    Raises an `OSError` if it can't be written; `path` is then as it was.
+    Raises an `OSError` if it can't be written; `path` is then unchanged.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:

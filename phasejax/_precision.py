@@ -55,7 +55,7 @@ def _conversions() -> dict[tuple[int, np.dtype], tuple[weakref.ref, weakref.ref]
     return kept
 
 
-def _forget(kept: dict, key: tuple[int, np.dtype], gone: weakref.ref) -> None:
+def _forget(kept: dict, key: tuple[int, np.dtype], dead: weakref.ref) -> None:
     """Remove an entry of the cache whose array no longer exists."""
-    if gone in kept.get(key, ()):
+    if dead in kept.get(key, ()):
         del kept[key]

@@ -30,7 +30,7 @@ from .results.store import Store
 DEFAULT_STEPS = 20_000
 """Steps of a cell by default."""
 MOST_STEPS = 2**31 - 1
-"""Most steps: what fits the integers by which a program counts."""
+"""Largest `steps`: the largest 32-bit integer, by which a program counts."""
 
 
 def sweep(
@@ -62,7 +62,7 @@ def sweep(
         and `seed`.
     - `steps`: optimizer steps per cell; 20,000 if left out.
     - `time`: length of a flow, instead of steps; k steps of learning rate η are the time kη.
-    - `windows`: the curve of a cell is kept as statistics of this many windows of steps or time.
+    - `windows`: the loss of a cell is stored as statistics of this many windows of steps or time.
     - `dtype`: "float64", or "float32", which warns: rounding hides low losses.
     - `store`: a folder for the results (Zarr v3); `None` keeps them in memory.
     - `overwrite`, `resume`: what to do if `store` exists: replace it, or run the tiles that it
@@ -110,7 +110,7 @@ def sweep(
             results.close(failures)
         except KeyboardInterrupt as interrupt:
             if results.path is not None:
-                interrupt.add_note("finished tiles are kept: go on with resume=True")
+                interrupt.add_note("finished tiles are kept: continue with resume=True")
             raise
         _warn_after(spec, results, failures)
         return results.open()
@@ -137,7 +137,7 @@ def _specification(
     dtype: str,
     refine: Whole | Mapping[str, Whole] | None,
 ) -> Spec:
-    """Check the arguments of a sweep that say what it computes."""
+    """Check the arguments that decide what a sweep computes."""
     moving = as_dynamics(dynamics, "step" if time is None else "time")
     horizon = _horizon(moving, steps, time)
     windows = whole("windows", windows, least=8)

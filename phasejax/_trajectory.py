@@ -1,4 +1,4 @@
-"""The path of one cell through its parameters, by the same steps that a sweep takes."""
+"""The parameters of one cell along its run, by the same steps that a sweep takes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -41,7 +41,8 @@ def trajectory(
     - `hyperparameters`: by the names that `dynamics` gives them.
 
     Returns the parameters with a leading axis `[steps]` or `[times]`, in float64. Raises a
-    `ValueError` for wrong arguments, and a `RuntimeError` if a flow needs more than `max_steps`.
+    `ValueError` or a `TypeError` for wrong arguments, and a `RuntimeError` if the solver of a flow
+    stops early, for example after `max_steps`.
     """
     if (times is not None) == (steps is not None):
         raise ValueError("steps, times: give one of them, steps for an optimizer, times for a flow")
@@ -71,7 +72,7 @@ def trajectory(
 
 
 def _ascending(name: str, values: Any) -> np.ndarray:
-    """Check steps (whole numbers) or times; a float array."""
+    """Check steps (whole numbers) or times, and return them as a float array."""
     listed = [values] if np.ndim(values) == 0 else list(values)
     at = np.asarray([whole(name, v, least=0) for v in listed] if name == "steps" else listed, float)
     if np.ndim(values) != 1 or not len(at) or at[0] < 0 or not np.all(np.diff(at) > 0):
@@ -82,7 +83,7 @@ def _ascending(name: str, values: Any) -> np.ndarray:
 
 
 def _traced(numbers: Mapping[str, float]) -> dict[str, np.ndarray]:
-    """Numbers as arguments of a compiled program: other values compile nothing."""
+    """Return numbers as arrays, which are arguments of a program and not compiled in."""
     return {name: np.asarray(value) for name, value in numbers.items()}
 
 

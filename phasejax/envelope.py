@@ -1,7 +1,7 @@
-"""Statistics of the loss per window of steps, which are kept of a trajectory.
+"""Statistics of the loss per window of a run.
 
-They are computed while the trajectory runs, so memory grows with cells × windows and not with
-steps. `add` takes a few operations per step and no logarithm.
+They are computed during the run, so memory grows with cells × windows and not with steps. `add`
+takes a few operations per step and no logarithm.
 """
 
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ class Envelope(NamedTuple):
 
 
 ROUNDING = 4.0
-"""Losses count as at the minimum if they are less than this many of its roundings below it."""
+"""Losses below the minimum by at most this multiple of its rounding count as at the minimum."""
 
 LOSSES = Envelope._fields[:4]
 """Fields of `Envelope` that describe the loss; a flow has no others."""
@@ -61,9 +61,10 @@ SOLVED = {
     "implicit_from": ("time from which steps were implicit", "time"),
     "loss_floor": ("loss over the minimum below which only the solver's errors are seen", "loss"),
 }
+"""Long name and unit of each field of `Solved`."""
 
 
-class Running(NamedTuple):
+class StepWindow(NamedTuple):
     """Statistics of an unfinished window of steps.
 
     The product of its losses, less the minimum, is mantissa · 2^exponent.
@@ -76,7 +77,7 @@ class Running(NamedTuple):
     exponent: Int[Array, ""]
 
 
-class Span(NamedTuple):
+class FlowWindow(NamedTuple):
     """Statistics of an unfinished window of a flow.
 
     Means are integrals over the time so far, divided by the length of the whole window.
@@ -99,11 +100,11 @@ def edges(extent: float, windows: int) -> np.ndarray:
     return np.linspace(0.0, extent, windows + 1)
 
 
-def empty(dtype: jnp.dtype) -> Running:
+def empty(dtype: jnp.dtype) -> StepWindow:
     """Begin a window of steps."""
     zero = jnp.zeros((), dtype)
-    exponent = jnp.zeros((), _layout(dtype)[0])
-    return Running(zero + jnp.inf, zero - jnp.inf, zero, zero + 1, exponent)
+    exponent = jnp.zeros((), _float_format(dtype)[0])
+    return StepWindow(zero + jnp.inf, zero - jnp.inf, zero, zero + 1, exponent)
 
 
 def excess(loss: ArrayLike, minimum: float, eps: float) -> Float[np.ndarray, "..."]:
@@ -122,11 +123,11 @@ def _below(over: Any, minimum: Any, eps: float) -> Any:
 
 
 def add(
-    running: Running,
+    running: StepWindow,
     loss: Float[Array, ""],
     weight: Float[Array, ""],
     minimum: Float[Array, ""] | None = None,
-) -> Running:
+) -> StepWindow:
     """Add one loss to a window of 1 / `weight` steps; `minimum` is subtracted for the logarithm.
 
     The mean of log10 comes from the product of all losses, stored as a mantissa in [1, 2) and an
@@ -134,12 +135,12 @@ def add(
     logarithm. (A loss below the smallest normal number counts as zero.) Minimum and maximum skip
     nan and −inf; the mean becomes non-finite instead, by which `finish` detects them.
     """
-    integer, mantissa_bits, bias = _layout(loss.dtype)
+    integer, mantissa_bits, bias = _float_format(loss.dtype)
     low, high, mean, mantissa, exponent = running
     over = loss if minimum is None else loss - minimum
     bits = jax.lax.bitcast_convert_type(mantissa * over, integer)
     mantissa = (bits & ((1 << mantissa_bits) - 1)) | (bias << mantissa_bits)
-    return Running(
+    return StepWindow(
         jnp.where((loss < low) & (loss > -jnp.inf), loss, low),
         jnp.where(loss > high, loss, high),
         mean + loss * weight,
@@ -149,7 +150,7 @@ def add(
 
 
 def finish(
-    running: Running,
+    running: StepWindow,
     length: Int[Array, ""],
     relative_step: Float[Array, "*cells"] | None = None,
     minimum: Float[Array, ""] | None = None,
@@ -170,7 +171,7 @@ def finish(
 def _at_the_minimum(
     log10: Float[Array, "*cells"], low: Float[Array, "*cells"], minimum: Float[Array, ""] | None
 ) -> Float[Array, "*cells"]:
-    """Mean of log10, but −inf for a window that touched the minimum, nan for one below it."""
+    """Mean of log10; −inf for a window that touched the minimum, nan for one below it."""
     if minimum is None:
         log10 = jnp.where(low == 0, -jnp.inf, log10)
         return jnp.where(low < 0, jnp.nan, log10)
@@ -179,9 +180,9 @@ def _at_the_minimum(
     return jnp.where(_below(over, minimum, float(jnp.finfo(low.dtype).eps)), jnp.nan, log10)
 
 
-def begin(loss: Float[Array, ""]) -> Span:
+def begin(loss: Float[Array, ""]) -> FlowWindow:
     """Begin a window of a flow at the loss `loss`."""
-    return Span(loss, loss, jnp.zeros_like(loss), jnp.zeros_like(loss))
+    return FlowWindow(loss, loss, jnp.zeros_like(loss), jnp.zeros_like(loss))
 
 
 SIMPSON = np.array([1, 4, 1]) / 6
@@ -189,17 +190,17 @@ SIMPSON = np.array([1, 4, 1]) / 6
 
 
 def extend(
-    span: Span,
+    span: FlowWindow,
     losses: Float[Array, "3"],
     share: Float[Array, ""],
     minimum: Float[Array, ""] | None = None,
-) -> Span:
+) -> FlowWindow:
     """Add an interval that is the fraction `share` of the window, by Simpson's rule.
 
-    `losses` are those at its start, which is where the last interval ended, middle and end.
+    `losses` are those at its start (the end of the interval before), middle and end.
     """
     over = losses if minimum is None else losses - minimum
-    return Span(
+    return FlowWindow(
         jnp.minimum(span.minimum, losses[1:].min()),
         jnp.maximum(span.maximum, losses[1:].max()),
         span.mean + share * (losses @ SIMPSON),
@@ -207,7 +208,7 @@ def extend(
     )
 
 
-def close(span: Span, minimum: Float[Array, ""] | None = None) -> Envelope:
+def close(span: FlowWindow, minimum: Float[Array, ""] | None = None) -> Envelope:
     """End a window of a flow."""
     log10 = _at_the_minimum(span.log10_mean, span.minimum, minimum)
     lost = span.maximum == jnp.inf
@@ -242,7 +243,7 @@ def of_curve(
     )
 
 
-def _layout(dtype: jnp.dtype) -> tuple[jnp.dtype, int, int]:
+def _float_format(dtype: jnp.dtype) -> tuple[jnp.dtype, int, int]:
     """Integer type, mantissa bits and exponent bias of an IEEE 754 format."""
     return {
         jnp.dtype("float64"): (jnp.dtype("int64"), 52, 1023),

@@ -1,4 +1,4 @@
-"""A function of hyper-parameters, and what its signature says: names, defaults, what is missing."""
+"""A function of hyper-parameters, and its signature: their names and defaults."""
 
 import functools
 import inspect
@@ -22,7 +22,7 @@ class Factory:
 
     **Arguments:**
 
-    - `factory`: a function of hyper-parameters that returns the two pure functions of a cell:
+    - `factory`: a function of hyper-parameters that returns the pure functions of a cell:
         an `optax.GradientTransformation`, or a `phasejax.VectorField`.
     - `settings`: arguments of `factory` that no grid varies (`(("nesterov", True),)`). They are
         compiled in. Any value is allowed, hashable or not: `identity.identify` compares them.
@@ -60,7 +60,7 @@ class Factory:
 
     @property
     def name(self) -> str:
-        """How results name the dynamics."""
+        """Name of the dynamics in results."""
         return getattr(self.factory, "__name__", type(self.factory).__name__)
 
     def with_settings(self: Kind, settings: Mapping[str, Any], trace: str = "") -> Kind:
@@ -77,7 +77,7 @@ class Factory:
         return numeric and not isinstance(self.defaults().get(name), int)
 
     def native(self, name: str, value: Any) -> Any:
-        """Return a value as the factory's default has it: a whole number as an integer."""
+        """Return a value in the type of the default: a whole number as an integer."""
         default = self.defaults().get(name)
         integral = isinstance(default, int) and not isinstance(default, bool)
         if integral and isinstance(value, float) and value.is_integer():
@@ -85,16 +85,16 @@ class Factory:
         return value
 
     def defaults(self) -> dict[str, Any]:
-        """Return the arguments that have one, with their defaults."""
+        """Return the default of each argument that has one, by name."""
         parameters = self._parameters().items()
         return {name: p.default for name, p in parameters if p.default is not p.empty}
 
     def check_names(
         self, names: set[str], namesakes: Mapping[str, Callable[..., Any]] = MappingProxyType({})
     ) -> None:
-        """Refuse hyper-parameters that the factory does not have, or lacks.
+        """Refuse unknown hyper-parameters, and a missing one without a default.
 
-        `namesakes` are other factories of the same short name, which an error may point to.
+        `namesakes` are other factories of the same short name, which an error may suggest.
         """
         parameters = self._parameters()
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -117,7 +117,7 @@ class Factory:
     def build_plain(self, hyper: Hyperparameters) -> Any:
         """Call the factory with plain values, so that it can refuse them.
 
-        What it raises that does not name an argument becomes a `TypeError` that names all.
+        An error that does not name an argument becomes a `TypeError` that names all of them.
         """
         try:
             return self.build(hyper)
@@ -127,7 +127,7 @@ class Factory:
             raise self.failure({**hyper, **dict(self.settings)}, error) from error
 
     def failure(self, hyper: Hyperparameters, error: Exception) -> TypeError:
-        """Say with which hyper-parameters the dynamics fails, and how."""
+        """Return an error that names the hyper-parameters with which the dynamics fails."""
         shown = ", ".join(f"{name}={getattr(v, '__name__', repr(v))}" for name, v in hyper.items())
         message = " ".join(str(error).split())[:MESSAGE]
         return TypeError(
@@ -139,7 +139,7 @@ class Factory:
 
 
 def _instead(namesakes: Mapping[str, Callable[..., Any]], argument: str, wanted: bool) -> str:
-    """Point to a namesake that has an argument, or needs none of it."""
+    """Suggest a namesake that has an argument, or does not need it; "" if there is none."""
     for name, factory in namesakes.items():
         if (argument in inspect.signature(factory).parameters) == wanted:
             return f"{name} {'has' if wanted else 'needs no'} {argument} (--optimizer {name})"

@@ -20,7 +20,7 @@ Cells = Int[np.ndarray, "_"]
 MOST_VALUES = 1_000_000
 """Most values of an axis that is given as a range."""
 Number = float | np.number
-"""An end of an axis."""
+"""Type of the ends of a range."""
 LARGEST_SEED = 2**63 - 1
 """Largest seed that `jax.random.key` accepts."""
 
@@ -203,7 +203,7 @@ class Grid:
         return dict(zip(self.axes, np.unravel_index(cells, self.shape), strict=True))
 
     def with_counts(self, counts: Mapping[str, int]) -> "Grid":
-        """Return the same grid with other numbers of values on the even axes in `counts`."""
+        """Return the same grid, with other numbers of values on the even axes in `counts`."""
         others = {
             name: self.axes[name].between(
                 self.axes[name].values[0], self.axes[name].values[-1], count

@@ -1,6 +1,6 @@
 """Identities of the settings of an optimizer, and of what a program computes.
 
-The identity of the same content is equal in every process, and differs if the content differs.
+Equal content has the same identity in every process, and different content another one.
 Results store identities, and a sweep is resumed only if they are equal.
 """
 
@@ -55,7 +55,7 @@ def identify(value: Any) -> Any:
 
 
 def _identify_object(value: Any) -> str:
-    """Identity of an object: its class, the code of methods that are not a module's, its state."""
+    """Identity of an object: class, code of methods that no module defines, attributes."""
     kind, state = type(value), getattr(value, "__dict__", None)
     methods = [f for f in vars(kind).values() if isinstance(f, FunctionType)]
     code = b"".join(part for f in methods if not _importable(f) for part in _code(f.__code__))
@@ -64,7 +64,7 @@ def _identify_object(value: Any) -> str:
 
 
 def label(value: Any) -> bool | int | float | str:
-    """Return the name of a value of an axis for a reader: a function's name, a number itself."""
+    """Return a value of an axis as results store it: a function by name, a number unchanged."""
     if isinstance(value, bool | int | float | str):
         return value
     return getattr(value, "__name__", None) or str(identify(value))
@@ -116,7 +116,7 @@ def _enclosed(trace: Any) -> Iterator[Any]:
 
 
 def _importable(function: FunctionType) -> bool:
-    """Say whether a function belongs to a module: not a script's, a lambda or a closure."""
+    """Say whether a module defines a function; not so for scripts, lambdas and closures."""
     return function.__module__ != "__main__" and "<" not in function.__qualname__
 
 

@@ -20,7 +20,7 @@ class Program(abc.ABC):
     def start(self, hyper: Mapping[str, Any], params: PyTree, noise: PyTree = ()) -> PyTree:
         """Return the state of one cell at its start.
 
-        `noise` is a `Noise` for what draws random numbers, and `()` for all else.
+        `noise` is a `Noise` if the cell draws random numbers, and `()` otherwise.
         """
 
     @abc.abstractmethod
@@ -34,8 +34,8 @@ class Program(abc.ABC):
     ) -> tuple[PyTree, PyTree]:
         """Advance cells; `hyper`, `state` and what is returned have a leading axis `[cells]`.
 
-        `portion` are the numbers that say how far, from `Dynamics.portion`. Returns the new state
-        and the envelope of the windows that were completed, or `()` if the state holds it.
+        `portion` says how far, and is returned by `Dynamics.portion`. Returns the new state and the
+        envelope of the windows that were completed, or `()` if the state holds it.
         """
 
     @abc.abstractmethod
@@ -43,9 +43,9 @@ class Program(abc.ABC):
         """Return the parameters that a state holds."""
 
     def ended(self, loss: Any, hyper: Mapping[str, Any], state: PyTree) -> Bool[Array, ""]:
-        """Say of one cell whether its loss can change no more.
+        """Say whether the loss of one cell can no longer change.
 
-        It is asked of cells whose last window was zero throughout, or nowhere finite.
+        The engine asks only for cells whose last window has only zeros, or no finite loss.
         """
         del loss, hyper, state
         return jnp.zeros((), bool)
@@ -56,5 +56,5 @@ class Program(abc.ABC):
         return ""
 
     def take_over(self, state: PyTree) -> PyTree:
-        """Return the state that an earlier program of the dynamics left, ready for this one."""
+        """Convert the state that an earlier program of the dynamics left, for this one."""
         return state

@@ -189,7 +189,7 @@ def test_an_overwrite_is_cut_off_anywhere_and_loses_nothing(made, tmp_path, monk
             swept(path, overwrite=True, steps=72)
         whole = (path / "zarr.json").exists()
         if not whole:
-            with pytest.raises(ValueError, match="not been laid out to its end: resume, or over"):
+            with pytest.raises(ValueError, match="its layout is not complete: resume, or over"):
                 pj.open_dataset(path)
         seen.append((whole, pj.open_dataset(path).attrs["steps"] if whole else 72))
         assert (swept(path, resume=True, steps=seen[-1][1]).status == 1).all()
@@ -241,13 +241,13 @@ def test_of_two_that_create_one_store_one_does(tmp_path):
         with pytest.raises(ValueError, match=f"process {os.getpid()} on "):
             swept(path, resume=True)
         with pytest.raises(ValueError, match=f"process {os.getpid()} on "):
-            store.Store(path)._make()  # it saw nothing there a moment ago
+            store.Store(path)._make_folder()  # it saw nothing there a moment ago
         told.append(task)
 
     swept(path, executor=Serial(second))
     assert told
     with pytest.raises(ValueError, match="a new path; it has just been made"):
-        store.Store(path)._make()
+        store.Store(path)._make_folder()
     assert (pj.open_dataset(path).status == 1).all()
 
 
@@ -340,7 +340,7 @@ def test_an_interrupt_in_a_destructor_ends_the_process():
 def test_python_is_told_what_is_kept(tmp_path):
     with pytest.raises(KeyboardInterrupt) as raised:
         swept(tmp_path / "s", executor=interrupt_at(1))
-    assert raised.value.__notes__ == ["finished tiles are kept: go on with resume=True"]
+    assert raised.value.__notes__ == ["finished tiles are kept: continue with resume=True"]
     with pytest.raises(KeyboardInterrupt) as raised:
         swept(None, executor=interrupt_at(1))
     assert not hasattr(raised.value, "__notes__")

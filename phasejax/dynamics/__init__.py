@@ -1,4 +1,4 @@
-"""How one cell moves."""
+"""How one cell moves: optimizers, flows, and the base of both."""
 
 from .adam import adam as adam
 from .adam_flow import adam_flow as adam_flow

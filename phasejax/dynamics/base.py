@@ -1,4 +1,4 @@
-"""The base of all dynamics: what a sweep must know of how a cell moves."""
+"""The base of all dynamics: what a sweep must know about how a cell moves."""
 
 import abc
 import math
@@ -18,9 +18,9 @@ from ..program import Program
 class Cost(NamedTuple):
     """What a cell costs, as far as it is known before it runs.
 
-    - `gradients`: of a cell's whole run.
-    - `numbers`: that one step of a cell works on, in units of the problem's parameters.
-    - `busy_steps`: how many steps almost every cell takes before the first ones have ended.
+    - `gradients`: gradients of a cell's whole run.
+    - `numbers`: numbers that a step of a cell works on, per parameter of the problem.
+    - `busy_steps`: steps that almost every cell takes.
     - `blocks`: least number of blocks per device that cells should be divided into.
     """
 
@@ -32,12 +32,12 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Dynamics(Factory, abc.ABC):
-    """How one cell moves: a function of hyper-parameters, and how what it returns is followed.
+    """How one cell moves: a function of hyper-parameters, and how its result is run.
 
     Derive from `phasejax.Steps` for dynamics in steps of equal length; that takes two methods.
 
     - `unit`: what the horizon of a run is measured in, `"step"` or `"time"`.
-    - `random`: whether it draws random numbers: then `start` is given a `Noise`.
+    - `random`: whether it draws random numbers; `Program.start` then receives a `Noise`.
     """
 
     unit: ClassVar[Literal["step", "time"]]
@@ -53,7 +53,7 @@ class Dynamics(Factory, abc.ABC):
 
     @abc.abstractmethod
     def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Program]:
-        """Return what is compiled: one program, or several that take turns with a cell.
+        """Return what is compiled: one program, or several that run a cell one after the other.
 
         `hyper` and `params` are those of one cell, `windows` the windows of the run.
         """
@@ -65,12 +65,12 @@ class Dynamics(Factory, abc.ABC):
         """Return how far `Program.advance` goes: to the end of window `last` − 1.
 
         `edges` are the borders of the windows, in steps or in time; `steps` limits the steps of
-        the call.
+        the segment.
         """
 
     @abc.abstractmethod
     def cost(self, horizon: float) -> Cost:
-        """Return what a cell costs, by which blocks are sized."""
+        """Return what a cell costs, from which the block size follows."""
 
     def draws(self, problem: Problem) -> bool:
         """Say whether a cell draws random numbers: its own, or those of mini-batches."""
@@ -78,7 +78,7 @@ class Dynamics(Factory, abc.ABC):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Settings that decide the bits of a result, besides the hyper-parameters; JSON-able."""
+        """Settings besides the hyper-parameters that decide the bits of a result; JSON values."""
         return {}
 
     @property

@@ -21,23 +21,23 @@ from ..program import Program
 from .base import Cost, Dynamics
 
 FIRST = "tsit5"
-"""The method that `auto` begins with."""
+"""The method with which `auto` begins."""
 STIFF_METHOD = "kvaerno5"
-"""The method that `auto` goes on with in cells that turn stiff."""
+"""The method with which `auto` continues cells that turn stiff."""
 STIFF_SIZE = 64
 """`auto` changes the method only for states of at most this many entries: an implicit step solves a
 dense linear system of that size."""
 MOST_STEPS = 2**31 - 1
-"""Largest number of solver steps: what fits the integers by which a program counts."""
+"""Largest `max_steps`: the largest 32-bit integer, by which a program counts."""
 LOOSEST = 1e-6
-"""Largest relative tolerance. With looser ones steps err by a thousandth of their length where
-nothing is wrong, and the solver's errors can't be told from the flow."""
+"""Largest relative tolerance. With larger ones the errors of ordinary steps reach a thousandth of
+their length, at which a window counts as solver errors (`ode.cell.NOISE`)."""
 GRADIENTS = 5e4
-"""Assumed gradients of a cell, about ten thousand steps; the true number is known afterwards."""
+"""Assumed gradients of a cell, about ten thousand steps; the true number is unknown before."""
 NUMBERS = 16
-"""Numbers of a step, in units of the parameters: an explicit step has seven stages."""
+"""Numbers that a step works on, per parameter: an explicit step has seven stages."""
 BUSY_STEPS = 512
-"""Steps that almost every cell takes: cells of a flow end one by one."""
+"""Steps that almost every cell takes; afterwards cells end one by one."""
 BLOCKS = 8
 """Least blocks per device: small blocks stay full for longer while cells end one by one."""
 
@@ -58,11 +58,11 @@ class Flow(Dynamics):
         `phasejax.adam_flow`, `phasejax.rmsprop_flow`, `phasejax.signgd_flow`, your own.
     - `settings`: arguments of `factory` that no grid varies. They are compiled in.
     - `solver`: `"tsit5"`, `"dopri5"`, `"dopri8"` and `"bosh3"` take explicit steps, `"kvaerno3"`,
-        `"kvaerno4"` and `"kvaerno5"` implicit ones. `"auto"` takes Tsit5's, and on problems of few
-        parameters Kvaerno5's from where a cell turns stiff.
+        `"kvaerno4"` and `"kvaerno5"` implicit ones. `"auto"` begins with Tsit5, and on problems of
+        few parameters continues with Kvaerno5 once a cell turns stiff.
     - `rtol`, `atol`: the error a step may make in each parameter (and moment) y is
-        `rtol`·|y| + `atol`. Below some loss only the solver's errors are seen; that `loss_floor`
-        is kept for each cell, and no label looks below it.
+        `rtol`·|y| + `atol`. Below some loss only the solver's errors are seen; results have this
+        `loss_floor` for each cell, and labels ignore the loss below it.
     - `max_steps`: steps that a cell may try. A cell that has used them up is `unresolved`.
     """
 
@@ -74,11 +74,11 @@ class Flow(Dynamics):
     unit = "time"
 
     def check_run(self, problem: Problem, horizon: float, windows: int, dtype: str) -> None:
-        """Refuse settings of the solver that make no sense, and mini-batches."""
+        """Refuse settings that the solver cannot use, and mini-batches."""
         del windows
         positive("time", horizon)
         if dtype != "float64":
-            raise bad("dtype", dtype, "'float64' for a flow, whose solver errs by 1e-6 at most")
+            raise bad("dtype", dtype, "'float64' for a flow, whose solver needs rtol <= 1e-6")
         choice("solver", self.solver, ("auto", *EXPLICIT, *IMPLICIT))
         least = 10 * float(np.finfo(dtype).eps)
         if not least <= self.rtol <= LOOSEST:
@@ -98,24 +98,24 @@ class Flow(Dynamics):
         if not isinstance(field, VectorField):
             raise TypeError(
                 f"dynamics = {self.name} returned {type(field).__name__}; with a time, it must "
-                "return a phasejax.VectorField (an optimizer has steps and no time)"
+                "return a phasejax.VectorField (for an optimizer, give steps instead of time)"
             )
 
     def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Program]:
         """Return the methods that follow the flow, one after the other."""
-        moving = params, self.build(hyper).init(params)
-        size = sum(np.size(x) for x in jax.tree.leaves(moving))
+        numbers = params, self.build(hyper).init(params)
+        size = sum(np.size(x) for x in jax.tree.leaves(numbers))
         switches = self.solver == "auto" and size <= STIFF_SIZE
         first = FIRST if self.solver == "auto" else self.solver
         methods = [first, STIFF_METHOD] if switches else [first]
         field = Factory(self.factory, self.settings, trace=self.trace)
-        shapes = Shapes.of(*moving)
+        shapes = Shapes.of(*numbers)
         return [Integrator(field, shapes, m, switches and m == first, windows) for m in methods]
 
     def portion(
         self, edges: Float[np.ndarray, " edges"], last: int, steps: int | None = None
     ) -> Portion:
-        """Return the numbers of a call, in the dtype of `edges`."""
+        """Return the numbers of a segment, in the dtype of `edges`."""
         most = int(self.max_steps)
         return Portion(
             edges,
@@ -127,7 +127,7 @@ class Flow(Dynamics):
         )
 
     def cost(self, horizon: float) -> Cost:
-        """Return an estimate: how many steps a cell needs is known afterwards."""
+        """Return an estimate: the number of steps is unknown before the run."""
         return Cost(GRADIENTS, NUMBERS, BUSY_STEPS, BLOCKS)
 
     @property
@@ -147,5 +147,5 @@ class Flow(Dynamics):
 
     @property
     def cell_variables(self) -> Mapping[str, tuple[str, str]]:
-        """What is kept of the solver."""
+        """Results of the solver: `SOLVED`."""
         return SOLVED

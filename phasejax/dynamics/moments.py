@@ -18,7 +18,7 @@ def average(old: PyTree, new: PyTree, weight: Scalar) -> PyTree:
 def kept(average: PyTree, weight: Scalar) -> PyTree:
     """Return an average as the next step needs it: zero if `weight` is 1.
 
-    The next step replaces the average then; to subtract the old value would leave its rounding.
+    The next step then replaces the average; subtracting the old value would leave its rounding.
     """
     return jax.tree.map(lambda x: jnp.where(weight < 1, x, 0), average)
 
@@ -54,7 +54,7 @@ def corrected(
 
 
 def zero_weight(params: optax.Params) -> Float[Array, ""]:
-    """Initial denominator of a bias correction: zero, in the dtype of the parameters."""
+    """Return the initial denominator of a bias correction: zero, in the parameters' dtype."""
     return jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))
 
 
@@ -69,7 +69,7 @@ def precondition(
 
 
 def non_negative_moment(v: Float[Array, "..."]) -> Float[Array, "..."]:
-    """v, at least the smallest normal number: the solver's error can make it zero or negative.
+    """Return v, at least the smallest normal number: solver errors can make it zero or negative.
 
     The root of v has no derivative at zero.
     """

@@ -27,7 +27,7 @@ FLOWS: dict[str, Callable] = {
 }
 """Flows of phasejax by name."""
 LIBRARIES = (optax, optax.contrib)
-"""Modules whose optimizers have names too."""
+"""Modules whose optimizers are found by name."""
 
 
 def by_name(name: str) -> Dynamics:
@@ -53,7 +53,7 @@ def by_name(name: str) -> Dynamics:
 def as_dynamics(dynamics: Callable | Dynamics, unit: str) -> Dynamics:
     """Wrap a function of hyper-parameters: in time as a `Flow`, in steps as an `Optimizer`.
 
-    What is a `Dynamics` already is returned as it is.
+    A `Dynamics` is returned unchanged.
     """
     if isinstance(dynamics, Dynamics):
         return dynamics

@@ -55,10 +55,10 @@ class Optimizer(Steps):
         return value, optax.apply_updates(params, updates), state
 
     def ended(self, loss: Loss, hyper: Hyperparameters, state: PyTree) -> Bool[Array, ""]:
-        """Say of one cell whether its loss can change no more.
+        """Say whether the loss of one cell can no longer change.
 
-        That is where a parameter is nan, which no update mends; and where the gradient is zero
-        and all updates to come are zero.
+        It cannot if a parameter is nan, which no update changes, or if the gradient and all
+        updates to come are zero.
         """
         params, optimizer_state, *_ = state
         broken = jnp.stack([jnp.isnan(x).any() for x in jax.tree.leaves(params)]).any()
@@ -77,8 +77,8 @@ class Optimizer(Steps):
 def _updated(update: Callable, arguments: tuple, value: Any, objective: Loss) -> Any:
     """Call an optimizer's update with the extra arguments that it takes, as optax names them.
 
-    An update that takes any extra arguments is given the usual ones first, as some refuse those
-    that they do not know.
+    An update that accepts any extra arguments receives the usual ones first, because some raise an
+    error for arguments that they do not know.
     """
     usual = {"value": value, "grad": arguments[0], "value_fn": objective}
     more = {"obj_fn": objective, "grad_fn": lambda params, *_: jax.grad(objective)(params)}

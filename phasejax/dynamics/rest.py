@@ -1,8 +1,8 @@
 """Whether an optimizer is at rest: at zero gradients, every update to come is zero.
 
-Comparing a state with the next one is not enough: at zero gradients a second moment decays for
-ever. What matters is which arrays are exactly zero and stay zero. The operations of an update are
-followed with one bit per array, "all of it is zero": a momentum of zero stays zero, and zero
+Comparing a state with the next one is not enough: at zero gradients a second moment never stops
+decaying. What matters is which arrays are exactly zero and stay zero. Each operation of an update
+is evaluated on one bit per array, "all of it is zero": a momentum of zero stays zero, and zero
 divided by a second moment is zero, whatever the moment is.
 """
 
@@ -15,6 +15,7 @@ from jax.extend.core import ClosedJaxpr, Literal
 from jaxtyping import Array, Bool, PyTree
 
 Bit = Bool[Array, ""]
+"""Whether all of an array is zero."""
 
 ZERO_IF_ALL = set(
     "abs add add_any asinh atan broadcast_in_dim cbrt ceil concatenate convert_element_type copy "
@@ -24,18 +25,19 @@ ZERO_IF_ALL = set(
 )
 """Operations whose result is zero if all operands are."""
 ZERO_IF_ANY = {"mul", "dot_general"}
-"""... if one of them is."""
+"""Operations whose result is zero if any operand is."""
 ZERO_IF_FIRST = {"div", "dynamic_slice", "gather", "integer_pow", "rem", "slice"}
-"""... if the first one is (a power is at least 1, checked below)."""
+"""Operations whose result is zero if the first operand is (powers must be positive)."""
 CALLS = {"pjit", "jit", "closed_call", "core_call", "remat", "checkpoint", "custom_jvp_call"}
 """Operations that call another program."""
 
 
 def rests(update: Callable[[PyTree], tuple[PyTree, PyTree]], state: PyTree) -> Bit:
-    """Say whether all updates to come are zero, as far as zeros can be followed.
+    """Say whether all updates to come are known to be zero.
 
-    `update(state)` returns updates and the next state at zero gradients. That it is zero is also
-    computed, now and for a state whose other numbers have decayed to zero, where 0/0 may come.
+    `update(state)` returns updates and the next state at zero gradients. The update is
+    also computed for this state, and for one whose other numbers have decayed to zero, where 0/0
+    may occur.
     """
     leaves, structure = jax.tree.flatten(state)
     if not leaves:
@@ -54,7 +56,7 @@ def rests(update: Callable[[PyTree], tuple[PyTree, PyTree]], state: PyTree) -> B
     def narrowed(_: Any, bits: Array) -> Array:
         return bits & jnp.stack(zeros_after(bits)[count:])
 
-    # What is zero and stays zero as long as all of it is: the largest such set.
+    # The largest set of arrays that are zero, and stay zero as long as all of them are.
     bits = jax.lax.fori_loop(
         0, len(leaves), narrowed, jnp.stack([_all_zero(leaf) for leaf in leaves])
     )
@@ -64,7 +66,7 @@ def rests(update: Callable[[PyTree], tuple[PyTree, PyTree]], state: PyTree) -> B
 
 
 def _all_zero(tree: PyTree) -> Bit:
-    """Say whether all numbers are zero; a random key is no number."""
+    """Say whether all numbers of a tree are zero; false if it has a random key."""
     leaves = [jnp.asarray(x) for x in jax.tree.leaves(tree)]
     if any(jnp.issubdtype(x.dtype, jax.dtypes.extended) for x in leaves):
         return jnp.zeros((), bool)
@@ -72,7 +74,7 @@ def _all_zero(tree: PyTree) -> Bit:
 
 
 def _follow(trace: ClosedJaxpr, inputs: Sequence[Bit]) -> list[Bit]:
-    """Return of every result of a program whether it is zero, from the same of its arguments."""
+    """Return for each result of a program whether it is zero, from the same for its arguments."""
     jaxpr = trace.jaxpr
     known: dict[Any, Bit] = dict(zip(jaxpr.invars, inputs, strict=True))
     known |= {v: _all_zero(c) for v, c in zip(jaxpr.constvars, trace.consts, strict=True)}
@@ -87,7 +89,7 @@ def _follow(trace: ClosedJaxpr, inputs: Sequence[Bit]) -> list[Bit]:
 
 
 def _zeros_of(equation: Any, zeros: list[Bit]) -> list[Bit]:
-    """Return of every result of an operation whether it is zero; `False` if it is not known."""
+    """Return for each result of an operation whether it is known to be zero."""
     name, results = equation.primitive.name, len(equation.outvars)
     if name in CALLS:
         inner = equation.params.get("jaxpr") or equation.params.get("call_jaxpr")

@@ -50,7 +50,7 @@ def rmsprop(
         updates: optax.Updates, state: Any, params: optax.Params | None = None
     ) -> tuple[optax.Updates, RMSpropState]:
         del params
-        a_eta = jnp.minimum(a * learning_rate, 1.0)  # a rounding above 1 would make v negative
+        a_eta = jnp.minimum(a * learning_rate, 1.0)  # above 1 by rounding, it would make v negative
         v = average(state.v, jax.tree.map(jnp.square, updates), a_eta)
         direction = jax.tree.map(lambda g, v: precondition(g, v, eps, eps_root), updates, v)
         momentum = ()

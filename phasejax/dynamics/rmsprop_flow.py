@@ -23,7 +23,7 @@ def rmsprop_flow(a: Scalar, eps: Scalar = 1e-8, eps_root: Scalar = 0.0) -> Vecto
         \dot x = -\frac{\nabla f}{\sqrt{v + \epsilon_\text{root}} + \epsilon}$$
 
     from v(0) = 0; Ma, Wu and E (2021), section on small oscillations, with ε outside the root. At
-    first x moves in proportion to √t, because v grows from zero. Once v has decayed, the flow is
+    first x moves in proportion to √t, because v starts at zero. Once v has decayed, the flow is
     stiff: for the curvature λ, x relaxes at the rate λ/ε, and the solver needs implicit steps.
 
     **Arguments:** as in `phasejax.adam_flow`.

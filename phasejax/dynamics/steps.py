@@ -21,12 +21,13 @@ from ..program import Program
 from .base import Cost, Dynamics
 
 TINY = 64
-"""Problems of at most this many parameters run several steps per turn of the loop, whose overhead
-dominates their cost."""
+"""Problems of at most this many parameters run several steps per iteration of the loop, whose
+overhead dominates their cost."""
 UNROLL = 4
-"""Steps per turn of the loop on such problems."""
+"""Steps per iteration of the loop on such problems."""
 
 Loss = Callable[[PyTree], Float[Array, ""]]
+"""A function from the parameters to the loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +49,14 @@ class Steps(Dynamics, Program):
     `NoisyDescent(factory)` can then be swept like an optimizer; `rule` is what `factory`, a
     function of hyper-parameters, returned for the cell.
 
-    - `random`: set it to `True` for a `key` in every step.
+    - `random`: set it to `True` to receive a `key` in every step.
     """
 
     unit = "step"
 
     @abc.abstractmethod
     def init(self, rule: Any, params: PyTree) -> PyTree:
-        """Return what one cell carries besides its parameters, a PyTree of arrays."""
+        """Return the initial state of one cell besides its parameters, a PyTree of arrays."""
 
     @abc.abstractmethod
     def step(
@@ -85,16 +86,16 @@ class Steps(Dynamics, Program):
     def portion(
         self, edges: Float[np.ndarray, " edges"], last: int, steps: int | None = None
     ) -> Int[np.ndarray, "1"]:
-        """Return the length of a call's one window."""
+        """Return the length of one window, `[1]`."""
         length = int(edges[last] - edges[last - 1]) if steps is None else steps
         return np.array([length], np.int32)
 
     def cost(self, horizon: float) -> Cost:
-        """A gradient per step; all cells take all steps."""
+        """Return a gradient per step: all cells take all steps."""
         return Cost(horizon)
 
     def start(self, hyper: Hyperparameters, params: PyTree, noise: PyTree = ()) -> PyTree:
-        """Return parameters, state, noise and the size that the largest parameter has had."""
+        """Return parameters, state, noise and the largest size of a parameter so far."""
         return params, self.init(self.build(hyper), params), noise, largest(params)
 
     def params_of(self, state: PyTree) -> PyTree:
@@ -171,8 +172,8 @@ def _repeat(
 ) -> tuple[PyTree, PyTree]:
     """Take `length` steps of all cells; returns the parameters before the last step as well.
 
-    The outer loop has two turns, all steps but the last and then the last one, so that the body is
-    compiled once.
+    The outer loop has two iterations, all steps but the last and then the last one, so that the
+    body is compiled once.
     """
     unroll = UNROLL if tiny else 1
 

@@ -1,7 +1,7 @@
-"""The state of a task in a file, so that a kill loses a minute of it and not all.
+"""The state of a running task in a file, so that a kill loses about a minute of its work.
 
 A checkpoint is a file in a folder of the store. It is replaced atomically, at most once per minute
-and for at most a fiftieth of the time, and removed as soon as the task is in the store.
+and for at most 2 % of the running time, and removed as soon as the task is in the store.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from .._files import replacing
 from ..grid import Cells
 
 SECONDS = 60.0
-"""Least time between two checkpoints."""
+"""Least seconds between two checkpoints, and before the first."""
 SHARE = 0.02
-"""Share of the time that writing them may take."""
+"""Largest share of the running time that is spent on writing checkpoints."""
 
 
 class Checkpoint:
@@ -26,8 +26,8 @@ class Checkpoint:
 
     **Arguments:**
 
-    - `folder`: where it is kept; `None` keeps nothing.
-    - `cells`: those of the task, by which it is found again.
+    - `folder`: where the file is; `None` writes nothing.
+    - `cells`: cells of the task; their digest is the name of the file.
     """
 
     def __init__(self, folder: Path | None, cells: Cells) -> None:
@@ -36,7 +36,7 @@ class Checkpoint:
         self._next = time.monotonic() + SECONDS
 
     def load(self, like: PyTree) -> PyTree[np.ndarray] | None:
-        """Return what was kept, in the structure of `like`; `None` if there is nothing like it."""
+        """Return the saved arrays as a tree like `like`; `None` if shapes or dtypes differ."""
         if self.path is None or not self.path.exists():
             return None
         leaves, structure = jax.tree.flatten(like)
@@ -50,7 +50,7 @@ class Checkpoint:
         return jax.tree.unflatten(structure, kept)
 
     def save(self, tree: PyTree) -> None:
-        """Write arrays, if the last time is long enough ago."""
+        """Write the arrays of a tree, if a checkpoint is due."""
         if self.path is None or time.monotonic() < self._next:
             return
         begin = time.monotonic()
@@ -62,6 +62,6 @@ class Checkpoint:
         self._next = end + max(SECONDS, (end - begin) / SHARE)
 
     def remove(self) -> None:
-        """Remove it: the task is in the store."""
+        """Remove the file: the task is in the store."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)

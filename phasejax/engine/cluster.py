@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
 TASK = "phasejax_task"
 """A Dask resource: every worker has one, and every task needs one."""
 TIMEOUT = "10s"
+"""How long to wait for the scheduler's answer."""
 
 
 def connect(scheduler: str) -> Client:
@@ -26,7 +27,7 @@ def connect(scheduler: str) -> Client:
 
 
 def executor_of(client: Client) -> Executor:
-    """Return an executor of a client's workers, present and future."""
+    """Return an executor of a client's workers, including those that join later."""
     client.register_plugin(OneTaskPerWorker())
     return client.get_executor(resources={TASK: 1})
 

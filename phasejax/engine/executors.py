@@ -8,7 +8,7 @@ def as_executor(executor: Any) -> Executor | None:
     """Return an executor as it is, and the executor of a Dask client.
 
     Raises a `TypeError` for anything else, and a `ValueError` for a pool of forked processes, in
-    which JAX waits for ever.
+    which JAX deadlocks.
     """
     if executor is None or isinstance(executor, Executor):
         _check_start(executor)

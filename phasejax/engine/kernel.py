@@ -19,17 +19,22 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from .._types import AnyArray
 from ..program import Program
 
-CELLS, SHARED = PartitionSpec("cells"), PartitionSpec()
+CELLS = PartitionSpec("cells")
+"""Sharding of arrays `[cells, ...]`: each device has a part."""
+SHARED = PartitionSpec()
+"""Sharding of arrays that every device has in full."""
 Fixed = dict[str, Float[Array, ""]]
+"""Hyper-parameters that are the same for all cells, by name."""
 Hyper = dict[str, Float[Array, " cells"]]
+"""Hyper-parameters of each cell, by name."""
 
-# No collectives here, and optimizers of others make constants that do not vary over the mesh.
+# No collectives here; and users' optimizers make constants that the check takes for an error.
 shard_map = functools.partial(jax.shard_map, check_vma=False)
 F = TypeVar("F", bound=Callable)
 
 
 def jit(function: F) -> F:
-    """Compile a function; whatever is no array in its arguments is compiled in."""
+    """Compile a function; arguments that are not arrays are compiled in."""
     # LLVM uses half of an AVX-512 register unless told otherwise.
     options = {"xla_cpu_prefer_vector_width": 512}
     return eqx.filter_jit(function, compiler_options=options)  # pyright: ignore[reportCallIssue]
@@ -67,12 +72,12 @@ def advance(
     portion: PyTree,
     blocks: Int[AnyArray, ""],
 ) -> tuple[PyTree, PyTree]:
-    """Advance cells by a portion of their run, whose numbers are what `Program.advance` takes.
+    """Advance cells by one segment; `portion` is the argument of `Program.advance`.
 
-    Returns the state, and what `Program.advance` returns with it, `[cells, ...]`. A device advances
+    Returns both results of `Program.advance`, `[cells, ...]`. A device advances
     one block of cells after the other, each small enough for a processor core's cache. The block
-    size divides the cells of a device. Only the first `blocks` blocks are run: other cells stay as
-    they are, and what is returned with them means nothing.
+    size divides the cells of a device. Only the first `blocks` blocks are run: other cells keep
+    their state, and the second result is zero for them.
     """
     mesh, program, loss, size = launch
     arrays, functions = eqx.partition(loss, eqx.is_array)
@@ -108,7 +113,7 @@ def advance(
 def ended(
     mesh: Mesh, program: Program, loss: Any, fixed: Fixed, hyper: Hyper, state: PyTree
 ) -> Bool[Array, " cells"]:
-    """Say of every cell whether its loss can change no more: `Program.ended`."""
+    """Return for each cell whether its loss can no longer change: `Program.ended`."""
     arrays, functions = eqx.partition(loss, eqx.is_array)
 
     def device(arrays, fixed, hyper, state):

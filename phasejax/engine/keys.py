@@ -1,4 +1,4 @@
-"""Typed keys of `jax.random` in the state of an optimizer: NumPy and files need their numbers."""
+"""Typed keys of `jax.random` in the state of a cell, as plain numbers for NumPy and files."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""What the results of a sweep say about themselves: configuration, coordinates and versions."""
+"""Metadata of the results of a sweep: configuration, coordinates and versions."""
 
 import datetime
 import importlib.metadata
@@ -18,15 +18,13 @@ from .placement import Placement
 from .spec import Spec
 
 SAME = 1e-6
-"""Relative difference of initial losses and gradients that other processors may make."""
-
-
+"""Largest relative difference of initial losses and gradients by rounding on another processor."""
 SHOWN = 200
 """Most characters of a value that an error shows."""
 
 
 def configuration(spec: Spec, placement: Placement) -> dict[str, Any]:
-    """All that decides the bits of the result on a given machine."""
+    """Everything that decides the bits of the result on a given machine."""
     dynamics = spec.dynamics
     return {
         "format": FORMAT,
@@ -58,7 +56,7 @@ def configuration(spec: Spec, placement: Placement) -> dict[str, Any]:
 
 
 def _described(axis: Axis) -> dict[str, Any]:
-    """An axis as JSON has it, with the identities of values that are no plain ones."""
+    """An axis in JSON; one of names also has the identities of its values."""
     described = {"values": axis.labels, "scale": axis.scale, "even": axis.even}
     if axis.scale == "category":
         described["identities"] = [identify(value) for value in axis.values]
@@ -66,13 +64,13 @@ def _described(axis: Axis) -> dict[str, Any]:
 
 
 def _fixed(spec: Spec) -> dict[str, Any]:
-    """Hyper-parameters that are no axis, the optimizer's defaults included."""
+    """Hyper-parameters that are not axes, the defaults of the dynamics included."""
     values = {**spec.dynamics.defaults(), **dict(spec.dynamics.settings), **spec.grid.fixed}
     return {name: v for name, v in values.items() if name not in (*spec.grid.axes, "seed")}
 
 
 def _no_plain_values(spec: Spec) -> dict[str, bool]:
-    """Fixed hyper-parameters that an identity stands for; says whether they were given."""
+    """Fixed hyper-parameters stored by identity: whether each was given, or is a default."""
     given = {**dict(spec.dynamics.settings), **spec.grid.fixed}
     return {
         name: name in given
@@ -94,7 +92,7 @@ def built_in_name(problem: Problem) -> str:
         same = BUILT_IN[problem.name](**problem.config)
         starts = [[initial_params(p, 0)] for p in (problem, same)]
         ours = fingerprint(problem, starts[0]) == fingerprint(same, starts[1])
-    except Exception:  # a problem of the user's own, with arguments of its own
+    except Exception:  # the user's own problem, with other arguments
         return ""
     return problem.name if ours else ""
 
@@ -120,7 +118,7 @@ def check_same(spec: Spec, placement: Placement, stored: xr.Dataset) -> None:
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
-    """Say what differs; of a mapping, such as the axes, the first part that does."""
+    """Describe a difference; in a mapping, such as the axes, the first one."""
     if isinstance(before, dict) and isinstance(now, dict):
         part = next(key for key in {**before, **now} if before.get(key) != now.get(key))
         return _difference(f"{name} differs: {part}", before.get(part), now.get(part))
@@ -129,14 +127,14 @@ def _difference(name: str, before: Any, now: Any) -> str:
 
 
 def _why(name: str, attributes: dict[str, Any]) -> str:
-    """What else may be the reason for another fingerprint."""
+    """Explain the difference of a fingerprint; "" for anything else."""
     here = importlib.metadata.version("jax")
     if not name.endswith("fingerprint"):
         return ""
     if attributes.get("jax_version") != here:
         return f" (it depends on JAX: {attributes.get('jax_version')} then, {here} now)"
     what = "loss, its data or its start" if name.startswith("problem") else "optimizer's function"
-    return f" (the {what} is another one)"
+    return f" (the {what} has changed)"
 
 
 def coordinates(spec: Spec, placement: Placement) -> xr.Dataset:
@@ -177,7 +175,7 @@ def coordinates(spec: Spec, placement: Placement) -> xr.Dataset:
 
 
 def _coordinate_dtype(spec: Spec, name: str, axis: Axis) -> Any:
-    """Numbers are floats, but for seeds and for integers that are compiled in."""
+    """Dtype of an axis: numbers are floats, except seeds and integers that are compiled in."""
     if axis.scale == "category":
         return bool if isinstance(axis.labels[0], bool) else np.dtypes.StringDType()
     integral = all(isinstance(value, int) for value in axis.values)

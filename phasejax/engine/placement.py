@@ -1,4 +1,4 @@
-"""Where cells sit: the devices, the cells that a device advances at once, and their slots."""
+"""Where cells sit: devices, their blocks, and the slots in these."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from . import kernel
 from .spec import Spec
 
 BLOCKS = 16
-"""Most blocks of a task on a device: enough that cells that have ended save whole blocks."""
+"""Most blocks per device of a task: enough that ended cells free whole blocks."""
 
 Slots = Int[np.ndarray, " slots"]
 """For each slot the cell that sits there, or −1."""
@@ -25,8 +25,8 @@ Slots = Int[np.ndarray, " slots"]
 class Placement:
     """How the cells of a task sit on the devices of a process.
 
-    - `block_size`: cells that a device advances at once, and `source`, where that number is from:
-        "given", "measured" or "guessed".
+    - `block_size`: cells that a device advances at once.
+    - `source`: where the block size is from: "given", "measured" or "guessed".
     - `devices`, `platform`, `kind`: how many devices of what kind there are.
     - `tile_shape`: cells of a tile along each axis.
     """
@@ -66,7 +66,7 @@ class Placement:
 
     @cached_property
     def mesh(self) -> Mesh:
-        """This process's devices. Raises a `RuntimeError` if the placement is for others."""
+        """This process's devices. Raises a `RuntimeError` if the placement is for other ones."""
         mesh = local_mesh()
         device = mesh.devices.flat[0]
         here = mesh.size, device.platform, device.device_kind
@@ -88,7 +88,7 @@ class Placement:
         return slots.ravel()
 
     def compact(self, kept: Int[np.ndarray, " cells"]) -> Slots:
-        """Return the old slot of what each slot holds once those in `kept` come first."""
+        """Return for each slot the old slot of its cell, if the cells in `kept` come first."""
         order = self.distribute(kept)
         others = np.ones(self.slots, bool)
         others[kept] = False
@@ -96,7 +96,7 @@ class Placement:
         return order
 
     def blocks_for(self, cells: int | np.integer) -> int:
-        """Blocks that each device needs for this many cells in all."""
+        """Blocks per device for this many cells on all devices."""
         return math.ceil(math.ceil(cells / self.devices) / self.block_size)
 
     def put(self, arrays: PyTree) -> PyTree:

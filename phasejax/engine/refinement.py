@@ -4,7 +4,7 @@ Each lattice halves the intervals of the one before. A new cell between cells of
 *inferred* to have that regime; other new cells are computed. Then every inferred cell next to a
 cell of another regime is computed too, until there is none. So both sides of every border between
 regimes are computed. Only islands that lie between the cells of a coarser lattice can be missed.
-The neighbours of a cell with a small margin are computed as well, for a border is near.
+The neighbours of a cell with a small margin are computed too: a border is near.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from ..regimes.codes import Labels
 NEAR = 0.07
 """Decades of margin that count as near a border."""
 UNKNOWN = -2
-"""The label of a cell of which nothing is known yet; cells without a regime have −1."""
+"""Label of a cell that is neither computed nor inferred yet; cells without a regime have −1."""
 
 
 class Refinement:
@@ -26,8 +26,8 @@ class Refinement:
     **Arguments:**
 
     - `shape`: cells of the fine grid along each axis.
-    - `start`: cells of the coarse lattice along those axes that are refined, by axis number. The
-        others are whole from the beginning, and no cell is inferred along them.
+    - `start`: cells of the coarse lattice along each refined axis, by axis number. Along the other
+        axes every lattice has all cells, and none is inferred.
 
     `ask` returns the cells to compute next, by their numbers in the flattened grid, and none at the
     end; `tell` takes their labels and margins. What is asked depends only on what was told, so that
@@ -41,7 +41,7 @@ class Refinement:
         self.asked: Bool[np.ndarray, "*grid"] = np.zeros(shape, bool)
         self._lattices = _lattices(shape, start)
         self._lattice, self._finer = next(self._lattices), next(self._lattices, None)
-        self._looked = False
+        self._borders_asked = False
 
     def ask(self) -> Int[np.ndarray, " cells"]:
         """Return the cells to compute next; none if every cell has its label.
@@ -54,14 +54,14 @@ class Refinement:
             unknown = self.labels[mesh] == UNKNOWN
             if unknown.any():
                 return self._numbers(mesh, unknown)
-            if self._finer is None or not self._looked:
-                self._looked = True
+            if self._finer is None or not self._borders_asked:
+                self._borders_asked = True
                 bordering = self._next_to_another(mesh) & ~self.asked[mesh]
                 if bordering.any() or self._finer is None:
                     return self._numbers(mesh, bordering)
             self._infer(self._finer)
             self._lattice, self._finer = self._finer, next(self._lattices, None)
-            self._looked = False
+            self._borders_asked = False
 
     def _numbers(self, mesh: tuple[np.ndarray, ...], wanted: np.ndarray) -> np.ndarray:
         """Numbers, in the flattened grid, of the wanted cells of a lattice."""
@@ -75,13 +75,13 @@ class Refinement:
         labels: Int[np.ndarray, " cells"],
         margin: Float[np.ndarray, " cells"],
     ) -> None:
-        """Note labels and margins (nan for none) of cells that were asked for."""
+        """Record labels and margins (nan for none) of cells that were asked for."""
         self.labels.flat[cells] = labels
         self._margin.flat[cells] = np.where(np.isnan(margin), np.inf, margin)
         self.asked.flat[cells] = True
 
     def _next_to_another(self, mesh: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Cells of the lattice with a neighbour of another regime, or one that nearly has one."""
+        """Cells of the lattice with a neighbour of another regime or of a small margin."""
         labels, near = self.labels[mesh], self._margin[mesh] < NEAR
         found = np.zeros(labels.shape, bool)
         for axis in self._start:
@@ -105,7 +105,7 @@ class Refinement:
 
 
 def _lattices(shape: tuple[int, ...], start: Mapping[int, int]) -> Iterator[list[np.ndarray]]:
-    """Indices along each axis: evenly spaced first, and then with the middles of all intervals."""
+    """Yield indices along each axis: evenly spaced, then with the middles of all intervals."""
     lattice = [
         np.unique(np.linspace(0, size - 1, start[axis]).round().astype(int))
         if axis in start

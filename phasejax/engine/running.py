@@ -1,4 +1,4 @@
-"""The cells of one task while they run: which slot holds which cell, and their numbers."""
+"""The cells of one task while they run: which slot holds which cell, and their arrays."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ from .spec import Spec
 
 
 class Running:
-    """Cells of one task, all run by the same programs, at the start of their runs.
+    """Cells of one task, all run by the same programs.
 
-    - `programs`: what is compiled for them; `program` is the one that runs.
+    - `programs`: run the cells one after the other; `program` is the current one.
     - `cell_of`: for each slot the cell in it, an index into `cells`, or −1.
     - `hyper`, `state`: hyper-parameters and state of the cell in each slot, `[slots, ...]`.
     """
@@ -32,7 +32,7 @@ class Running:
         self._fixed, self.hyper, self.state = self._start(in_slots)
 
     def _start(self, cells: Cells) -> tuple[PyTree, PyTree, PyTree]:
-        """Return fixed numbers, and hyper-parameters and state of the cell in each slot."""
+        """Return fixed hyper-parameters, and those and the state of the cell in each slot."""
         spec, dtype = self.spec, self.spec.dtype
         values = spec.grid.cells(cells)
         compiled_in = {"seed", *spec.structure.axes}
@@ -51,7 +51,7 @@ class Running:
         return fixed, hyper, kernel.start(mesh, self.program, fixed, hyper, params, noise)
 
     def advance(self, portion: PyTree, blocks: int) -> PyTree:
-        """Run the first blocks of every device; returns what the program returns with the state."""
+        """Run the first `blocks` blocks of every device; returns the program's second result."""
         launch = kernel.Launch(
             self.placement.mesh,
             self.program,
@@ -65,20 +65,20 @@ class Running:
         return returned
 
     def ended(self) -> Bool[np.ndarray, " slots"]:
-        """Say of every slot whether the loss of its cell can change no more."""
+        """Return for each slot whether the loss of its cell can no longer change."""
         objective = self.spec.problem.objective
         mesh, numbers = self.placement.mesh, (self._fixed, self.hyper, self.state)
         return np.asarray(kernel.ended(mesh, self.program, objective, *numbers))
 
     def use(self, number: int, new: bool) -> Any:
-        """Run the cells by another program from now on, `new` if it has not run them yet."""
+        """Switch to program `number`, which is `new` if it has not run these cells yet."""
         self.program = self.programs[number]
         if new:
             self.state = self.program.take_over(self.state)
         return self.program
 
     def compact(self, kept: Int[np.ndarray, " cells"]) -> None:
-        """Move what sits in the slots `kept` to the front of all devices, the rest behind it."""
+        """Move the cells in the slots `kept` to the first slots of all devices, others behind."""
         order = self.placement.compact(kept)
         self.cell_of = self.cell_of[order]
         in_slots = self.hyper, unwrapped(self.state)
@@ -90,7 +90,7 @@ class Running:
         self.hyper, self.state = hyper, wrapped(state, self.state)
 
     def save(self, checkpoint: Checkpoint, results: PyTree) -> None:
-        """Write a checkpoint of the cells and of the results so far, if it is time for one."""
+        """Write a checkpoint of the cells and of the results so far, if one is due."""
         checkpoint.save((results, self.cell_of, self.hyper, unwrapped(self.state)))
 
     def restore(self, checkpoint: Checkpoint, results: PyTree) -> Any | None:

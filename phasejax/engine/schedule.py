@@ -20,7 +20,7 @@ from .tasks import Job, run_here, run_on
 
 
 def run_all(job: Job, results: Store, executor: Executor | None) -> list[str]:
-    """Run the cells that the store lacks, here or by an executor; returns what failed."""
+    """Run the cells that the store lacks, here or by an executor; returns one line per failure."""
     failures: list[str] = []
     spec, computed = job.spec, results.computed()
     run_tasks = run_here if executor is None else functools.partial(run_on, executor)
@@ -60,7 +60,7 @@ def _progress(spec: Spec) -> tqdm:
         unit=f"cell-{spec.dynamics.unit}",
         unit_scale=True,
         desc=f"{spec.horizon} steps" if steps else f"time {spec.horizon:g}",
-        disable=False if _in_notebook() else None,  # None: unless standard error is a terminal
+        disable=False if _in_notebook() else None,  # None: shown on a terminal only
     )
 
 

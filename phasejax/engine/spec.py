@@ -18,25 +18,25 @@ from ..grid import Cells, Grid
 from ..identity import identify
 from ..problems.problem import Problem, fingerprint, initial_params, initial_values
 from ..program import Program
-from ..results.format import OURS
+from ..results.format import OWN_NAMES
 from .structure import Structure, find_structure
 
 DTYPES = ("float64", "float32")
-"""What a sweep may compute in."""
-RESERVED = OURS | {"label"}
+"""Precisions that a sweep can compute in."""
+RESERVED = OWN_NAMES | {"label"}
 """Names of variables, coordinates and dimensions of the results, which no axis may have."""
 
 
 @dataclass(frozen=True, eq=False)
 class Spec:
-    """What a sweep computes, and nothing about where.
+    """What a sweep computes, independent of the devices.
 
-    - `grid`: all cells of the results. `refined_from`: values that a refined axis starts with, by
-        name.
+    - `grid`: all cells of the results.
     - `horizon`: steps (an integer) or time (a float) of every run, by the unit of `dynamics`.
+    - `refined_from`: number of values that a refined axis starts with, by name.
 
-    Pickled, it is its arguments alone: another process derives the rest again. Two are equal if
-    they compute the same.
+    Only these arguments are pickled; another process derives the rest again. Two specifications
+    are equal if they compute the same.
     """
 
     problem: Problem
@@ -68,7 +68,7 @@ class Spec:
         return json.dumps([self.digest, axes, fixed, settings, run], sort_keys=True)
 
     def check(self) -> None:
-        """Refuse whatever would fail later. Traces every program."""
+        """Refuse arguments that would fail later. Traces every program."""
         if not isinstance(self.problem, Problem):
             raise TypeError(f"problem = {self.problem!r} must be a phasejax.Problem")
         choice("dtype", self.dtype, DTYPES)
@@ -82,7 +82,7 @@ class Spec:
         _ = self.structure
 
     def _check_hyperparameters(self) -> None:
-        """Let the dynamics refuse names and values, with plain numbers."""
+        """Let the dynamics check all names, and the values at the corners of the grid."""
         axes = {name: axis for name, axis in self.grid.axes.items() if name != "seed"}
         self.dynamics.check_names({*axes, *self._fixed}, namesakes(self.dynamics.factory))
         defaults = self.dynamics.defaults()
@@ -133,12 +133,12 @@ class Spec:
         return " ".join([self.fingerprint, *self.structure.traces])
 
     def programs(self, cells: Cells) -> list[Program]:
-        """What is compiled for cells of one structure, in the order in which it runs."""
+        """Programs of cells of one structure, in the order in which they run."""
         places = self.grid.places(cells[:1])
         return self.structure.programs_of({name: place[0] for name, place in places.items()})
 
     def alike(self, cells: Cells) -> list[Cells]:
-        """Part cells by the program that runs them; each part keeps their order."""
+        """Group cells by the program that runs them; each group keeps their order."""
         if not self.structure.axes:
             return [cells]
         places = self.grid.places(cells)
@@ -183,7 +183,7 @@ class Spec:
 
     @property
     def cells_per_program(self) -> int:
-        """Cells that one program runs: those of a structure."""
+        """Number of cells that run the same program."""
         return self.grid.size // len(self.structure.programs)
 
     @property
@@ -193,7 +193,7 @@ class Spec:
 
 
 def norm(tree: PyTree) -> float:
-    """2-norm of all numbers of a PyTree, without overflow on the way."""
+    """2-norm of all numbers of a PyTree, without intermediate overflow."""
     leaves = [np.abs(np.asarray(leaf, np.float64)).ravel() for leaf in jax.tree.leaves(tree)]
     sizes = np.concatenate(leaves)
     largest = sizes.max()

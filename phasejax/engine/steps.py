@@ -1,7 +1,8 @@
 """The host loop of dynamics in equal steps: one task's cells, run to the end segment by segment.
 
-A device advances its blocks one after the other. A cell whose loss can change no more frees its
-slot, and devices run fewer blocks; shapes stay, so nothing compiles again.
+A device advances its blocks one after the other. A cell whose loss can no longer change frees its
+slot, and devices run fewer blocks; the shapes of arrays stay the same, so nothing
+compiles again.
 """
 
 import itertools
@@ -21,8 +22,8 @@ from .running import Running
 from .spec import Spec
 
 SEGMENT_WORK = 4e7
-"""Steps × cells × parameters of a segment: short enough for a progress bar, for interrupts, and
-to find cells that have ended."""
+"""Target steps × cells × parameters of a segment: short enough for a progress bar, for interrupts
+and to find cells that have ended."""
 MOST_SEGMENTS = 32
 """Most segments of a task, up to rounding."""
 LOST = Envelope(np.inf, np.inf, np.inf, np.inf, np.nan)  # pyright: ignore[reportArgumentType]
@@ -40,7 +41,7 @@ def run_steps(
 ) -> Envelope:
     """Run the cells of a task; NumPy arrays `[cells, window]`.
 
-    `folder` is where a checkpoint is kept and looked for.
+    `progress` receives the steps of each segment, summed over cells. `folder` holds the checkpoint.
     """
     count = len(cells)
     whole = Envelope(*(np.empty((count, spec.windows), spec.dtype) for _ in Envelope._fields))
@@ -61,7 +62,7 @@ def run_steps(
 def _segments(
     spec: Spec, placement: Placement
 ) -> Iterator[tuple[int, int, Int[np.ndarray, " windows"]]]:
-    """First window, end and window lengths of each segment; empty windows give all one shape.
+    """Yield first window, end and window lengths of each segment, padded to one shape by 0.
 
     Most cells that end do so early, so the first segment ends after an eighth of the windows.
     """
@@ -90,7 +91,7 @@ def _write(whole: Envelope, part: Envelope, cell_of: Slots, first: int, last: in
 def _retire(running: Running, whole: Envelope, windows: int) -> None:
     """Free the slots of cells that have ended within the first `windows`, if that saves a block.
 
-    The last window of such a cell holds no finite loss, or zeros alone, and its program agrees.
+    The last window of such a cell has no finite loss, or only zeros, and `Program.ended` agrees.
     """
     blocks_for = running.placement.blocks_for
     occupied = np.flatnonzero(running.cell_of >= 0)

@@ -29,10 +29,9 @@ MOST_PROGRAMS = 64
 class Structure(NamedTuple):
     """How the hyper-parameters of a sweep enter its programs.
 
-    - `numbers`: fixed ones that are arguments of every program.
-    - `axes`: those axes whose values are compiled in.
-    - `programs`: what is compiled, by the places of the values on `axes`, in the order in which it
-      runs.
+    - `numbers`: fixed values that are arguments of every program.
+    - `axes`: axes whose values are compiled in.
+    - `programs`: programs, in the order in which they run, by the places of values on `axes`.
     - `traces`: digests of what all programs compute.
     """
 
@@ -79,7 +78,7 @@ def find_structure(
 
     first = (0,) * len(axes)
     values = {name: axes.get(name, [value]) for name, value in chosen(first).items()}
-    candidates = [name for name in values if _may_all(dynamics, name, values[name], dtype)]
+    candidates = [name for name in values if _all_traceable(dynamics, name, values[name], dtype)]
     traced = _most_traced(candidates, functools.partial(trace, first))
     lengths = {axis: len(axes[axis]) if axis not in traced else 1 for axis in axes}
     _check_number(dynamics.name, {axis: n for axis, n in lengths.items() if axis not in traced})
@@ -94,13 +93,13 @@ def find_structure(
     return Structure(numbers, compiled_in, programs, tuple(traces))
 
 
-def _may_all(dynamics: Dynamics, name: str, values: Sequence[Any], dtype: str) -> bool:
-    """Say whether values may be numbers of a program, and are the same in its dtype."""
-    return all(dynamics.may_be_traced(name, value) and _survives(value, dtype) for value in values)
+def _all_traceable(dynamics: Dynamics, name: str, values: Sequence[Any], dtype: str) -> bool:
+    """Say whether values can be arguments of a program, and its dtype keeps them exactly."""
+    return all(dynamics.may_be_traced(name, value) and _is_exact(value, dtype) for value in values)
 
 
-def _survives(number: float, dtype: str) -> bool:
-    """Say whether an integer is one of the numbers of a dtype; floats are rounded to it."""
+def _is_exact(number: float, dtype: str) -> bool:
+    """Say whether a dtype holds an integer exactly; floats may be rounded."""
     try:
         return isinstance(number, float) or int(np.asarray(number, dtype)) == number
     except OverflowError:
@@ -149,9 +148,9 @@ def _trace(
 def _most_traced(
     candidates: Sequence[str], trace: Callable[[frozenset[str]], object]
 ) -> frozenset[str]:
-    """Return as many candidates as can be arguments of one program."""
+    """Return candidates that can together be arguments of one program, added one by one."""
 
-    def may(traced: frozenset[str]) -> bool:
+    def can_trace(traced: frozenset[str]) -> bool:
         try:
             trace(traced)
         except TypeError:
@@ -159,18 +158,18 @@ def _most_traced(
         return True
 
     everything = frozenset(candidates)
-    if may(everything):
+    if can_trace(everything):
         return everything
-    trace(frozenset())  # or say what fails with plain values
+    trace(frozenset())  # raises the error if plain values fail too
     found = frozenset[str]()
     for candidate in candidates:
-        if may(found | {candidate}):
+        if can_trace(found | {candidate}):
             found |= {candidate}
     return found
 
 
 def _check_number(name: str, lengths: Mapping[str, int]) -> None:
-    """Refuse more programs than one waits for, and name the longest axis."""
+    """Refuse more than `MOST_PROGRAMS` programs; the error names the longest axis."""
     total = 1
     for length in lengths.values():
         total *= length

@@ -1,7 +1,7 @@
 """Tasks: cells that are computed, labelled and stored together, here or by an executor's workers.
 
-A task is as many whole tiles' wanted cells as there are slots, so that no two tasks write to one
-tile. The outcome of a task is an error, or none.
+A task has the missing cells of as many tiles as fit in the slots. A tile is never divided between
+tasks, so no two of them write to one tile.
 """
 
 import concurrent.futures
@@ -28,23 +28,27 @@ from .steps import run_steps
 from .tuning import choose_placement
 
 Progress = Callable[[float], object]
+"""Receives the steps or the time that were done, summed over cells."""
 Outcome = tuple[Cells, BaseException | None]
+"""Cells of a task, and its error, if it failed."""
 Computed = tuple[Envelope, dict[str, np.ndarray]]
+"""Envelopes of the cells of a task, and their labels and features by name."""
 
 
 class Job(NamedTuple):
-    """What to compute, and how it is placed: all that a task needs besides its cells."""
+    """What to compute, and how it is placed: everything that a task needs besides its cells."""
 
     spec: Spec
     placement: Placement
 
 
 def tasks(job: Job, cells: Cells) -> list[Cells]:
-    """Part ascending cells into tasks, each of whole tiles' cells, ascending and of one program."""
+    """Divide ascending cells into tasks, each of ascending cells of one program."""
     return [task for alike in job.spec.alike(cells) for task in _of_whole_tiles(job, alike)]
 
 
 def _of_whole_tiles(job: Job, cells: Cells) -> list[Cells]:
+    """Divide cells into tasks, and no tile between two of them."""
     parts: list[list[Cells]] = []
     room = 0
     for _, where in by_tile(cells, job.spec.grid.shape, job.placement.tile_shape):
@@ -80,7 +84,7 @@ def run_task(job: Job, store: Store, cells: Cells, progress: Progress = lambda _
 
 
 def run_here(job: Job, store: Store, cells: Cells, progress: Progress) -> Iterator[Outcome]:
-    """Run tasks one after the other; one that fails does not keep the others from running."""
+    """Run tasks one after the other; the others run even if one fails."""
     for task in tasks(job, cells):
         try:
             run_task(job, store, task, progress)
@@ -95,14 +99,14 @@ def run_here(job: Job, store: Store, cells: Cells, progress: Progress) -> Iterat
 def placement_of(
     executor: concurrent.futures.Executor, spec: Spec, block_size: int | None
 ) -> Placement:
-    """Let a worker place the cells on its devices; all workers are taken to be alike."""
+    """Let a worker place the cells on its devices; all workers must have the same devices."""
     return executor.submit(_place_there, cloudpickle.dumps(spec), block_size).result()
 
 
 def run_on(
     executor: concurrent.futures.Executor, job: Job, store: Store, cells: Cells, progress: Progress
 ) -> Iterator[Outcome]:
-    """Run tasks by an executor, whose workers write to the store if that is a folder."""
+    """Run tasks by an executor; its workers write to the store if that is a folder."""
     packed, digest, address = cloudpickle.dumps(job), job.spec.digest, store.address
     futures = {
         executor.submit(_run_there, packed, digest, address, task): task
@@ -124,7 +128,7 @@ def run_on(
 
 @functools.lru_cache(maxsize=2)
 def _unpacked(packed: bytes, digest: str) -> Job:
-    """The job of some bytes: one in a process, so that its programs are compiled once.
+    """Unpickle a job once per process, so that its programs are compiled once.
 
     Raises a `RuntimeError` if this process computes something else, or has other devices.
     """
@@ -132,8 +136,8 @@ def _unpacked(packed: bytes, digest: str) -> Job:
     _ = job.placement.mesh
     if job.spec.digest != digest:
         raise RuntimeError(
-            "this worker computes something else than the process that asks it to: a module "
-            "that the loss or the optimizer uses has other numbers, or another version, there"
+            "this worker computes something else than the process that runs the sweep: a module "
+            "that the loss or the optimizer uses has other constants, or another version, there"
         )
     return job
 

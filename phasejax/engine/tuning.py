@@ -1,6 +1,6 @@
-"""The placement of a sweep, whose block size is measured once for a problem and a machine.
+"""The placement of a sweep; its block size is measured once per problem and machine.
 
-Small blocks waste a processor on overhead, large ones leave its cache. Measured sizes are kept in
+Small blocks cost overhead, large ones exceed the processor's cache. Measured sizes are kept in
 the process and in a file of the user's cache folder, so that a repeat uses the same blocks and gets
 the same bits.
 """
@@ -22,11 +22,11 @@ from .running import Running
 from .spec import Spec
 
 MOST_ON_CPU = 512
-"""Largest block on a CPU; a larger one would leave a processor core's cache."""
+"""Largest block on a CPU; a larger one would exceed a processor core's cache."""
 MOST_ELSEWHERE = 65_536
 """Largest block on an accelerator."""
 WORTH_MEASURING = 1e10
-"""Gradients × cells × parameters of a sweep of about twenty seconds on two cores."""
+"""Least gradients × cells × parameters for measuring: about twenty seconds on two cores."""
 REFINED_SHARE = 0.1
 """Share of the cells that a refinement is assumed to compute."""
 LEAST_SECONDS = 0.05
@@ -34,15 +34,16 @@ LEAST_SECONDS = 0.05
 RUNS = 5
 """Runs of a measurement, of which the shortest counts."""
 GAIN = 0.95
-"""Another block size must cost at most this share of the best one: less may be noise."""
+"""A block size is better if it costs less than this share of the best: the rest may be noise."""
 _measured: dict[str, int] = {}
+"""Block sizes that this process knows, by `_key`."""
 
 
 def choose_placement(spec: Spec, block_size: int | None = None) -> Placement:
     """Place the cells of a sweep on this process's devices.
 
     `block_size`, if not given, is measured where the sweep is long enough to repay it, by running
-    some of its cells; else it is guessed.
+    some of its cells; otherwise it is guessed.
     """
     if block_size is not None:
         return Placement.here(spec, block_size, "given")
@@ -59,17 +60,17 @@ def first_guess(spec: Spec) -> int:
 
 
 def guess(size: int, platform: str = "cpu") -> int:
-    """Block size for cells of `size` numbers: about 16,384 stay close to a processor core.
+    """Block size for cells of `size` numbers: about 16,384 numbers fit a core's cache.
 
     Measured on two cores: a network of 1,329 parameters is fastest in blocks of 16. An accelerator
-    wants about a thousand times more.
+    needs about a thousand times more.
     """
     room = 2**14 if platform == "cpu" else 2**24
     return min(2 ** round(math.log2(max(room / size, 1))), _most(platform))
 
 
 def _known_or_measured(spec: Spec) -> int:
-    """Look the block size up in the process, then in the file; else measure it."""
+    """Look the block size up in the process, then in the file; otherwise measure it."""
     key = _key(spec)
     if key not in _measured:
         _measured.update(_read())
@@ -80,7 +81,7 @@ def _known_or_measured(spec: Spec) -> int:
 
 
 def fastest(spec: Spec, first: int) -> int:
-    """Double or halve a first block size as long as cells get cheaper by it."""
+    """Double, then halve, a block size as long as cells get cheaper."""
     best, cost = first, seconds_per_cell(spec, first)
     for factor in (2, 0.5):
         size = best
@@ -93,7 +94,7 @@ def fastest(spec: Spec, first: int) -> int:
 
 
 def seconds_per_cell(spec: Spec, block_size: int) -> float:
-    """Time of one step of one cell with one block on every device: the shortest of several runs."""
+    """Seconds per step of one cell, with one block on every device: the best of several runs."""
     mesh = local_mesh()
     device = mesh.devices.flat[0]
     count = mesh.size * block_size

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ..envelope import Envelope, Span, begin, close, extend
+from ..envelope import Envelope, FlowWindow, begin, close, extend
 from ..problems.problem import lowest
 from .state import STALLED, TURNED_STIFF, Portion, Shapes, Walk, live, ravel
 from .steppers import EXPLICIT, Step, accept, order, rms, take
@@ -15,15 +15,15 @@ from .vector_field import VectorField
 STIFF = 3.0
 """Step length × size of the Jacobian above which stability, not accuracy, limits a step.
 
-Accuracy alone keeps the product at 0.1 to 1, and oscillations below the tolerance at 1 to 2.
+Where accuracy limits it, the product is 0.1 to 1; with oscillations below the tolerance, 1 to 2.
 """
-ENOUGH = 25
+STIFF_STEPS = 25
 """A cell has turned stiff when its stiff steps, less half of the others, exceed this number."""
 NOISE = 1e-3
 """A window shows the solver's errors, not the flow, if the errors of its steps add up to more than
 this share of the distance that the parameters moved."""
-HIDDEN = 1e-2
-"""Smallest error of a step, as a share of the tolerated error: lower estimates are unreliable."""
+LEAST_ERROR = 1e-2
+"""Least error of a step, as a share of the tolerated error: lower estimates are unreliable."""
 
 
 def norm(values: Float[Array, " size"]) -> Float[Array, ""]:
@@ -35,8 +35,9 @@ class Trial(NamedTuple):
     """A step to be tried.
 
     - `ready`: whether the cell still has steps to take.
-    - `reaching`: whether the step ends with the window; `length`: its length, `t1` its end.
-    - `share`: its share of the window.
+    - `reaching`: whether the step ends where the window ends.
+    - `length`: length of the step; `t1`: time of its end.
+    - `share`: length of the step over that of the window.
     """
 
     ready: Bool[Array, ""]
@@ -47,13 +48,13 @@ class Trial(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One cell's equation, on vectors: the parameters and then what moves besides them.
+    """One cell's equation for the vector y: the parameters, then the state of the vector field.
 
-    - `shapes`: structure of the parameters and of what moves besides them.
+    - `shapes`: structure of the parameters and of the state.
     - `method`: a name in `steppers`.
     - `leave_stiff`: halt the cell when it has turned stiff.
     - `field`: the right-hand side; `loss`: a function of the parameters.
-    - `portion`: how far a call goes.
+    - `portion`: how far a segment goes.
     """
 
     shapes: Shapes
@@ -64,11 +65,11 @@ class Cell(NamedTuple):
     portion: Portion
 
     def unravel(self, y: Float[Array, " all"]) -> PyTree:
-        """Return the parameters and what moves besides them."""
+        """Return the parameters, and the state of the vector field."""
         return self.shapes.unravel(y)
 
     def params(self, values: Float[Array, " all"]) -> Float[Array, " size"]:
-        """Return the entries of the parameters alone."""
+        """Return the entries that belong to the parameters."""
         return values[: self.shapes.params]
 
     def slope(self, time: Float[Array, ""], y: Float[Array, " all"]) -> Float[Array, " all"]:
@@ -82,7 +83,7 @@ class Cell(NamedTuple):
         return None if lowest(self.loss) is None else jnp.asarray(lowest(self.loss))
 
     def value(self, y: Float[Array, " all"]) -> Float[Array, ""]:
-        """Return the loss; what is not a number counts as infinite, as in every envelope."""
+        """Return the loss; if it is not finite, +inf, as in every envelope."""
         value = self.loss(self.unravel(y)[0]).astype(y.dtype)
         return jnp.where(jnp.isfinite(value), value, jnp.inf)
 
@@ -99,7 +100,7 @@ class Cell(NamedTuple):
     def begun(self, walk: Walk) -> Walk:
         """Make a cell at t = 0 ready for its first step; leave others as they are.
 
-        Slopes are kept from call to call, so that no bit depends on where a call ends.
+        Slopes are kept from segment to segment, so that no bit depends on where a segment ends.
         """
         slope, loss = self.slope(walk.time, walk.y), self.value(walk.y)
         scale, whole = self.tolerated(walk.y), self.portion.edges[-1]
@@ -109,11 +110,11 @@ class Cell(NamedTuple):
         return jax.tree.map(lambda a, b: jnp.where(walk.step == 0, a, b), begins, walk)
 
     def attempt(self, walk: Walk) -> tuple[Walk, Envelope]:
-        """Try a step. Returns also the envelope of the window, as if it ended here."""
+        """Try a step; returns the cell, and the envelope of its window as if that ended here."""
         trial = self.trial(walk)
         scale = self.tolerated(walk.y)
         new = take(self.method, self.slope, walk.time, trial.t1, walk.y, walk.slope, scale)
-        # As in diffrax, relative to the larger of the two ends.
+        # As in diffrax, the tolerated error is that of the larger of the two ends.
         scale = jnp.maximum(scale, self.tolerated(new.y))
         keep, step = self.controlled(walk, trial, new, scale)
         moved, span = self.moved(walk, trial, new, scale)
@@ -143,24 +144,24 @@ class Cell(NamedTuple):
         error = rms(jnp.where(jnp.isfinite(new.error), new.error / scale, jnp.inf))
         keep, factor = accept(error, order(self.method))
         keep, step = keep & trial.ready, trial.length * factor
-        # A step that was cut at the end of the window says nothing against its full length.
+        # A step cut at the end of the window does not shorten the next one.
         return keep, jnp.where(keep & trial.reaching, jnp.maximum(step, walk.step), step)
 
     def moved(
         self, walk: Walk, trial: Trial, new: Step, scale: Float[Array, " all"]
-    ) -> tuple[Walk, Span]:
+    ) -> tuple[Walk, FlowWindow]:
         """Return the cell after a step that is kept, and the statistics of its window."""
         reaching = trial.reaching
         losses = self.losses(walk, new, trial.t1 - walk.time)
         points = jnp.concatenate([walk.loss[None], losses])
         span = extend(walk.span, points, trial.share, self.minimum)
-        way = walk.way + norm(self.params(new.y - walk.y))
-        error = jnp.maximum(norm(self.params(new.error)), HIDDEN * norm(self.params(scale)))
-        unsure = walk.unsure + error
+        path = walk.path + norm(self.params(new.y - walk.y))
+        error = jnp.maximum(norm(self.params(new.error)), LEAST_ERROR * norm(self.params(scale)))
+        error_sum = walk.error_sum + error
         high = span.maximum if self.minimum is None else span.maximum - self.minimum
-        noise = jnp.where(reaching & (unsure > NOISE * way), high, 0)
+        noise = jnp.where(reaching & (error_sum > NOISE * path), high, 0)
         stiff = jnp.where(new.stiffness > STIFF, walk.stiff + 2, jnp.maximum(walk.stiff - 1, 0))
-        turned = self.leave_stiff & (stiff > 2 * ENOUGH)
+        turned = self.leave_stiff & (stiff > 2 * STIFF_STEPS)
         moved = Walk(
             y=new.y,
             slope=new.slope,
@@ -170,8 +171,8 @@ class Cell(NamedTuple):
             steps=walk.steps + 1,
             window=walk.window + reaching,
             span=jax.tree.map(lambda a, b: jnp.where(reaching, a, b), begin(losses[-1]), span),
-            unsure=jnp.where(reaching, 0, unsure),
-            way=jnp.where(reaching, 0, way),
+            error_sum=jnp.where(reaching, 0, error_sum),
+            path=jnp.where(reaching, 0, path),
             halted=jnp.where(turned, TURNED_STIFF, walk.halted),
             stiff=stiff,
             floor=jnp.maximum(walk.floor, noise),
@@ -181,8 +182,8 @@ class Cell(NamedTuple):
     def losses(self, walk: Walk, new: Step, h: Float[Array, ""]) -> Float[Array, "2"]:
         """Losses half-way and at the end of a step.
 
-        Between its ends an explicit step is a cubic with the right slopes. An implicit one may be
-        so long that its slopes say nothing about what is between, and is a straight line.
+        An explicit step is interpolated by the cubic with the slopes at its ends. An implicit step
+        may be too long for these slopes to describe what is between, and is interpolated linearly.
         """
         part = jnp.array([0.5, 1.0], h.dtype)[:, None]
         y = walk.y + part * (new.y - walk.y)

@@ -1,7 +1,7 @@
 """How the cells of a flow start and advance: every cell takes steps of its own length.
 
-A cell that reaches the end of its window continues with the next one. A call ends after a number of
-attempted steps, wherever the cells are then.
+A cell that reaches the end of its window continues with the next one. A segment ends after a number
+of attempted steps, wherever the cells are then.
 """
 
 from collections.abc import Mapping
@@ -41,12 +41,17 @@ class Integrator(Program):
     windows: int = 1
 
     @property
+    def settings(self) -> tuple[tuple[str, Any], ...]:
+        """Hyper-parameters that are compiled in."""
+        return self.field.settings
+
+    @property
     def trace(self) -> str:
         """Digest of what is computed, once that is known."""
         return self.field.trace
 
     def start(self, hyper: Mapping[str, Any], params: PyTree, noise: PyTree = ()) -> FlowState:
-        """Return one cell at t = 0. Its first call computes slope and loss."""
+        """Return one cell at t = 0; its first segment computes slope and loss."""
         dtype = jnp.result_type(*jax.tree.leaves(params))
         zero, count = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
         y = ravel((params, self.field.build(hyper).init(params)))
@@ -59,8 +64,8 @@ class Integrator(Program):
             steps=count,
             window=count,
             span=begin(zero),
-            unsure=zero,
-            way=zero,
+            error_sum=zero,
+            path=zero,
             halted=count,
             stiff=count,
             floor=zero,
@@ -94,7 +99,7 @@ class Integrator(Program):
                 live(walk.halted, walk.steps, walk.window, portion)
             )
 
-        def turn(carry: PyTree) -> PyTree:
+        def advance_once(carry: PyTree) -> PyTree:
             done, walk, envelope = carry
             window = walk.window
             walk, closed = attempt(hyper, walk)
@@ -106,7 +111,7 @@ class Integrator(Program):
             return done + 1, walk, envelope
 
         carry = jnp.zeros((), jnp.int32), begun(hyper, state.walk), state.envelope
-        _, walk, envelope = lax.while_loop(going, turn, carry)
+        _, walk, envelope = lax.while_loop(going, advance_once, carry)
         return FlowState(walk, envelope), ()
 
     def stopped(self, state: FlowState, last: int) -> str:

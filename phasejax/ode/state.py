@@ -1,4 +1,4 @@
-"""The state of a flow's cells, and how far a call advances them."""
+"""The state of a flow's cells, and how far a segment advances them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._types import AnyArray
-from ..envelope import Envelope, Span
+from ..envelope import Envelope, FlowWindow
 
 RUNNING = 0
 """Value of `Walk.halted`: the cell may take steps."""
@@ -22,10 +22,10 @@ STALLED = 2
 
 
 class Portion(NamedTuple):
-    """How far a call goes, and the numbers that decide how.
+    """How far a segment goes, and the settings of the solver.
 
     - `edges`: borders of the windows in time; cells run to the end of window `last` − 1.
-    - `attempts`: most steps that a call attempts.
+    - `attempts`: most steps that a segment attempts.
     - `rtol`, `atol`, `max_steps`: as in `phasejax.Flow`.
     """
 
@@ -40,13 +40,13 @@ class Portion(NamedTuple):
 class Walk(NamedTuple):
     """Where cells are, `[cells]` of each.
 
-    - `y`: the parameters and what moves besides them, as a vector; `slope`: its derivative;
-      `loss`: the loss there.
-    - `time`: where they are; `step`: length of the next step to try, 0 before the first one;
-      `steps`: how many were tried.
-    - `window`: the window that they are in; `span`: its statistics so far; `unsure`, `way`: errors
-      and steps of the parameters, summed over it.
-    - `halted`: `RUNNING`, `TURNED_STIFF` or `STALLED`; `stiff` counts towards the second.
+    - `y`: the parameters and the state of the vector field, as a vector; `slope`: its derivative;
+      `loss`: the loss at y.
+    - `time`: time reached; `step`: length of the next step, 0 before the first one; `steps`:
+      number of steps tried.
+    - `window`: index of the current window; `span`: its statistics so far; `error_sum`, `path`:
+      sums over it of the estimated errors and of the lengths of the parameters' steps.
+    - `halted`: `RUNNING`, `TURNED_STIFF` or `STALLED`; `stiff`: counts towards `TURNED_STIFF`.
     - `floor`: largest loss, over the minimum, of a window that shows the solver's errors.
     """
 
@@ -57,9 +57,9 @@ class Walk(NamedTuple):
     step: Float[Array, "*cells"]
     steps: Int[Array, "*cells"]
     window: Int[Array, "*cells"]
-    span: Span
-    unsure: Float[Array, "*cells"]
-    way: Float[Array, "*cells"]
+    span: FlowWindow
+    error_sum: Float[Array, "*cells"]
+    path: Float[Array, "*cells"]
     halted: Int[Array, "*cells"]
     stiff: Int[Array, "*cells"]
     floor: Float[Array, "*cells"]
@@ -74,22 +74,22 @@ class FlowState(NamedTuple):
 
 @dataclass(frozen=True)
 class Shapes:
-    """Structure, shapes and dtypes of the parameters and of what moves besides them."""
+    """Structure, shapes and dtypes of the parameters and of the state of the vector field."""
 
     structure: Any
     leaves: tuple[tuple[tuple[int, ...], str], ...]
     params: int
 
     @classmethod
-    def of(cls, params: PyTree, moving: PyTree) -> "Shapes":
-        """Describe one cell's parameters and what moves besides them."""
-        leaves, structure = jax.tree.flatten((params, moving))
+    def of(cls, params: PyTree, state: PyTree) -> "Shapes":
+        """Describe one cell's parameters and the state of its vector field."""
+        leaves, structure = jax.tree.flatten((params, state))
         described = tuple((np.shape(x), str(jnp.result_type(x))) for x in leaves)
         return cls(structure, described, sum(np.size(x) for x in jax.tree.leaves(params)))
 
     @property
     def unravel(self) -> Callable[[Float[Array, " all"]], PyTree]:
-        """A function from a vector to the parameters and what moves besides them."""
+        """A function from a vector to the parameters and the state."""
         zeros = [jnp.zeros(shape, dtype) for shape, dtype in self.leaves]
         return ravel_pytree(jax.tree.unflatten(self.structure, zeros))[1]
 

@@ -2,9 +2,8 @@
 
 A step is diffrax's Butcher tableau written out stage by stage, which compiles to less than the loop
 over the stages of `diffrax.Tsit5.step`, and takes the same steps as `diffrax.diffeqsolve`
-(tests/test_flows.py holds that). The implicit methods need it, too:
-lineax, which diffrax solves their equations with, does not work in `jax.shard_map`
-(patrick-kidger/lineax, issue 185).
+(tests/test_flows.py compares them). The implicit methods need it too: lineax, with which diffrax
+solves their equations, does not work in `jax.shard_map` (patrick-kidger/lineax, issue 185).
 """
 
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from jaxtyping import Array, Bool, Float
 Numbers = Float[Array, " size"]
 Scalar = Float[Array, ""]
 Slope = Callable[[Scalar, Numbers], Numbers]
+"""The derivative of y, from t and y."""
 
 EXPLICIT: dict[str, type] = {
     "bosh3": diffrax.Bosh3,
@@ -28,13 +28,15 @@ EXPLICIT: dict[str, type] = {
     "dopri5": diffrax.Dopri5,
     "dopri8": diffrax.Dopri8,
 }
+"""Explicit methods by name."""
 IMPLICIT: dict[str, type] = {
     "kvaerno3": diffrax.Kvaerno3,
     "kvaerno4": diffrax.Kvaerno4,
     "kvaerno5": diffrax.Kvaerno5,
 }
+"""Implicit methods by name."""
 NEAR = 1e-2
-"""Newton's method has converged within this share of the tolerated error."""
+"""Newton's method has converged once a step is less than this share of the tolerated error."""
 NEWTON_STEPS = 10
 """Most steps of Newton's method, after which it has failed."""
 
@@ -78,7 +80,7 @@ def _explicit(
         stages.append(slope(t1 if c == 1 else t + c * h, place))
         places.append(place)
     stiffness = jnp.zeros((), y.dtype)
-    if tableau.c[-2] == 1:  # two stages at t1: how far slopes are apart, over how far places are
+    if tableau.c[-2] == 1:  # two stages at t1: distance of their slopes over that of their places
         turn, apart = stages[-1] - stages[-2], places[-1] - places[-2]
         stiffness = h * rms(turn / scale) / jnp.maximum(rms(apart / scale), jnp.finfo(y.dtype).tiny)
     # The last stage is the solution: the tableaus here are FSAL.
@@ -92,7 +94,7 @@ def _combine(weights: np.ndarray, stages: list[Numbers]) -> Numbers:
 def _implicit(
     method: str, slope: Slope, t: Scalar, t1: Scalar, y: Numbers, first: Numbers, scale: Numbers
 ) -> Step:
-    """Take an implicit step in units of the tolerated error, by which Newton's method is judged."""
+    """Take an implicit step; Newton's method solves for y in units of the tolerated error."""
     tableau, h = IMPLICIT[method].tableau, t1 - t
 
     def scaled(t: Scalar, z: Numbers) -> Numbers:
@@ -120,19 +122,19 @@ def _implicit(
 def _newton(
     missing: Callable[[Numbers], Numbers], matrix: tuple, guess: Numbers, h: Scalar
 ) -> tuple[Numbers, Bool[Array, ""]]:
-    """Solve missing(k) = 0 by simplified Newton steps, until they move h·k by less than `NEAR`."""
+    """Solve missing(k) = 0 by simplified Newton steps, until one moves h·k by less than `NEAR`."""
 
     def going(carry):
         tries, _, moved = carry
         return (tries < NEWTON_STEPS) & ~(moved < NEAR) & ((tries == 0) | jnp.isfinite(moved))
 
-    def turn(carry):
+    def improve(carry):
         tries, k, _ = carry
         correction = jax.scipy.linalg.lu_solve(matrix, missing(k))
         return tries + 1, k + correction, jnp.max(jnp.abs(h * correction))
 
     begin = jnp.zeros((), jnp.int32), guess, jnp.full((), jnp.inf, guess.dtype)
-    _, k, moved = lax.while_loop(going, turn, begin)
+    _, k, moved = lax.while_loop(going, improve, begin)
     return k, moved < NEAR
 
 
@@ -142,7 +144,7 @@ def rms(values: Numbers) -> Scalar:
 
 
 def accept(error: Scalar, order: int) -> tuple[Bool[Array, ""], Scalar]:
-    """Say whether a step is kept, and by what factor the next one is longer.
+    """Return whether a step is kept, and the length of the next one over that of this one.
 
     `error` is the step's error over the tolerated one. This is diffrax's integral controller, with
     its constants.

@@ -1,4 +1,4 @@
-"""A flow as optax writes an optimizer: pure functions of a cell's parameters and state."""
+"""A flow in the style of an optax optimizer: pure functions of parameters and state."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,13 +17,13 @@ def absolute(state: PyTree, rtol: Scalar, atol: Scalar) -> PyTree:
 class VectorField(NamedTuple):
     """The right-hand side of a flow ẋ, ṡ = velocity(t, ∇f(x), s), and where s starts.
 
-    - `init(params) -> state`: what moves besides the parameters x, at t = 0; a PyTree of
-      floating-point arrays, `()` if nothing does.
+    - `init(params) -> state`: the state s at t = 0, such as moments; a PyTree of floating-point
+      arrays, `()` if there is none.
     - `velocity(time, grads, state) -> (params_velocity, state_velocity)`: shaped like the
       parameters and the state. `time` is a scalar, zero at the start.
     - `tolerance(state, rtol, atol) -> tolerances`: absolute errors that the state may have per
       step, in addition to `rtol` times its size: a PyTree like the state or a prefix of it. By
-      default `atol`, as for the parameters; say otherwise where the state has another unit.
+      default `atol`, as for the parameters; give another one if the state has another unit.
     """
 
     init: Callable[[PyTree], PyTree]

@@ -1,1 +1,1 @@
-"""What a sweep leaves: its store, and what can be read from it."""
+"""Results of sweeps: the store, and what is read from it."""

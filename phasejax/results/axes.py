@@ -24,7 +24,7 @@ def is_log(axis: xr.DataArray) -> bool:
 
 
 def names_of(axis: xr.DataArray) -> list[str]:
-    """Return the values of an axis as texts."""
+    """Return the values of an axis as strings."""
     return [value_text(value) for value in axis.values]
 
 
@@ -40,9 +40,9 @@ def positions(axis: xr.DataArray) -> Float[np.ndarray, " values"]:
 
 
 def position_of(axis: xr.DataArray, value: Any, argument: str) -> float:
-    """Position of a value on an axis; a number need not be one of the axis's.
+    """Position of a value on an axis; a number may lie between the axis's values.
 
-    Errors call the value `argument`.
+    `argument` names the value in errors.
     """
     if is_category(axis):
         return float(index_of(axis, value, argument))
@@ -99,7 +99,7 @@ def in_order(dataset: xr.Dataset, *axes: str) -> xr.Dataset:
 
 
 def cell_edges(dataset: xr.Dataset, axis: str) -> Float[np.ndarray, " edges"]:
-    """Edges of the cells along an axis: halfway between values, in the logarithm if `is_log`."""
+    """Edges of the cells along an axis: halfway between values, or between logarithms."""
     values = positions(dataset[axis])
     logarithmic = is_log(dataset[axis])
     values = np.log(values) if logarithmic else values

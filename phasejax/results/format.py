@@ -19,11 +19,13 @@ from ..regimes.codes import COMPUTED, INFERRED, MISSING
 FORMAT = 4
 """Version of the layout of a store."""
 STATUS = "status"
+"""Variable that says of each cell whether it is missing, computed or inferred."""
 STATUS_ATTRIBUTES = {
     "long_name": "where the cell's regime is from",
     "flag_values": [MISSING, COMPUTED, INFERRED],
     "flag_meanings": "missing computed inferred",
 }
+"""Attributes of `STATUS`."""
 ENVELOPE_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "loss_min": {"long_name": "minimum of the loss in the window"},
     "loss_max": {"long_name": "maximum of the loss in the window"},
@@ -34,17 +36,17 @@ ENVELOPE_ATTRIBUTES: dict[str, dict[str, Any]] = {
     },
     "relative_step": {"long_name": "last step of the window relative to the parameters"},
 }
-
-OURS = {
+"""Attributes of the statistics per window, by the fields of `Envelope`."""
+OWN_NAMES = {
     *("status", "initial_loss", "initial_gradient_norm", "window", "step", "time"),
     *ENVELOPE_ATTRIBUTES,
     *LABELS,
 }
-"""Variables and coordinates of a store, but for its axes."""
+"""Variables and coordinates of a store, except its axes."""
 WORK = ".phasejax"
-"""Folder in a store for the files of the process that writes it; gone when that has ended."""
-LEFT = {"lock", "holder", "checkpoints", "new", "ready", "cleared", "old"}
-"""What may stand in it."""
+"""Folder in a store for files of the process that writes to it, which removes it at its end."""
+WORK_NAMES = {"lock", "holder", "checkpoints", "new", "ready", "cleared", "old"}
+"""Names that this folder may contain."""
 
 
 def lay_out(
@@ -88,17 +90,17 @@ def lay_out(
 
 
 def consolidate(storage: Any) -> None:
-    """Gather all metadata in one file, as xarray likes it."""
+    """Gather all metadata in one file, which xarray looks for first."""
     with quiet():
         zarr.consolidate_metadata(storage)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep two of Zarr's remarks to ourselves.
+    """Suppress two warnings of Zarr.
 
-    That not all its languages know consolidated metadata, and that there are other files in a
-    group's folder.
+    They say that consolidated metadata are not in its specification, and that a group's folder
+    contains other files.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata")
@@ -107,16 +109,16 @@ def quiet() -> Iterator[None]:
 
 
 def is_ours(folder: Path) -> bool:
-    """Say whether phasejax wrote what is in a folder, even if it is damaged; or nothing is."""
+    """Say whether a folder is empty, or a store that phasejax wrote, even a damaged one."""
     work = folder / WORK
-    if work.is_symlink() or (work.exists() and not {p.name for p in work.iterdir()} <= LEFT):
+    if work.is_symlink() or (work.exists() and not {p.name for p in work.iterdir()} <= WORK_NAMES):
         return False
     if all(path.name == WORK for path in folder.iterdir()):
         return True
     if any(_is_group_of_ours(where) for where in (folder, work / "ready", work / "cleared")):
         return True
-    whole = all((folder / name / "zarr.json").is_file() for name in (STATUS, *LOSSES))
-    return whole and not _attributes(folder)  # of a sweep whose metadata are damaged
+    complete = all((folder / name / "zarr.json").is_file() for name in (STATUS, *LOSSES))
+    return complete and not _attributes(folder)  # the metadata of the group are damaged
 
 
 def _is_group_of_ours(group: Path) -> bool:
@@ -126,7 +128,7 @@ def _is_group_of_ours(group: Path) -> bool:
 
 
 def _metadata(node: Path) -> dict[str, Any]:
-    """Metadata of a group or an array; none if they can't be read."""
+    """Metadata of a group or an array; empty if they can't be read."""
     try:
         metadata = json.loads((node / "zarr.json").read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -139,15 +141,15 @@ def _attributes(group: Path) -> dict[str, Any]:
     return attributes if isinstance(attributes, dict) else {}
 
 
-def strangers(group: Path) -> list[str]:
-    """Arrays and groups in a store that no version of phasejax has written.
+def foreign_nodes(group: Path) -> list[str]:
+    """Arrays and groups in a store that no version of phasejax writes.
 
-    None are known where the axes of the grid can't be read any more.
+    Empty if the names of the axes can't be read.
     """
     axes = _metadata(group / STATUS).get("dimension_names") or _attributes(group).get("axes")
     if not isinstance(axes, list | dict):
         return []
-    known = {"zarr.json", *OURS, *map(str, axes)}
+    known = {"zarr.json", *OWN_NAMES, *map(str, axes)}
     return [name for name in nodes(group) if name not in known]
 
 
@@ -160,7 +162,7 @@ def nodes(group: Path) -> list[str]:
     ]
 
 
-def is_other(path: Path) -> bool:
-    """Say whether something in a group's folder is no array, not even a damaged one."""
+def is_not_array(path: Path) -> bool:
+    """Say whether a path in a group exists and is not an array, not even a damaged one."""
     array = path.name == "zarr.json" or any((path / part).exists() for part in ("zarr.json", "c"))
     return os.path.lexists(path) and not array

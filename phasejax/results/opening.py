@@ -1,4 +1,4 @@
-"""Opening a store, whoever wrote it and whatever has happened to it since."""
+"""Opening a store, which may be of an earlier format, damaged, or of another program."""
 
 import contextlib
 from collections.abc import Iterator
@@ -34,22 +34,22 @@ KINDS: dict[str, Any] = {
     "unit": str,
     "horizon": int | float,
 }
-"""Attributes that every store has, and of what kind they are."""
+"""Attributes that every store has, and their types."""
 RENAMED = {"lanes": "block_size", "lanes_source": "block_size_source", "batch": "slots"}
 """Attributes of formats up to 3, and what they are called now."""
 VARIABLES = (*LOSSES, "initial_loss", "regime", "margin")
-"""... and variables, with one for each axis."""
+"""Variables that every store has, besides its axes."""
 
 
 class StoreError(OSError):
-    """The store can't be written, or read. What is in it stays, and the sweep can be resumed."""
+    """A store can't be written or read. Its contents are kept, and the sweep can be resumed."""
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
     """Open the results of a sweep; values are read when they are used.
 
-    Raises a `ValueError` if `path` is not a phasejax store, one of a newer phasejax, or has lost
-    parts; a value that can't be read is an `OSError` when it is used.
+    Raises a `ValueError` if `path` is not a phasejax store, is one of a newer phasejax, or has lost
+    parts. A value that can't be read raises an `OSError` when it is used.
     """
     if not Path(path).exists():
         raise bad("store", str(path), "the folder of a sweep; there is nothing at this path")
@@ -67,7 +67,7 @@ def open_dataset(path: str | Path) -> xr.Dataset:
 
 
 def _updated(dataset: xr.Dataset) -> xr.Dataset:
-    """Bring the results of an earlier format to this one, as far as reading needs it."""
+    """Convert the results of an earlier format to this one, as far as reading needs it."""
     attrs = dict(dataset.attrs)
     for old, new in RENAMED.items():
         if old in attrs:
@@ -83,11 +83,11 @@ def _updated(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _why(path: str | Path, error: Exception) -> str:
-    """What is wrong with a folder that can't be opened, if phasejax wrote it."""
+    """Explain why a store can't be opened; "" if phasejax did not write it."""
     if not Path(path).is_dir() or not is_ours(Path(path)):
         return ""
     if not (Path(path) / "zarr.json").exists():
-        return "; it has not been laid out to its end: resume, or overwrite it"
+        return "; its layout is not complete: resume, or overwrite it"
     return f"; it is damaged ({error}): restore it from a copy, or overwrite it"
 
 
@@ -115,7 +115,7 @@ def _check_whole(path: str | Path, dataset: xr.Dataset) -> None:
 
 
 class _Engine(ZarrBackendEntrypoint):
-    """Zarr as xarray reads it, but that a variable says where it lies when it can't be read."""
+    """xarray's Zarr engine, with reading errors that name the store and the variable."""
 
     def open_dataset(self, filename_or_obj: Any, **options: Any) -> xr.Dataset:
         """Open a group; its variables are read when they are used."""
@@ -134,7 +134,7 @@ class _Engine(ZarrBackendEntrypoint):
 
 
 class _Named(BackendArray):
-    """A variable in a store that says which one it is when it can't be read."""
+    """A variable in a store; an error when it is read names the store and the variable."""
 
     def __init__(self, variable: xr.Variable, path: str | Path, name: str) -> None:
         self.shape, self.dtype = variable.shape, variable.dtype
@@ -151,7 +151,7 @@ class _Named(BackendArray):
 
 @contextlib.contextmanager
 def reading(path: str | Path | None, name: str) -> Iterator[None]:
-    """Say where it is that something can't be read."""
+    """Turn any error into a `StoreError` that names the store and the variable."""
     try:
         yield
     except MemoryError:
@@ -164,7 +164,7 @@ def reading(path: str | Path | None, name: str) -> Iterator[None]:
 
 
 def regime_first(dataset: xr.Dataset) -> xr.Dataset:
-    """What a reader looks for first comes first: the regime, its margin, the curves."""
+    """Order the variables as readers need them: regime, margin, curves, then the others."""
     first = ("regime", "margin", *ENVELOPE_ATTRIBUTES, "initial_loss", STATUS)
     names = [*first, *LABELS, *map(str, dataset.data_vars)]
     return dataset[list(dict.fromkeys(name for name in names if name in dataset))]

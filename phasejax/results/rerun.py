@@ -1,4 +1,4 @@
-"""Run a stored sweep again from its configuration, on another window of its plane."""
+"""Arguments to run a stored sweep again, or on another window of its plane."""
 
 import dataclasses
 from typing import Any

@@ -1,8 +1,8 @@
 """Results on disk: a Zarr v3 group that xarray opens, written tile by tile.
 
 A tile is one chunk of every variable. Zarr replaces a chunk atomically. The chunks of a tile are on
-the disk before its chunk of `status` says which of its cells are there. So a cell is in the store
-with all its variables or not at all, whenever the process is killed.
+the disk before its chunk of `status` marks cells as computed. So a cell is in the store with all
+its variables or not at all, whenever the process is killed.
 """
 
 import contextlib
@@ -27,19 +27,19 @@ from ..envelope import Envelope
 from ..grid import Cells, Tile, by_tile
 from ..regimes import LABELS
 from ..regimes.codes import COMPUTED, INFERRED, Labels
-from .format import STATUS, WORK, consolidate, is_other, is_ours, lay_out, nodes, strangers
+from .format import STATUS, WORK, consolidate, foreign_nodes, is_not_array, is_ours, lay_out, nodes
 from .opening import StoreError, open_dataset, reading, regime_first
 
 PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 """Ending of the names under which Zarr begins to write a file."""
 WAIT = 0.2
-"""Seconds to wait for a lock: it may be about to be given back."""
+"""Seconds to wait for a lock: its holder may be about to release it."""
 
 
 class Store:
     """One sweep's results. `path=None` keeps them in memory.
 
-    As a context manager, it gives its lock back at the end.
+    As a context manager, it releases its lock at the end.
 
     **Arguments:**
 
@@ -53,7 +53,7 @@ class Store:
         self._storage: Any = zarr.storage.MemoryStore() if path is None else str(self.path)
         self._created = created
         self._lock: FileLock | None = None
-        self._made = False
+        self._made_folder = False
 
     def __enter__(self) -> "Store":
         return self
@@ -79,21 +79,21 @@ class Store:
         return self.path / WORK
 
     def exists(self) -> bool:
-        """Say whether a folder is already there. Raises a `ValueError` if it is something else."""
+        """Say whether the folder exists. Raises a `ValueError` if the path is something else."""
         if self.path is None or not os.path.lexists(self.path):
             return False
         if not self.path.is_dir():
             link = self.path.is_symlink() and not self.path.exists()
-            found = "a link to what is not there" if link else "a file"
+            found = "a link to a path that does not exist" if link else "a file"
             raise bad("store", str(self.path), f"a folder, or a new path; it is {found}")
         return True
 
     def laid_out(self) -> bool:
-        """Say whether there are results to go on with, and not only what a kill left of a start."""
+        """Say whether the layout is complete, so that the sweep can be resumed."""
         return self.path is not None and (self.path / "zarr.json").exists()
 
     def lock(self) -> None:
-        """Keep others from writing until `release`, and clear up after a process that was killed.
+        """Keep others from writing until `release`, and repair what a killed process left.
 
         Raises a `ValueError` if another process writes to it, or if phasejax did not write it.
         """
@@ -113,27 +113,27 @@ class Store:
         except OSError as error:
             raise bad("store", path, f"a folder that can be written: {error}") from error
         self._lock = lock
-        with self._told():
+        with self._naming_store():
             self._work.joinpath("holder").write_text(
                 f"{os.getpid()} on {socket.gethostname()}", encoding="utf-8"
             )
-            if self.laid_out():  # nothing of it has been moved yet: it stays
+            if self.laid_out():  # no part of the old layout has been moved: keep it
                 _remove(self._work / "ready")
-            self._move_in()
-            self._tidy(finished=False)
+            self._install_layout()
+            self._remove_leftovers(finished=False)
 
     def release(self) -> None:
-        """Give the lock back, and leave nothing that is of no further use."""
+        """Release the lock, and remove files and folders that are not needed any more."""
         if self._lock is None or self.path is None:
             return
         with contextlib.suppress(OSError):
             _remove(self._work / "new")
         for name in ("holder", "lock"):
             with contextlib.suppress(OSError):
-                (self._work / name).unlink()  # whoever waits for it sees that it is gone
+                (self._work / name).unlink()  # a process that waits for this file tries again
         self._lock.release()
         self._lock = None
-        for folder in (self._work / "checkpoints", self._work, *[self.path] * self._made):
+        for folder in (self._work / "checkpoints", self._work, *[self.path] * self._made_folder):
             with contextlib.suppress(OSError):
                 folder.rmdir()  # if it is empty
 
@@ -148,36 +148,38 @@ class Store:
             lay_out(self._storage, coords, curves, labels)
             return
         if self._lock is None:
-            self._make()
-        with self._told():
+            self._make_folder()
+        with self._naming_store():
             new = self._work / "new"
             _remove(new)
             lay_out(str(new), coords, curves, labels)
-            others = [name for name in nodes(new) if is_other(self.path / name)]
-            others += strangers(self.path)
-            if others:
-                raise bad("store", str(self.path), f"without {others}, which phasejax did not make")
+            foreign = [name for name in nodes(new) if is_not_array(self.path / name)]
+            foreign += foreign_nodes(self.path)
+            if foreign:
+                raise bad(
+                    "store", str(self.path), f"without {foreign}, which phasejax did not make"
+                )
             new.rename(self._work / "ready")
-            self._move_in()
+            self._install_layout()
 
-    def _make(self) -> None:
+    def _make_folder(self) -> None:
         """Make the folder of a new store, and lock it."""
         assert self.path is not None
-        with self._told():
+        with self._naming_store():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
                 self.path.mkdir()
-                self._made = True
-        self.lock()  # names the process that makes it, if another one does
-        if not self._made:
+                self._made_folder = True
+        self.lock()  # if another process makes the folder, the error names it
+        if not self._made_folder:
             raise bad("store", str(self.path), "a new path; it has just been made")
 
-    def _move_in(self) -> None:
-        """Put a new layout in place of the old one, or go on where a killed process stopped.
+    def _install_layout(self) -> None:
+        """Replace the old layout by the new one, or continue where a killed process stopped.
 
-        `ready` is a whole layout; it is called `cleared` as soon as the old one is out of its way.
-        A group without `zarr.json` is not whole: it goes first, and from there on the new layout
-        counts, and it comes last.
+        `ready` is a complete new layout; it is renamed to `cleared` once the old one has been moved
+        to `old`. The group's `zarr.json`, without which a layout is not complete, is the first file
+        that is moved out and the last that is moved in.
         """
         assert self.path is not None
         ready, cleared, old = (self._work / name for name in ("ready", "cleared", "old"))
@@ -195,15 +197,15 @@ class Store:
         _remove(old)
 
     def _holder(self) -> str:
-        """Who holds the lock."""
+        """Describe the process that holds the lock."""
         try:
             return f"process {self._work.joinpath('holder').read_text('utf-8')}"
         except (OSError, ValueError):
             return "another process"
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say which argument it was when the operating system refuses to lay out a store."""
+    def _naming_store(self) -> Iterator[None]:
+        """Turn an `OSError` into one that names the argument `store`, and release the lock."""
         try:
             yield
         except OSError as error:
@@ -231,7 +233,7 @@ class Store:
     def _write_tile(
         self, group: zarr.Group, tile: Tile, inside: tuple, values: Mapping[str, np.ndarray]
     ) -> None:
-        """Write some cells of a tile: first their values, then that they are there."""
+        """Write some cells of a tile: first their values, then their status."""
         computed = np.full(len(values["regime"]), COMPUTED, np.int8)
         for step in (values, {STATUS: computed}):
             for name, array in step.items():
@@ -239,19 +241,22 @@ class Store:
             self._sync(group, step, tile)
 
     def computed(self) -> np.ndarray:
-        """Say of every cell, in the flattened grid, whether it has been computed and is there."""
+        """Return for each cell, in the flattened grid, whether it has been computed."""
         return self._read(STATUS).ravel() == COMPUTED
 
     def labels(self, cells: Cells) -> tuple[Int[np.ndarray, " cells"], Float[np.ndarray, " cells"]]:
-        """Return regimes and margins of cells; −1 and nan if they are not there."""
+        """Return regimes and margins of cells; −1 and nan for missing cells."""
         return self._read("regime").ravel()[cells], self._read("margin").ravel()[cells]
 
     def infer(self, labels: Labels, computed: np.ndarray) -> None:
         """Give the cells that were not computed their inferred labels."""
-        status = self._read(STATUS)
+        status = np.where(computed, self._read(STATUS), INFERRED).astype(np.int8)
         with self._writing() as group:
-            _array(group, "regime")[...] = labels
-            _array(group, STATUS)[...] = np.where(computed, status, INFERRED).astype(np.int8)
+            for name, values in (("regime", labels), (STATUS, status)):
+                array = _array(group, name)
+                array[...] = values
+                for tile, _ in by_tile(np.arange(array.size), array.shape, array.chunks):
+                    self._sync(group, [name], tile)
 
     def relabel(self, dataset: xr.Dataset) -> None:
         """Replace the labels of every cell by those of `dataset`; older stores lack some."""
@@ -261,11 +266,11 @@ class Store:
                     _array(group, name)[...] = dataset[name].values
 
     def close(self, failures: list[str]) -> None:
-        """Note which cells failed, and gather all metadata, as xarray likes it."""
+        """Record which cells failed, consolidate the metadata, and remove checkpoints."""
         with self._writing() as group:
             group.attrs["failures"] = failures
             consolidate(self._storage)
-        self._tidy(finished=True)
+        self._remove_leftovers(finished=True)
 
     def open(self) -> xr.Dataset:
         """Open the results; from disk, values are read when they are used."""
@@ -278,20 +283,20 @@ class Store:
             return np.asarray(_array(zarr.open_group(self._storage, mode="r"), name)[...])
 
     def _sync(self, group: zarr.Group, names: Iterable[str], tile: Tile) -> None:
-        """See to it that chunks and their names are on the disk, and survive a power cut."""
+        """Flush chunks and their folders to the disk, so that they survive a power cut."""
         if self.path is None:
             return
         for name in names:
             array = _array(group, name)
             sides = zip(tile, array.chunks, strict=False)
             chunk = tuple(side.start // size for side, size in sides)
-            whole = chunk + (0,) * (array.ndim - len(chunk))
-            file = self.path / name / array.metadata.encode_chunk_key(whole)
+            full = chunk + (0,) * (array.ndim - len(chunk))
+            file = self.path / name / array.metadata.encode_chunk_key(full)
             for path in (file, file.parent) if file.exists() else ():  # an empty chunk has no file
                 flush(path)
 
-    def _tidy(self, finished: bool) -> None:
-        """Take away what a killed process left half-written, and checkpoints of no further use."""
+    def _remove_leftovers(self, finished: bool) -> None:
+        """Remove unfinished files of a killed process, and the checkpoints of a finished sweep."""
         if self.path is None or self.checkpoints is None:
             return
         for folder in (self.path / name for name in nodes(self.path) if name != "zarr.json"):
@@ -306,7 +311,7 @@ class Store:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[zarr.Group]:
-        """Open the group for writing; what the operating system refuses is a `StoreError`."""
+        """Open the group for writing; an `OSError` becomes a `StoreError`."""
         try:
             group = zarr.open_group(self._storage, mode="r+")
             if self._created not in (None, group.attrs["created"]):
@@ -315,12 +320,12 @@ class Store:
         except OSError as error:
             raise StoreError(
                 f"store = '{self.path}' can't be written: {error.strerror or error}; finished "
-                "tiles are kept: mend it, and resume"
+                "tiles are kept: remove the cause, and resume"
             ) from error
 
 
 def _remove(path: Path) -> None:
-    """Take away a file, a folder with all that is in it, or a link and not what it leads to."""
+    """Remove a file, a folder with its contents, or a link without its target."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,4 +1,4 @@
-"""A sweep in words."""
+"""A sweep, and one of its cells, described in text."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -72,8 +72,8 @@ def length(attributes: dict[str, Any]) -> str:
 def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
     """Describe one cell: coordinates and label.
 
-    `at` has a value of every axis. Of an axis of numbers the nearest value is taken, on a
-    logarithmic axis the nearest by ratio; of an axis of names the same name.
+    `at` has a value for every axis. An axis of numbers takes the nearest value, by ratio if it is
+    logarithmic; an axis of names takes the same name.
     """
     chosen = choose(dataset, at)
     if chosen["regime"].ndim:
