@@ -1,5 +1,7 @@
 """A third kind of dynamics, made outside the package, is swept, stored, resumed and drawn."""
 
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -164,3 +166,62 @@ def test_what_it_lacks_or_gets_too_much_of_is_named():
         pj.sweep(BOWL, NoisyDescent(noisy), pj.Grid(learning_rate=[0.1, 0.2], nois=1.0))
     with pytest.raises(ValueError, match="steps = 10: must be at least windows = 64"):
         pj.sweep(BOWL, NoisyDescent(noisy), grid, steps=10, windows=64)
+
+
+class Bad(Map):
+    """A map whose `ended` answers what the factory says."""
+
+    def ended(self, loss, hyper, state):
+        return jnp.zeros(2, bool)
+
+
+class Growing(Map):
+    """A map whose state begins as an integer of Python and goes on as a float."""
+
+    def init(self, rule, params):
+        return 0
+
+    def step(self, rule, loss, params, state, key):
+        return loss(params), rule(params), state * 1.0
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "message"),
+    [
+        (
+            Bad(shrinking),
+            r"shrinking fails .* ended must return one bool per cell; it returned bool\[2\]",
+        ),
+        (
+            Growing(shrinking),
+            r"shrinking .* starts with int64\[\] where a step returns float64\[\]",
+        ),
+    ],
+)
+def test_a_method_that_answers_wrongly_is_named_before_anything_runs(dynamics, message, on_advance):
+    on_advance(lambda *_: pytest.fail("ran"))
+    with pytest.raises(TypeError, match=message):
+        pj.sweep(BOWL, dynamics, pj.Grid(factor=[0.5, 0.9]), steps=64, windows=8)
+
+
+def test_the_command_line_takes_dynamics_from_a_file(tmp_path):
+    """The file may use JAX while it is loaded: devices are set up before."""
+    (tmp_path / "own.py").write_text(
+        "import jax.numpy as jnp\nimport phasejax as pj\nHALF = jnp.asarray(0.5)\n"
+        "class Map(pj.Steps):\n"
+        "    def init(self, rule, params):\n        return ()\n"
+        "    def step(self, rule, loss, params, state, key):\n"
+        "        return loss(params), rule * params, state\n"
+        "mine = Map(lambda factor: factor * HALF)\n"
+    )
+    command = (
+        "sweep --problem quadratic --optimizer own.py:mine --axis factor=0.5:1.9:4 --steps 256"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "phasejax", *command.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 cells" in done.stdout

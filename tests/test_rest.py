@@ -205,3 +205,17 @@ def test_cells_that_ended_have_the_envelope_that_they_would_have_had(name):
     one, other = (pj.sweep(ORIGIN, kind(STOPPING[name]), grid, **call) for kind in
                   (pj.Optimizer, Unending))  # fmt: skip
     xr.testing.assert_identical(one.drop_attrs(), other.drop_attrs())
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_mini_batch_may_move_a_cell_whose_loss_is_zero():
+    """The loss is flat around the start, and every mini-batch has a slope."""
+    problem = pj.Problem(
+        lambda x: jnp.sum(jax.nn.relu(jnp.abs(x) - 1)),
+        lambda key: jnp.zeros(2),
+        batch_loss=lambda x, key: jnp.sum(x * jax.random.normal(key, (2,))),
+    )
+    grid = pj.Grid(learning_rate=np.linspace(1e-3, 0.1, 8))
+    dataset = pj.sweep(problem, optax.sgd, grid, steps=4096, windows=32, block_size=1)
+    assert (dataset.loss_max.isel(window=0) == 0).sum() >= 2  # they look as if they had ended
+    assert (dataset.relative_step.isel(window=-1) > 0).all()

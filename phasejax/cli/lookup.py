@@ -68,7 +68,7 @@ def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Dynamics":
     own = from_file("optimizer", name)
     if own is None:
         found = pj.dynamics.by_name(name)
-    elif _parameters(own) is None:
+    elif not isinstance(own, pj.Dynamics) and _parameters(own) is None:
         raise bad("optimizer", name, "a function whose arguments have names")
     else:
         found = pj.dynamics.as_dynamics(own, "time" if flow else "step")
@@ -78,8 +78,8 @@ def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Dynamics":
     return dataclasses.replace(found, **solving)
 
 
-def from_file(flag: str, text: str) -> Callable | None:
-    """Load FUNCTION from `FILE.py:FUNCTION`; `None` for a text of another form."""
+def from_file(flag: str, text: str) -> Any | None:
+    """Load a function or a `Dynamics` from `FILE.py:NAME`; `None` for a text of another form."""
     path, colon, name = text.rpartition(":")  # the last colon: a path of Windows has another
     if text.endswith(".py"):
         raise bad(flag, text, "FILE.py:FUNCTION; the function is missing")
@@ -96,5 +96,9 @@ def from_file(flag: str, text: str) -> Callable | None:
         if located(error):
             raise
         raise bad(flag, text, f"FILE.py:FUNCTION of a Python file: {error}") from error
-    choice(flag, name, [key for key, value in contents.items() if callable(value)])
+    choice(flag, name, [key for key, value in contents.items() if _is_usable(value)])
     return contents[name]
+
+
+def _is_usable(value: Any) -> bool:
+    return callable(value) or isinstance(value, pj.Dynamics)

@@ -114,9 +114,9 @@ def sweep(
     ranges = [*hyper_parameters.items(), *(values.pair("axis", text) for text in axis or [])]
     given = values.hyper_parameters(ranges)
     arguments = values.once(values.pair("problem_arg", text) for text in problem_arg or [])
-    dynamics = lookup.dynamics(optimizer, "time" in run, solving)
     counts = None if refine is None else values.counts(refine)
     _set_up()
+    dynamics = lookup.dynamics(optimizer, "time" in run, solving)
     executor = None
     if scheduler is not None:
         from ..engine.cluster import connect

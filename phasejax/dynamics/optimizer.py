@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Bool, Float, PyTree
 
 from ..factory import Hyperparameters
+from ..problems.problem import has_batches
 from .rest import rests
 from .steps import Loss, Steps
 
@@ -58,10 +59,12 @@ class Optimizer(Steps):
         """Say whether the loss of one cell can no longer change.
 
         It cannot if a parameter is nan, which no update changes, or if the gradient and all
-        updates to come are zero.
+        updates to come are zero. With mini-batches the gradients to come are unknown.
         """
         params, optimizer_state, *_ = state
         broken = jnp.stack([jnp.isnan(x).any() for x in jax.tree.leaves(params)]).any()
+        if has_batches(loss):
+            return broken
         grads = jax.grad(loss)(params)
         pulled = jnp.stack([jnp.any(x != 0) for x in jax.tree.leaves(grads)]).any()
         rule = self.build(hyper)

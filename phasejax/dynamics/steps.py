@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from .._check import bad
 from ..envelope import Envelope, add, empty, finish
 from ..factory import Hyperparameters
-from ..problems.problem import Objective, Problem, draw, lowest
+from ..problems.problem import Problem, draw, has_batches, lowest
 from ..program import Program
 from .base import Cost, Dynamics
 
@@ -158,7 +158,7 @@ class Steps(Dynamics, Program):
         if noise != ():
             number = noise.step
             noise, now = draw(noise)
-            if isinstance(loss, Objective) and loss.batch_loss is not None:
+            if has_batches(loss):
                 seen = loss.drawn(now, number)
             key = jax.random.fold_in(now, 1) if self.random else None
         value, following, state = self.step(rule, seen, params, state, key)

@@ -130,19 +130,49 @@ def _trace(
     digests = []
     for program in given.programs(numbers, params, len(edges) - 1):
 
-        def run(arrays, fixed, hyper, params, noise, portion, program=program):
-            start = jax.vmap(lambda hyper, *cell: program.start(fixed | hyper, *cell))
-            state = start(hyper, params, noise)
+        def start(fixed, hyper, params, noise, program=program):
+            cell = jax.vmap(lambda hyper, *cell: program.start(fixed | hyper, *cell))
+            return cell(hyper, params, noise)
+
+        def run(arrays, fixed, hyper, params, noise, portion, start=start, program=program):
+            state = start(fixed, hyper, params, noise)
             loss = eqx.combine(arrays, functions)
             return program.advance(loss, fixed, hyper, state, portion)
 
+        def ended(arrays, fixed, hyper, state, program=program):
+            loss = eqx.combine(arrays, functions)
+            cell = jax.vmap(lambda hyper, state: program.ended(loss, fixed | hyper, state))
+            return cell(hyper, state)
+
         fixed = {k: np.asarray(v, dtype) for k, v in numbers.items() if k not in varied}
         hyper = {k: np.asarray([v], dtype) for k, v in numbers.items() if k in varied}
-        traced_run = jax.make_jaxpr(run)(arrays, fixed, hyper, one_cell, noise, portion)
+        traced_run, (state, _) = jax.make_jaxpr(run, return_shape=True)(
+            arrays, fixed, hyper, one_cell, noise, portion
+        )
         digests.append(trace_digest(traced_run))
+        _check_state(jax.eval_shape(start, fixed, hyper, one_cell, noise), state)
+        _check_ended(jax.eval_shape(ended, arrays, fixed, hyper, state))
     digest = " ".join(digests)
     known = dynamics.with_settings(compiled_in, trace=digest)
     return known.programs(numbers, params, len(edges) - 1), digest
+
+
+def _check_state(before: PyTree, after: PyTree) -> None:
+    """Refuse a state of one cell whose arrays change their shapes or dtypes."""
+    one, other = (
+        [f"{x.dtype}{list(x.shape[1:])}" for x in jax.tree.leaves(state)]
+        for state in (before, after)
+    )
+    if one != other:
+        changed = next(pair for pair in zip(one, other, strict=True) if pair[0] != pair[1])
+        raise TypeError(f"the state starts with {changed[0]} where a step returns {changed[1]}")
+
+
+def _check_ended(result: Any) -> None:
+    """Refuse an answer to whether a cell has ended that is not one bool."""
+    if result.shape != (1,) or result.dtype != bool:
+        found = f"{result.dtype}{list(result.shape[1:])}"
+        raise TypeError(f"ended must return one bool per cell; it returned {found}")
 
 
 def _most_traced(

@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import equinox as eqx
 import jax
@@ -132,6 +132,11 @@ class Objective(eqx.Module):
 def lowest(objective: Any) -> Any:
     """Minimum of a problem's `objective`, or `None` if it is zero or unknown."""
     return objective.minimum if isinstance(objective, Objective) else None
+
+
+def has_batches(objective: Any) -> TypeGuard[Objective]:
+    """Say whether every step of a problem's `objective` has the loss of another mini-batch."""
+    return isinstance(objective, Objective) and objective.batch_loss is not None
 
 
 def _arguments(function: Callable) -> Iterable[str]:
