@@ -100,6 +100,13 @@ def built_in_name(problem: Problem) -> str:
 def check_same(spec: Spec, placement: Placement, stored: xr.Dataset) -> None:
     """Refuse to resume a store that another configuration wrote."""
     attributes = stored.attrs
+    if attributes.get("format") != FORMAT:
+        raise ArgumentError(
+            "resume",
+            " = True: an earlier version of phasejax wrote the store (its format is "
+            f"{attributes.get('format')}, now {FORMAT}), which can be read, but not resumed: "
+            "overwrite it, or choose another path",
+        )
     for name, value in configuration(spec, placement).items():
         if attributes.get(name) != value:
             raise ArgumentError(
