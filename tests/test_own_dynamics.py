@@ -36,7 +36,7 @@ class NoisyDescent(pj.Steps):
 class Map(pj.Steps):
     """A user's map from parameters to parameters; the state counts its steps."""
 
-    def init(self, rule, params):
+    def init(self, rule, params) -> Any:
         return jnp.zeros((), jnp.int32)
 
     def step(self, rule, loss, params, state, key):
