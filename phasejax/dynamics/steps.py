@@ -176,6 +176,7 @@ def _repeat(
     body is compiled once.
     """
     unroll = UNROLL if tiny else 1
+    step = jax.jit(step, inline=True)  # traced once, not for each place in the loops
 
     def several(count: int, _: Any, carry: PyTree) -> PyTree:
         carry = _cells_innermost(carry) if tiny else carry
