@@ -29,7 +29,7 @@ test: install  ## everything the project claims
 	$(MAKE) --jobs 2 lint suite
 
 suite: install
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .
