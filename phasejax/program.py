@@ -4,6 +4,7 @@ import abc
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree
 
@@ -58,3 +59,25 @@ class Program(abc.ABC):
     def take_over(self, state: PyTree) -> PyTree:
         """Convert the state that an earlier program of the dynamics left, for this one."""
         return state
+
+
+def start_cells(
+    program: Program,
+    fixed: Mapping[str, Any],
+    hyper: Mapping[str, Any],
+    params: PyTree,
+    noise: PyTree,
+) -> PyTree:
+    """Start cells by `Program.start`: all but `fixed` have a leading axis `[cells]`."""
+    return jax.vmap(lambda hyper, *cell: program.start({**fixed, **hyper}, *cell))(
+        hyper, params, noise
+    )
+
+
+def ended_cells(
+    program: Program, loss: Any, fixed: Mapping[str, Any], hyper: Mapping[str, Any], state: PyTree
+) -> Any:
+    """Answer `Program.ended` for cells: `hyper` and `state` have a leading axis `[cells]`."""
+    return jax.vmap(lambda hyper, state: program.ended(loss, {**fixed, **hyper}, state))(
+        hyper, state
+    )

@@ -65,7 +65,7 @@ def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Dynamics":
 
     `flow` says what a user's own is; `solving` has the options of a flow's solver that were given.
     """
-    own = from_file("optimizer", name)
+    own = from_file("optimizer", name, _is_function_or_dynamics)
     if own is None:
         found = pj.dynamics.by_name(name)
     elif not isinstance(own, pj.Dynamics) and _parameters(own) is None:
@@ -78,8 +78,8 @@ def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Dynamics":
     return dataclasses.replace(found, **solving)
 
 
-def from_file(flag: str, text: str) -> Any | None:
-    """Load a function or a `Dynamics` from `FILE.py:NAME`; `None` for a text of another form."""
+def from_file(flag: str, text: str, wanted: Callable[[Any], bool] = callable) -> Any | None:
+    """Load what is `wanted` from `FILE.py:NAME`; `None` for a text of another form."""
     path, colon, name = text.rpartition(":")  # the last colon: a path of Windows has another
     if text.endswith(".py"):
         raise bad(flag, text, "FILE.py:FUNCTION; the function is missing")
@@ -96,9 +96,9 @@ def from_file(flag: str, text: str) -> Any | None:
         if located(error):
             raise
         raise bad(flag, text, f"FILE.py:FUNCTION of a Python file: {error}") from error
-    choice(flag, name, [key for key, value in contents.items() if _is_usable(value)])
+    choice(flag, name, [key for key, value in contents.items() if wanted(value)])
     return contents[name]
 
 
-def _is_usable(value: Any) -> bool:
+def _is_function_or_dynamics(value: Any) -> bool:
     return callable(value) or isinstance(value, pj.Dynamics)

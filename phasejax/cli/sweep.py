@@ -117,15 +117,17 @@ def sweep(
     counts = None if refine is None else values.counts(refine)
     _set_up()
     dynamics = lookup.dynamics(optimizer, "time" in run, solving)
+    made = lookup.problem(problem, {name: values.literal(text) for name, text in arguments.items()})
+    grid = _grid(given)
     executor = None
     if scheduler is not None:
         from ..engine.cluster import connect
 
         executor = connect(scheduler)
     dataset = pj.sweep(
-        lookup.problem(problem, {name: values.literal(text) for name, text in arguments.items()}),
+        made,
         dynamics,
-        _grid(given),
+        grid,
         **run,
         store=store,
         overwrite=overwrite,

@@ -17,7 +17,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._types import AnyArray
-from ..program import Program
+from ..program import Program, ended_cells, start_cells
 
 CELLS = PartitionSpec("cells")
 """Sharding of arrays `[cells, ...]`: each device has a part."""
@@ -55,9 +55,7 @@ def start(
 ) -> PyTree:
     """Start every cell: all but `fixed` have a leading axis `[cells]`."""
 
-    def device(fixed, *cells):
-        return jax.vmap(lambda hyper, *cell: program.start(fixed | hyper, *cell))(*cells)
-
+    device = functools.partial(start_cells, program)
     specs = (SHARED, CELLS, CELLS, CELLS)
     mapped = shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)
     return mapped(fixed, hyper, params, noise)
@@ -118,9 +116,7 @@ def ended(
 
     def device(arrays, fixed, hyper, state):
         loss = eqx.combine(arrays, functions)
-        return jax.vmap(lambda hyper, state: program.ended(loss, fixed | hyper, state))(
-            hyper, state
-        )
+        return ended_cells(program, loss, fixed, hyper, state)
 
     specs = (SHARED, SHARED, CELLS, CELLS)
     mapped = shard_map(device, mesh=mesh, in_specs=specs, out_specs=CELLS)

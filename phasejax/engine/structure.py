@@ -20,7 +20,7 @@ from .._precision import precision
 from ..dynamics import Dynamics
 from ..identity import trace_digest
 from ..problems.problem import Problem, is_array, start_noise
-from ..program import Program
+from ..program import Program, ended_cells, start_cells
 
 MOST_PROGRAMS = 64
 """Most programs of a sweep: each takes about a second to compile."""
@@ -130,19 +130,10 @@ def _trace(
     digests = []
     for program in given.programs(numbers, params, len(edges) - 1):
 
-        def start(fixed, hyper, params, noise, program=program):
-            cell = jax.vmap(lambda hyper, *cell: program.start(fixed | hyper, *cell))
-            return cell(hyper, params, noise)
-
-        def run(arrays, fixed, hyper, params, noise, portion, start=start, program=program):
-            state = start(fixed, hyper, params, noise)
+        def run(arrays, fixed, hyper, params, noise, portion, program=program):
+            state = start_cells(program, fixed, hyper, params, noise)
             loss = eqx.combine(arrays, functions)
             return program.advance(loss, fixed, hyper, state, portion)
-
-        def ended(arrays, fixed, hyper, state, program=program):
-            loss = eqx.combine(arrays, functions)
-            cell = jax.vmap(lambda hyper, state: program.ended(loss, fixed | hyper, state))
-            return cell(hyper, state)
 
         fixed = {k: np.asarray(v, dtype) for k, v in numbers.items() if k not in varied}
         hyper = {k: np.asarray([v], dtype) for k, v in numbers.items() if k in varied}
@@ -150,9 +141,11 @@ def _trace(
             arrays, fixed, hyper, one_cell, noise, portion
         )
         digests.append(trace_digest(traced_run))
+        start = functools.partial(start_cells, program)
         _check_state(jax.eval_shape(start, fixed, hyper, one_cell, noise), state)
         if not type(program).ended.__module__.startswith("phasejax."):  # ours is slow to trace
-            _check_ended(jax.eval_shape(ended, arrays, fixed, hyper, state))
+            ended = functools.partial(ended_cells, program, problem.objective)
+            _check_ended(jax.eval_shape(ended, fixed, hyper, state))
     digest = " ".join(digests)
     known = dynamics.with_settings(compiled_in, trace=digest)
     return known.programs(numbers, params, len(edges) - 1), digest
