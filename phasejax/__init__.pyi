@@ -28,6 +28,7 @@ from .plot import probability_diagram as probability_diagram
 from .plot import small_multiples as small_multiples
 from .problems import Problem as Problem
 from .regimes import Regime as Regime
+from .regimes import Spike as Spike
 from .regimes import classify as classify
 from .regimes import classify_curve as classify_curve
 from .regimes import regime_counts as regime_counts

@@ -233,15 +233,10 @@ def _warn_after(spec: Spec, results: Store, failures: list[str]) -> None:
         )
     cells = np.flatnonzero(results.computed())
     count = int(np.sum(results.labels(cells)[0] == UNLABELLED))
-    if count:
-        minimum = spec.problem.minimum
-        cause = (
-            "zero, and no minimum is given: give the problem its minimum, Problem(..., minimum=...)"
-            if minimum is None
-            else f"the problem's minimum {minimum:g}"
-        )
+    if count and spec.problem.minimum is not None:
         warnings.warn(
-            f"{count} of {len(cells)} computed cells are unlabelled: their loss fell below {cause}",
+            f"{count} of {len(cells)} computed cells are unlabelled: their loss fell below the "
+            f"problem's minimum {spec.problem.minimum:g}",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -107,13 +107,14 @@ def empty(dtype: jnp.dtype) -> StepWindow:
     return StepWindow(zero + jnp.inf, zero - jnp.inf, zero, zero + 1, exponent)
 
 
-def excess(loss: ArrayLike, minimum: float, eps: float) -> Float[np.ndarray, "..."]:
+def excess(loss: ArrayLike, minimum: ArrayLike, eps: float) -> Float[np.ndarray, "..."]:
     """Losses less their minimum, in float64; zero if below it by no more than its rounding.
 
     The minimum is rounded to the dtype of the losses first.
     """
     loss = np.asarray(loss)
-    over = np.asarray(loss.astype(np.float64) - float(loss.dtype.type(minimum)))
+    minimum = np.asarray(minimum).astype(loss.dtype).astype(np.float64)
+    over = np.asarray(loss.astype(np.float64) - minimum)
     return np.where(~_below(over, minimum, eps), np.maximum(over, 0), over)
 
 

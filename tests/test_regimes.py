@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import phasejax as pj
-from phasejax.envelope import Envelope, of_curve
+from phasejax.envelope import Envelope, edges, of_curve
 from phasejax.regimes import NAMES, classify_envelope
 from phasejax.regimes.describe import describe
 from phasejax.regimes.features import in_decades
@@ -34,7 +34,7 @@ CURVES = {
     ),
     "spikes": (np.maximum(DESCENT, spikes()), "spike"),
     "spikes over the initial loss": (np.maximum(DESCENT, spikes(height=9.0)), "spike"),
-    "low spikes are oscillation": (np.maximum(DESCENT, spikes(height=1.5)), "oscillation"),
+    "low spikes": (np.maximum(DESCENT, spikes(height=1.5)), "spike"),
     "exponential growth": (1e-3 * 10 ** (T / 2000), "divergence"),
     "left and stays at its start": (np.where(T < 9000, DESCENT, 0.8), "divergence"),
     "left and stays above": (np.where(T < 9000, DESCENT, 30 + np.sin(T)), "divergence"),
@@ -81,7 +81,7 @@ def test_curve_and_envelope_are_labelled_alike(name):
 
 def test_spikes_are_counted_and_measured():
     found = pj.classify_curve(np.maximum(DESCENT, spikes(period=1700, height=5.0))).features
-    assert found["spike_count"] == 6  # at 10,200, 11,900, ... 18,700
+    assert found["spike_count"] == pytest.approx(11, abs=1)  # 1,700 in the descent, ... 18,700
     assert found["spike_period"] == pytest.approx(1700, abs=80)  # a window has 78 steps
     assert found["spike_height"] == pytest.approx(found["late_peak"] - found["late_level"], abs=0.3)
 
@@ -109,10 +109,10 @@ def test_many_cells_are_described_like_each_one_alone():
     curves = [loss for loss, _ in CURVES.values() if np.isfinite(loss).all()]
     envelopes = [of_curve(curve, 256) for curve in curves]
     stacked = Envelope(*map(np.stack, zip(*envelopes, strict=True)))
-    together = describe(in_decades(stacked), STEPS)
+    together = describe(in_decades(stacked), edges(STEPS, 256))
     for i, envelope in enumerate(envelopes):
         one = jax.tree.map(lambda field: field[None], envelope)
-        alone = describe(in_decades(one), STEPS)
+        alone = describe(in_decades(one), edges(STEPS, 256))
         np.testing.assert_allclose([x[i] for x in together], [x[0] for x in alone], rtol=1e-12)
 
 
@@ -128,8 +128,8 @@ def test_a_minimum_is_subtracted_and_its_rounding_is_a_floor():
 
 
 def test_margin_is_the_distance_to_the_nearest_border():
-    # Only intermittency is near a border: a peak of 2.5 decades over a flat level.
-    loss = np.where(T % 500 == 0, 10**2.5, 1.0) * 1e-8
+    # Only intermittency is near a border: two peaks of 2.5 decades over a flat level.
+    loss = np.where(np.isin(T, [12_000, 15_000]), 10**2.5, 1.0) * 1e-8
     loss[0] = 1.0
     regime = pj.classify_curve(loss)
     assert str(regime) == "spike"
@@ -165,9 +165,10 @@ def test_rounding_floor_is_that_of_the_dtype():
     ("loss", "message"),
     [
         (np.ones((100, 2)), r"loss.shape = \(100, 2\)"),
-        (np.ones(10), "at least 64 steps"),
-        (-np.ones(100), r"loss.min\(\) = -1.0: must be non-negative"),
-        (np.array([]), "at least 64 steps"),
+        (np.ones(10), "at least 16 steps"),
+        (np.array([]), "at least 16 steps"),
+        (np.r_[np.full(90, np.nan), np.ones(10)], "loss = 10 numbers: must be at least 16"),
+        (np.ones(100) * 1j, "loss.dtype = complex128"),
         (np.float64(1.0), r"loss.shape = \(\)"),
     ],
 )
@@ -176,9 +177,9 @@ def test_invalid_curves_are_refused(loss, message):
         pj.classify_curve(loss)
 
 
-@pytest.mark.parametrize(("power", "regime"), [(1.0, "descending"), (0.3, "oscillation")])
-def test_a_power_of_time_falls_by_its_exponent(power, regime):
+@pytest.mark.parametrize("power", [1.0, 0.3, 0.05])
+def test_a_power_of_time_falls_by_its_exponent(power):
     """Medians of the last quarters lie at 13/16 and 15/16: 4·log10(15/13) = 0.249 per power."""
-    found = pj.classify_curve((1.0 + T) ** -power)
+    found = pj.classify_curve((1.0 + T) ** -power, minimum=0.0)
     assert found.features["fall"] == pytest.approx(4 * np.log10(15 / 13) * power, rel=0.01)
-    assert str(found) == regime
+    assert str(found) == "descending"

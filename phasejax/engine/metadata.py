@@ -32,7 +32,7 @@ def configuration(spec: Spec, placement: Placement) -> dict[str, Any]:
         "problem_builtin": built_in_name(spec.problem),
         "problem_arguments": dict(spec.problem.config),
         "problem_fingerprint": spec.fingerprint,
-        "minimum": spec.problem.minimum or 0.0,
+        **({} if spec.problem.minimum is None else {"minimum": spec.problem.minimum}),
         "optimizer": dynamics.name,
         "optimizer_module": getattr(dynamics.factory, "__module__", ""),
         "dynamics": type(dynamics).__name__,

@@ -97,17 +97,13 @@ class Spec:
     def _check_initial_losses(self) -> None:
         """Refuse a loss that starts below the problem's minimum."""
         minimum = self.problem.minimum
+        if minimum is None:
+            return
         for seed, loss in zip(self.seeds, self.initial_loss, strict=True):
-            if excess(loss, minimum or 0.0, float(np.finfo(np.float64).eps)) < 0:
-                allowed = (
-                    "; it must not be negative: give the problem its minimum, "
-                    "Problem(..., minimum=...)"
-                    if minimum is None
-                    else f", below the problem's minimum {minimum:g}"
-                )
+            if excess(loss, minimum, float(np.finfo(np.float64).eps)) < 0:
                 raise ValueError(
-                    f"loss of problem '{self.problem.name}' is {loss} at the start of seed {seed}"
-                    + allowed
+                    f"loss of problem '{self.problem.name}' is {loss} at the start of seed {seed}, "
+                    f"below the problem's minimum {minimum:g}"
                 )
 
     @property

@@ -72,7 +72,7 @@ def compute(
             envelope, solved = run_steps(*job, cells, progress, folder), None
     initial_loss = spec.initial_loss[spec.seed_places(cells)]
     eps = float(np.finfo(spec.dtype).eps)
-    minimum = spec.problem.minimum or 0.0
+    minimum = spec.problem.minimum
     labels = classify_envelope(envelope, initial_loss, eps, spec.horizon, minimum, solved=solved)
     return envelope, labels
 

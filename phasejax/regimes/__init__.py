@@ -1,9 +1,7 @@
 """Features of loss curves, and the rule that turns them into regimes."""
 
 from .classify import LABELS as LABELS
-from .classify import Regime as Regime
 from .classify import classify as classify
-from .classify import classify_curve as classify_curve
 from .classify import classify_envelope as classify_envelope
 from .classify import label_attributes as label_attributes
 from .classify import regime_counts as regime_counts
@@ -12,3 +10,6 @@ from .codes import NO_REGIME as NO_REGIME
 from .codes import UNLABELLED as UNLABELLED
 from .codes import UNRESOLVED as UNRESOLVED
 from .codes import name_of as name_of
+from .curve import Regime as Regime
+from .curve import Spike as Spike
+from .curve import classify_curve as classify_curve

@@ -1,89 +1,41 @@
-"""Classify loss curves, envelopes and datasets."""
+"""Classify envelopes and datasets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
-from .._check import bad
-from ..envelope import SOLVED, Envelope, Solved, excess, of_curve
-from .codes import COMPUTED, NAMES, NO_REGIME, UNRESOLVED, name_of
+from ..envelope import SOLVED, Envelope, Solved, edges, excess
+from .codes import COMPUTED, NAMES, NO_REGIME, UNRESOLVED
 from .describe import UNITS, describe
 from .features import DESCRIPTIONS, features, in_decades
+from .floors import Floor, estimate, known, over, stillness
 from .nearest import nearest
-from .rule import classify_features
-
-MIN_STEPS = 64
-"""Fewest losses of a curve that `classify_curve` accepts."""
-CURVE_WINDOWS = 256
-"""Most windows that `classify_curve` divides a curve into."""
+from .rule import classify_features, is_tall
+from .spikes import Excursions, excursions_of, several, spike_numbers
 
 
-@dataclass(frozen=True)
-class Regime:
-    """What a cell did. `str(regime)` is its label.
+class Judged(NamedTuple):
+    """Labels and features `[...]` by name, and what they come from."""
 
-    - `label`: spike, oscillation, divergence, converged or descending.
-    - `margin`: how far the features can move before the label changes, in decades.
-    - `features`: the features that the rule uses, in decades, and the numbers of `describe`.
-    """
-
-    label: str
-    margin: float
-    features: Mapping[str, float]
-
-    def __str__(self) -> str:
-        return self.label
+    labels: dict[str, np.ndarray]
+    floor: Floor
+    excursions: Excursions
 
 
-def classify_curve(loss: ArrayLike, minimum: float = 0.0) -> Regime:
-    """Classify a training run from its loss curve alone.
-
-    **Arguments:**
-
-    - `loss`: `[steps]`, losses of one run, one per step, at least 64 and none below `minimum`;
-        inf and nan are allowed. The second half of the curve is classified.
-    - `minimum`: the smallest value that the loss can have, if it is not zero. It is subtracted,
-        because regimes are defined in decades above the minimum. A loss within the minimum's
-        rounding counts as converged.
-
-    Raises a `ValueError` for another shape, a shorter curve or losses below the minimum.
-    """
-    loss = np.asarray(loss)
-    if loss.ndim != 1 or len(loss) < MIN_STEPS:
-        raise bad("loss.shape", loss.shape, f"[steps] with at least {MIN_STEPS} steps")
-    if not np.isfinite(minimum):
-        raise bad("minimum", minimum, "a finite number")
-    if not np.issubdtype(loss.dtype, np.floating):
-        loss = loss.astype(np.float64)
-    eps = float(np.finfo(loss.dtype).eps)
-    if np.any(excess(loss, minimum, eps) < 0):
-        lowest, allowed = float(np.nanmin(loss)), f"at least minimum = {minimum}"
-        raise bad("loss.min()", lowest, allowed if minimum else "non-negative; give its minimum")
-    loss, minimum = loss.astype(np.float64), float(loss.dtype.type(minimum))
-    curve = of_curve(loss, min(CURVE_WINDOWS, len(loss) // 4), minimum, eps)
-    one_cell = Envelope(*(np.asarray(field)[None] for field in curve))
-    initial = loss[:1] if np.isfinite(loss[0]) else np.full(1, np.finfo(np.float64).max)
-    labels = classify_envelope(one_cell, initial, eps, len(loss), minimum)
-    code, margin, *_ = (value[0] for value in labels.values())
-    numbers = {name: float(v[0]) for name, v in labels.items() if name not in ("regime", "margin")}
-    return Regime(name_of(code), float(margin), numbers)
-
-
-def classify_envelope(
+def judge(
     envelope: Envelope,
     initial_loss: Float[np.ndarray, "*cells"],
     eps: float,
     horizon: float,
-    minimum: float = 0.0,
-    floor: np.ndarray | float = 0.0,
-    solved: Solved | None = None,
-) -> dict[str, np.ndarray]:
-    """Label envelopes `[..., window]`; returns `regime` (int8), `margin` and features, `[...]`.
+    minimum: float | None,
+    errors: np.ndarray | float = 0.0,
+    fine: Envelope | None = None,
+) -> Judged:
+    """Label envelopes `[..., window]`.
 
     **Arguments:**
 
@@ -91,23 +43,59 @@ def classify_envelope(
     - `initial_loss`: the loss at the starting point.
     - `eps`: machine epsilon of the loss.
     - `horizon`: length of the runs: steps (an integer) or time (a float).
-    - `minimum`: subtracted from the loss, as `log10_loss_mean` already has it.
-    - `floor`: smaller losses over the minimum are raised to it.
+    - `minimum`: subtracted from the loss, as `log10_loss_mean` already has it; `None` if it is not
+        known.
+    - `errors`: losses over the minimum that are smaller are raised to this.
+    - `fine`: the same runs in more windows, in which spikes are found.
+    """
+    windows = envelope.loss_mean.shape[-1]
+    per_window = horizon / windows if isinstance(horizon, int) else np.inf
+    floor = (
+        estimate(envelope, initial_loss, per_window)
+        if minimum is None
+        else known(minimum, envelope.loss_mean.shape[:-1])
+    )
+    lowest = np.maximum(errors, floor.lowest)
+    curves = in_decades(over(envelope, floor, eps), lowest)
+    initial = np.maximum(excess(initial_loss, floor.minimum, eps), floor.lowest)
+    lost = np.where(floor.estimated, errors, np.maximum(np.abs(floor.minimum) * eps, errors))
+    found = features(curves, initial, eps, lost, horizon)
+    finer = curves if fine is None else in_decades(over(fine, floor, eps), lowest)
+    excursions = excursions_of(finer, is_tall(found))
+    found = found._replace(stillness=stillness(floor), spiking=several(excursions))
+    label, margin = classify_features(found)
+    step = edges(horizon, windows)
+    numbers = spike_numbers(excursions, edges(horizon, finer.level.shape[-1]))
+    described = {**describe(curves, step)._asdict(), **numbers._asdict()}
+    described["estimated_minimum"] = np.where(floor.estimated, floor.minimum, np.nan)
+    labels = {"regime": label, "margin": margin, **found._asdict(), **described}
+    return Judged(labels, floor, excursions)
+
+
+def classify_envelope(
+    envelope: Envelope,
+    initial_loss: Float[np.ndarray, "*cells"],
+    eps: float,
+    horizon: float,
+    minimum: float | None = None,
+    floor: np.ndarray | float = 0.0,
+    solved: Solved | None = None,
+) -> dict[str, np.ndarray]:
+    """Label envelopes of a sweep; returns `regime` (int8), `margin` and features, `[...]`.
+
+    The arguments are those of `judge`, and:
+
+    - `floor`: `errors` of `judge`.
     - `solved`: for flows, where the solver of each cell ended, and the loss below which only the
         solver's errors are seen, a further floor. Cells that ended early are `unresolved`. Its
         fields are returned with the others.
     """
     floor = floor if solved is None else np.maximum(floor, solved.loss_floor)
-    low, high, mean = (excess(x, minimum, eps) for x in envelope[:3])
-    curves = in_decades(envelope._replace(loss_min=low, loss_max=high, loss_mean=mean), floor)
-    initial = excess(initial_loss, minimum, eps)
-    found = features(curves, initial, eps, np.maximum(abs(minimum) * eps, floor))
-    label, margin = classify_features(found)
-    described = describe(curves, horizon)
-    solver = {} if solved is None else solved._asdict()
-    if solved is not None:
-        label = np.where(solved.end_time < horizon, UNRESOLVED, label).astype(np.int8)
-    return {"regime": label, "margin": margin, **found._asdict(), **described._asdict(), **solver}
+    labels = judge(envelope, initial_loss, eps, horizon, minimum, floor).labels
+    if solved is None:
+        return labels
+    regime = np.where(solved.end_time < horizon, UNRESOLVED, labels["regime"]).astype(np.int8)
+    return labels | {"regime": regime} | solved._asdict()
 
 
 def label_attributes(
@@ -161,7 +149,7 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
         initial.transpose(*cells).values,
         float(np.finfo(dataset.attrs["dtype"]).eps),
         dataset.attrs["horizon"],
-        minimum=dataset.attrs.get("minimum", 0.0),
+        minimum=dataset.attrs.get("minimum"),
         floor=lowest,
         solved=solved,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..envelope import Envelope
+from .windows import parts, rolling_median
 
 Cells = Float[np.ndarray, "*cells"]
 Levels = Float[np.ndarray, "*cells window"]
@@ -25,6 +26,7 @@ class Curves(NamedTuple):
     """
 
     level: Levels
+    mean: Levels
     peak: Levels
     bottom: Levels
     last_finite: Cells
@@ -39,8 +41,10 @@ class Features(NamedTuple):
     late_trend: Cells
     fall: Cells
     intermittency: Cells
+    rarity: Cells
     recovery: Cells
     rise: Cells
+    swing: Cells
     overshoot: Cells
     climb: Cells
     end_level: Cells
@@ -50,6 +54,12 @@ class Features(NamedTuple):
     floor: Cells
     end_over_errors: Cells
     end_step: Cells
+    drift: Cells
+    scatter: Cells
+    steadiness: Cells
+    tail: Cells
+    stillness: Cells
+    spiking: Cells
 
 
 DESCRIPTIONS = {
@@ -58,9 +68,11 @@ DESCRIPTIONS = {
     "late_trend": "change of the level over the late part",
     "fall": "four times the least fall from one quarter of the late part to the next",
     "intermittency": "log10 of the late maximum over the late level",
+    "rarity": "log10 of the late maximum over the late mean",
     "recovery": "fall of the level after the late maximum",
     "rise": "level at the end over the best level reached",
-    "overshoot": "log10 of the maximum of the whole run over the initial loss",
+    "swing": "largest earlier rise of the level that came back",
+    "overshoot": "log10 of the maximum over the initial loss and over the usual late maximum",
     "climb": "least rise from one quarter of the late part to the next",
     "end_level": "level at the end",
     "end_excess": "level at the end over log10 of the initial loss",
@@ -69,11 +81,21 @@ DESCRIPTIONS = {
     "floor": "log10 of the late maximum over the rounding floor",
     "end_over_errors": "level at the end over the errors of what made the loss",
     "end_step": "log10 of the largest step at the end over the rounding of the parameters",
+    "drift": "log10 of the largest step at the end times the late steps, over the parameters",
+    "scatter": "late scatter of the loss around its level",
+    "steadiness": "log10 of the late fall over the error of its regression line",
+    "tail": "log10 of the late fall over the fall before it",
+    "stillness": "log10 of the movement that counts as rest over the late movement",
+    "spiking": "log10 of the height of the third highest spike over what a spike needs",
 }
 
 
 def features(
-    curves: Curves, initial_loss: Cells, eps: float, lost: Cells | float = 0.0
+    curves: Curves,
+    initial_loss: Cells,
+    eps: float,
+    lost: Cells | float = 0.0,
+    horizon: float = 0.0,
 ) -> Features:
     """Compute the features of curves `[..., window]` that started at `initial_loss` `[...]`.
 
@@ -95,10 +117,12 @@ def features(
       L_w in sixteenth v of the whole run, and the minimum is over sixteenths from the eighth one
       to the one before that of w. Dips, a steep descent and ringing through zero therefore do not
       count as excursions.
+    - `rarity`: max P_w − log10 of the mean of the late losses: 0.3 for a two-cycle.
     - `recovery`: max P_w − `end_level`; +400 if the maximum is in the last eighth, where it is
       not known yet whether the level recovers.
     - `rise`: `end_level` − the least M_v of the whole run.
-    - `overshoot`: max P_w over the whole run − log10 f0.
+    - `swing`: largest rise of M_v over an earlier M that a later M undid, the last one aside.
+    - `overshoot`: max P_w over the whole run − the larger of log10 f0 and the late max P_w.
     - `climb`: the least difference of the medians of L_w in successive quarters.
     - `end_level`: median of L_w in the last eighth.
     - `end_excess`: `end_level` − log10 f0.
@@ -110,8 +134,18 @@ def features(
     - `end_over_errors`: `end_level` − log10 `lost`; +400 where `lost` is zero.
     - `end_step`: log10 of the largest relative step in the last eighth − log10 eps; −400 where
       nothing moves, or where only the loss is known.
+    - `drift`: log10 of the largest relative step in the last eighth times half the `horizon`: how
+      far the parameters could move in the late part; −400 as above.
+    - `scatter`: the larger of the median of P_w − L_w and the median of |L_w − rolling median|.
+    - `steadiness`: log10 of −t/4, where t is the t-statistic of the slope of the regression line
+      through the medians of L_w in eight parts; −400 if the level rises.
+    - `tail`: log10 of the fall of the loss (not of its logarithm) between the first and the last
+      quarter of the late part, over the fall between the third eighth of the run and the first
+      late quarter. A power of time, whatever its exponent and its floor, has more than −0.4, a
+      decay with time constant τ has −0.22 n/τ after n steps. −400 if the last quarter does not
+      have at least a tenth of the late fall.
     """
-    level, peak, bottom, last_finite, step = curves
+    level, mean, peak, bottom, last_finite, step = curves
     with np.errstate(divide="ignore"):
         start = np.maximum(np.log10(np.asarray(initial_loss, np.float64)), -LIMIT)
         lost = np.log10(lost)
@@ -122,7 +156,7 @@ def features(
     end_level = np.median(late[..., -end:], axis=-1)
     peak_is_recent = late_peaks[..., -end:].max(-1) >= late_peak
     quarters = np.stack(_medians(late, 4))
-    sixteenths = np.stack(_medians(level, 2 * (min(level.shape[-1], 16) // 2)), axis=-1)
+    sixteenths = parts(level, 2 * (min(max(level.shape[-1] // 4, 2), 16) // 2))
     thirds = _medians(late, 3)
     return Features(
         late_level=late_level,
@@ -130,9 +164,11 @@ def features(
         late_trend=1.5 * (thirds[-1] - thirds[0]),
         fall=-4 * np.diff(quarters, axis=0).max(0),
         intermittency=np.minimum(late_peak - usual_level(late), _excursion(sixteenths, peak)),
+        rarity=-_log_mean(mean[..., half:] - late_peak[..., None]),
         recovery=np.where(peak_is_recent, LIMIT, late_peak - end_level),
         rise=end_level - sixteenths.min(-1),
-        overshoot=peak.max(-1) - start,
+        swing=_swing(sixteenths),
+        overshoot=peak.max(-1) - np.maximum(start, late_peak),
         climb=np.diff(quarters, axis=0).min(0),
         end_level=end_level,
         end_excess=end_level - start,
@@ -140,7 +176,13 @@ def features(
         span=late_peak - bottom[..., half:].min(-1),
         floor=late_peak - np.maximum(start + 2 * np.log10(eps), lost),
         end_over_errors=np.where(lost > -LIMIT, end_level - lost, LIMIT),
-        end_step=_over_rounding(step[..., -end:].max(-1), eps),
+        end_step=_plus(step[..., -end:].max(-1), -np.log10(eps)),
+        drift=_plus(step[..., -end:].max(-1), np.log10(max(horizon, 1) / 2)),
+        scatter=_scatter(late, late_peaks),
+        steadiness=_steadiness(parts(late, min(8, late.shape[-1]))),
+        tail=_tail(parts(level, min(8, level.shape[-1]))),
+        stillness=np.full(end_level.shape, -LIMIT),
+        spiking=np.full(end_level.shape, -LIMIT),
     )
 
 
@@ -158,12 +200,12 @@ def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
     touching = (level == -np.inf) & (maximum > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         level[touching] = np.log10(mean[touching])
-        for field in (minimum, maximum):
+        for field in (minimum, maximum, mean):
             np.log10(field, out=field)
         lowest = np.maximum(np.log10(floor), -LIMIT)[..., None]
-    for field in (level, maximum, minimum):
+    for field in (level, maximum, minimum, mean):
         np.clip(field, lowest, LIMIT, out=field)
-    return Curves(level, maximum, minimum, last_finite, _steps(envelope, level.shape))
+    return Curves(level, mean, maximum, minimum, last_finite, _steps(envelope, level.shape))
 
 
 def _steps(envelope: Envelope, shape: tuple[int, ...]) -> Levels:
@@ -175,8 +217,53 @@ def _steps(envelope: Envelope, shape: tuple[int, ...]) -> Levels:
     return np.clip(np.where(np.isnan(step), -LIMIT, step), -LIMIT, LIMIT)
 
 
-def _over_rounding(step: Cells, eps: float) -> Cells:
-    return np.where(step > -LIMIT, step - np.log10(eps), -LIMIT)
+def _plus(step: Cells, decades: float) -> Cells:
+    """Add to steps that are known and not zero."""
+    return np.where(step > -LIMIT, step + decades, -LIMIT)
+
+
+def _log_mean(decades: Levels) -> Cells:
+    """log10 of the mean of 10^x."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return np.log10((10.0**decades).mean(-1))
+
+
+def _scatter(late: Levels, peaks: Levels) -> Cells:
+    within = np.median(peaks - late, axis=-1)
+    return np.maximum(within, np.median(np.abs(late - rolling_median(late)), axis=-1))
+
+
+def _swing(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
+    """Largest rise over the least median before that the least median after undoes."""
+    before = np.minimum.accumulate(medians, axis=-1)
+    after = np.minimum.accumulate(medians[..., ::-1], axis=-1)[..., ::-1]
+    return (medians - np.maximum(before, after)).max(-1)
+
+
+def _steadiness(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
+    """log10 of −t/4 for the t-statistic of the slope."""
+    count = medians.shape[-1]
+    time = np.linspace(-1, 1, count)
+    slope = medians @ time / (time @ time)
+    residual = medians - medians.mean(-1, keepdims=True) - slope[..., None] * time
+    error = np.sqrt((residual**2).sum(-1) / max(count - 2, 1) / (time @ time))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.log10(np.maximum(-slope, 0)) - np.log10(error) - np.log10(4)
+    return np.clip(np.where(slope < 0, found, -LIMIT), -LIMIT, LIMIT)
+
+
+def _tail(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
+    """log10 of the late fall over the fall before it, from the medians of eighths of the run."""
+    if medians.shape[-1] < 8:
+        return np.full(medians.shape[:-1], -LIMIT)
+    top = medians.max(-1, keepdims=True)
+    loss = 10.0 ** np.maximum(medians - top, -LIMIT / 2)
+    late = loss[..., 4] - loss[..., 7]
+    before = loss[..., 2] - loss[..., 4]
+    going_on = (late > 0) & (loss[..., 6] - loss[..., 7] >= late / 10)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.log10(late) - np.log10(np.maximum(before, 0))
+    return np.clip(np.where(going_on, found, -LIMIT), -LIMIT, LIMIT)
 
 
 def usual_level(late: Levels) -> Cells:

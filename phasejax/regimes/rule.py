@@ -7,17 +7,23 @@ all slacks are negative, the cell is an oscillation: bounded, stationary, withou
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from .codes import NAMES, UNLABELLED
 from .features import LIMIT, Features
 
 EXCURSION = 2.0
 """Spike: least height over the late level. A pure squared sinusoid reaches log10 4 = 0.6."""
+RARE = 0.5
+"""Spike: least height of the maximum over the mean, so that few losses are near the maximum."""
 RETURN = 1.0
 """Spike: least fall of the level after the maximum."""
+AT_START = 2.0
+"""Divergence: least rise over the start, in the usual height of a maximum over the level."""
 ESCAPE = 0.5
 """Divergence: least rise of the end level over the best level reached, if no `OVERSHOOT`."""
+BEYOND = 0.1
+"""Divergence: least `rise` over the largest rise from which the run came back before."""
 OVERSHOOT = 1.0
 """Divergence: least height of the maximum over the initial loss, if no `ESCAPE`."""
 NEAR_START = 0.5
@@ -36,8 +42,19 @@ CONSTANT = 1e-12
 """A loss whose span is at most this is constant up to rounding."""
 REST = 3.0
 """Parameters whose step is at most this far over their rounding are at rest."""
+DRIFT = -2.0
+"""Parameters whose steps could not move them by a hundredth in the late half are at rest."""
+FLAT = 0.01
+"""A loss at rest whose span is at most this is constant."""
 FALL = 0.15
 """Descending: least `fall`. A loss ∝ 1/t falls by 0.25, one ∝ t^(−0.6) by 0.15."""
+TAIL = -0.6
+"""Descending: least `tail` if the fall is slow. A power of time has at least −0.4."""
+VISIBLE = 0.4
+"""Descending: least fall of the level over the late scatter."""
+
+LABEL = {"at rest": "converged"}
+"""Labels of the slacks that are not called like their label."""
 
 Cells = Float[np.ndarray, "*cells"]
 
@@ -51,19 +68,29 @@ def classify_features(f: Features) -> tuple[Int[np.ndarray, "*cells"], Cells]:
     slacks = {
         "converged": _any_of(_underflowed(f), _at_zero(f), _at_rounding_floor(f), _under_errors(f)),
         "divergence": _any_of(_non_finite(f), _escaped(f), _climbing(f)),
-        "spike": _all_of(f.intermittency - EXCURSION, f.recovery - RETURN),
-        "descending": f.fall - FALL,
+        "spike": _any_of(_tall(f), f.spiking),
+        "descending": _any_of(f.fall - FALL, _steady(f)),
+        "at rest": f.stillness,
     }
     label = np.full(f.late_level.shape, NAMES.index("oscillation"))
     margin = np.full(f.late_level.shape, LIMIT)
     for name, slack in reversed(slacks.items()):
-        label = np.where(slack >= 0, NAMES.index(name), label)
+        label = np.where(slack >= 0, NAMES.index(LABEL.get(name, name)), label)
         margin = np.where(slack >= 0, slack, np.minimum(margin, -slack))
     undefined = np.isnan(f.late_level) | np.isnan(f.late_peak)
     return (
         np.where(undefined, UNLABELLED, label).astype(np.int8),
         np.where(undefined, np.nan, margin),
     )
+
+
+def is_tall(f: Features) -> Bool[np.ndarray, "*cells"]:
+    """Say whether the late maximum is a spike by its height alone."""
+    return _tall(f) >= 0
+
+
+def _tall(f: Features) -> Cells:
+    return _all_of(f.intermittency - EXCURSION, f.rarity - RARE, f.recovery - RETURN)
 
 
 def _underflowed(f: Features) -> Cells:
@@ -81,8 +108,9 @@ def _at_rounding_floor(f: Features) -> Cells:
 
     "At rest" excludes a cycle between points of the same loss, whose loss is constant too.
     """
-    at_rest = _all_of(-_escaped(f) - 1e-9, REST - f.end_step)
-    constant = _all_of(_exactly(f.span <= CONSTANT), at_rest)
+    at_rest = _all_of(-_escaped(f) - 1e-9, _any_of(REST - f.end_step, DRIFT - f.drift))
+    flat = _all_of(_exactly(f.span <= FLAT), DRIFT - f.drift)
+    constant = _all_of(_any_of(_exactly(f.span <= CONSTANT), flat), at_rest)
     return _any_of(
         constant,
         _all_of(FLOOR - f.floor, FALL - f.fall, EXCURSION - f.intermittency),
@@ -99,12 +127,21 @@ def _non_finite(f: Features) -> Cells:
 
 
 def _escaped(f: Features) -> Cells:
-    left = _any_of(f.rise - ESCAPE, f.overshoot - OVERSHOOT)
+    above = _all_of(f.end_excess - OVERSHOOT, f.end_excess - AT_START * f.scatter)
+    risen = _all_of(f.rise - ESCAPE, f.rise - f.swing - BEYOND)
+    left = _any_of(risen, f.overshoot - OVERSHOOT, above)
     return _all_of(f.end_excess + NEAR_START, left)
 
 
 def _climbing(f: Features) -> Cells:
     return _all_of(f.climb - CLIMB, f.end_excess + CLIMB_NEAR_START)
+
+
+def _steady(f: Features) -> Cells:
+    """The level falls slowly but clearly, and goes on to fall as a power of time does."""
+    visible = np.where(f.late_trend < 0, np.log10(np.maximum(-f.late_trend, 1e-300)), -LIMIT)
+    visible = visible - np.log10(np.maximum(VISIBLE * f.scatter, 1e-300))
+    return _all_of(f.steadiness, f.tail - TAIL, np.clip(visible, -LIMIT, LIMIT))
 
 
 def _exactly(condition: np.ndarray) -> Cells:

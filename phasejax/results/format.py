@@ -16,7 +16,7 @@ from ..envelope import LOSSES
 from ..regimes import LABELS, UNLABELLED
 from ..regimes.codes import COMPUTED, INFERRED, MISSING
 
-FORMAT = 4
+FORMAT = 5
 """Version of the layout of a store."""
 STATUS = "status"
 """Variable that says of each cell whether it is missing, computed or inferred."""

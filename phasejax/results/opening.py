@@ -37,6 +37,8 @@ KINDS: dict[str, Any] = {
 """Attributes that every store has, and their types."""
 RENAMED = {"lanes": "block_size", "lanes_source": "block_size_source", "batch": "slots"}
 """Attributes of formats up to 3, and what they are called now."""
+MINIMUM_OPTIONAL = 5
+"""Format from which on a problem whose minimum is not known has no attribute `minimum`."""
 VARIABLES = (*LOSSES, "initial_loss", "regime", "margin")
 """Variables that every store has, besides its axes."""
 
@@ -75,6 +77,8 @@ def _updated(dataset: xr.Dataset) -> xr.Dataset:
     if "horizon" not in attrs and attrs.get("format", 0) in range(FORMAT):
         attrs["unit"] = "time" if "time" in attrs else "step"
         attrs["horizon"] = attrs.get("time", attrs.get("steps"))
+    if attrs.get("format", 0) in range(MINIMUM_OPTIONAL):
+        attrs.setdefault("minimum", 0.0)
     dataset = dataset.drop_attrs(deep=False).assign_attrs(attrs)
     if STATUS not in dataset and "regime" in dataset:
         status = xr.where(dataset["regime"] == UNLABELLED, MISSING, COMPUTED).astype(np.int8)

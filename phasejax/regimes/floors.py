@@ -1,0 +1,140 @@
+"""The floor of a loss: what is subtracted from it before decades are counted.
+
+A loss that falls by two decades shows that its minimum is near zero. Otherwise, if the minimum is
+not known, it is estimated: it lies below the lowest level that the run kept, by a margin that noise
+does not cross. The unit of the loss, or a constant added to it, changes nothing.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ..envelope import Envelope, excess
+from .features import LIMIT
+from .windows import Windows, deviation, parts, rolling_median
+
+Cells = Float[np.ndarray, "*cells"]
+
+SPAN = 1.5
+"""A loss that fell by this many decades is judged in decades over zero."""
+SHARE = 0.03
+"""Least distance of the estimated minimum below the lowest level, over the fall of the run."""
+NOISES = 3.0
+"""Least distance of the estimated minimum below the lowest level, in standard deviations."""
+REST_OF_FALL = 0.005
+"""A loss is at rest if its noise is at most this share of the fall of the run,"""
+REST_OF_LEVEL = 0.05
+"""or at most this share of its level: a factor of 1.05."""
+ROUNDING = 1e-9
+"""A fall or noise below this share of the level is none."""
+DIPS = 0.1
+"""A loss below this share of that distance over the estimated minimum is raised to it."""
+
+
+class Floor(NamedTuple):
+    """The floor of each cell, `[...]`, in units of the loss.
+
+    - `minimum`: what is subtracted from the loss.
+    - `estimated`: whether it was estimated.
+    - `lowest`: a loss that is smaller, over the minimum, is raised to this.
+    - `fall`: from the start, or from the highest level, to the lowest level.
+    - `noise`: robust standard deviation of the losses around their local level, late in the run.
+    - `sway`: range of the medians of the loss in four parts of the last quarter.
+    - `level`: median of the loss at the end.
+    """
+
+    minimum: Cells
+    estimated: Bool[np.ndarray, "*cells"]
+    lowest: Cells
+    fall: Cells
+    noise: Cells
+    sway: Cells
+    level: Cells
+
+
+def known(minimum: float, shape: tuple[int, ...]) -> Floor:
+    """The floor of losses whose minimum is known."""
+    zero = np.zeros(shape)
+    return Floor(zero + minimum, np.zeros(shape, bool), zero, zero, zero, zero, zero)
+
+
+def estimate(envelope: Envelope, initial_loss: Cells, per_window: float) -> Floor:
+    """Estimate the floor of envelopes `[..., window]` with `per_window` losses in each window.
+
+    Windows with a non-finite loss are left out.
+    """
+    low, high, mean = (np.asarray(field, np.float64) for field in envelope[:3])
+    finite = np.isfinite(mean)
+    level = _filled(mean, finite)
+    medians = parts(level, min(16, max(level.shape[-1] // 4, 1)))
+    start = np.where(np.isfinite(initial_loss), initial_loss, medians[..., 0])
+    bottom, top = np.minimum(medians.min(-1), start), np.maximum(medians.max(-1), start)
+    with np.errstate(invalid="ignore"):
+        spread = np.where(finite, high - low, 0.0)
+    noise = _noise(spread, level, per_window)
+    last = level[..., -max(level.shape[-1] // 4, 1) :]
+    margin = np.maximum(SHARE * (top - bottom), NOISES * noise)
+    margin = np.where(margin > ROUNDING * np.abs(bottom), margin, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spans = np.log10(top) - np.log10(bottom) >= SPAN
+    positive = np.where(finite, low, 0.0).min(-1) >= 0
+    estimated = ~positive | ~(spans | (margin == 0) | (bottom == 0))
+    return Floor(
+        np.where(estimated, bottom - margin, 0.0),
+        estimated,
+        np.where(estimated, DIPS * margin, 0.0),
+        top - bottom,
+        noise,
+        np.ptp(parts(last, min(4, last.shape[-1])), axis=-1),
+        medians[..., -1],
+    )
+
+
+def stillness(floor: Floor) -> Cells:
+    """log10 of the movement that counts as rest over the movement late in the run, `[...]`.
+
+    −400 where the floor was not estimated: there, regimes are told apart in decades.
+    """
+    allowed = np.maximum(REST_OF_FALL * floor.fall, REST_OF_LEVEL * np.abs(floor.level))
+    moved = np.maximum(floor.noise, floor.sway / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.log10(allowed) - np.log10(moved)
+    found = np.where(moved == 0, LIMIT, np.clip(found, -LIMIT, LIMIT))
+    return np.where(floor.estimated, found, -LIMIT)
+
+
+def over(envelope: Envelope, floor: Floor, eps: float) -> Envelope:
+    """Subtract the floor from an envelope `[..., window]`.
+
+    Where it was estimated, the mean of the logarithm is that of the mean loss.
+    """
+    ground, lowest = floor.minimum[..., None], floor.lowest[..., None]
+    low, high, mean = (np.maximum(excess(x, ground, eps), lowest) for x in envelope[:3])
+    level = np.array(envelope.log10_loss_mean, np.float64)
+    if floor.estimated.any():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            level = np.where(floor.estimated[..., None], np.log10(mean), level)
+    return envelope._replace(loss_min=low, loss_max=high, loss_mean=mean, log10_loss_mean=level)
+
+
+def _filled(mean: Windows, finite: Bool[np.ndarray, "*cells window"]) -> Windows:
+    """Replace non-finite windows by the last finite one before them, or by the first one."""
+    if finite.all():
+        return mean
+    first = finite.argmax(-1)[..., None]
+    last = np.maximum.accumulate(np.where(finite, np.arange(mean.shape[-1]), first), axis=-1)
+    found = np.take_along_axis(mean, last, axis=-1)
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+def _noise(spread: Windows, level: Windows, per_window: float) -> Cells:
+    """Standard deviation of the losses in the late half, from the ranges and means of windows.
+
+    The range of n normal values is about 2 √(2 log n) standard deviations. Where a window has few
+    losses, the differences between windows show the noise.
+    """
+    half = level.shape[-1] // 2
+    per_window = np.clip(per_window, 3, 1000)
+    within = np.median(spread[..., half:], axis=-1) / (2 * np.sqrt(2 * np.log(per_window)))
+    return np.maximum(within, deviation((level - rolling_median(level))[..., half:]))

@@ -1,0 +1,168 @@
+"""Spikes: sudden excursions over the level on both sides, much larger than the scatter there."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from .features import LIMIT, Curves, usual_level
+from .rule import EXCURSION
+from .windows import NORMAL, Windows, neighbourhood, rolling_median
+
+HEIGHT = 0.1
+"""Least height of a spike over the level around it, in decades: a factor of 1.26."""
+SCATTERS = 6.0
+"""Least height of a spike, in standard deviations of the scatter around it."""
+BANDS = 2.0
+"""Least height of a spike, in the usual height of a window's maximum over its level."""
+RARE = 0.25
+"""Spikes are raised in at most this share of the windows."""
+APART = 16
+"""Raised windows are one spike if less than a neighbourhood over this is between them."""
+LASTS = 0.5
+"""A spike lasts while the loss is over this share of the height that a spike needs."""
+TINY = 1e-9
+"""Lower heights are rounding."""
+SEVERAL = 3
+"""Number of spikes that make the regime."""
+
+Cells = Float[np.ndarray, "*cells"]
+
+
+class Excursions(NamedTuple):
+    """Excursions of curves, `[..., window]`, in decades.
+
+    - `height`: of the window's maximum over the higher of the levels before and after it.
+    - `needed`: height from which on it is a spike.
+    - `returned`: whether the run went on long enough to know the level after the window.
+    """
+
+    height: Windows
+    needed: Windows
+    returned: Bool[np.ndarray, " window"]
+
+
+class Spikes(NamedTuple):
+    """Spikes of many curves, `[spike]`, in order of the cells and then of the windows."""
+
+    cell: Int[np.ndarray, " spike"]
+    first: Int[np.ndarray, " spike"]
+    highest: Int[np.ndarray, " spike"]
+    last: Int[np.ndarray, " spike"]
+    returned: Bool[np.ndarray, " spike"]
+
+
+class SpikeNumbers(NamedTuple):
+    """Numbers of the spikes of each cell, `[...]`; see `spike_numbers`."""
+
+    spike_count: Cells
+    spike_period: Cells
+    spike_height: Cells
+
+
+def excursions_of(curves: Curves, tall: Bool[np.ndarray, "*cells"]) -> Excursions:
+    """Compare the maxima of windows of curves, `[..., window]`, with the levels around them.
+
+    The level before a window is the median of the maxima in a neighbourhood, a sixteenth of the
+    run, that ends a quarter of its length before the window; the level after it likewise. A
+    descent, a slow wave, or a step from one level to another has therefore no excursion. The
+    scatter is the median absolute deviation from the rolling median, in either neighbourhood, but
+    at least its median over the run.
+    """
+    windows = curves.peak.shape[-1]
+    level, peak = (_over_zero(x, curves.peak) for x in (curves.level, curves.peak))
+    size = neighbourhood(windows)
+    distance = size // 2 + size // 4 + 1
+    usual = rolling_median(peak)
+    within = BANDS * rolling_median(peak - level)
+    scatter = np.maximum(within, SCATTERS * NORMAL * rolling_median(np.abs(peak - usual)))
+    before = np.clip(np.arange(windows) - distance, 0, None)
+    returned = np.arange(windows) + distance < windows
+    after = np.where(returned, np.arange(windows) + distance, before)
+    scatter = np.maximum(
+        np.maximum(scatter[..., before], scatter[..., after]),
+        np.median(scatter, axis=-1, keepdims=True),
+    )
+    height = peak - np.maximum(usual[..., before], usual[..., after])
+    needed = np.maximum(HEIGHT, scatter)
+    rare = (height >= LASTS * needed).mean(-1) <= RARE
+    needed = np.where(rare[..., None], needed, LIMIT)
+    over_usual = peak - usual_level(level[..., windows // 2 :])[..., None]
+    is_late = np.arange(windows) >= windows // 2
+    dense = tall[..., None] & is_late & (over_usual >= EXCURSION) & (height < needed)
+    return Excursions(
+        np.where(dense, over_usual, height), np.where(dense, EXCURSION, needed), returned
+    )
+
+
+def spikes(found: Excursions) -> Spikes:
+    """Find the spikes: runs of windows over `LASTS` of the height needed that reach it."""
+    windows = found.height.shape[-1]
+    height, needed = (x.reshape(-1, windows) for x in found[:2])
+    cells = np.flatnonzero((height >= needed).any(-1))
+    runs = [_runs(height[cell], needed[cell]) for cell in cells]
+    first, highest, last = np.concatenate([np.zeros((0, 3), int), *runs]).T
+    cell = np.repeat(cells, [len(run) for run in runs])
+    returned = np.pad(found.returned, (0, 1))[last + 1]
+    return Spikes(cell, first, highest, last, returned)
+
+
+def several(found: Excursions) -> Cells:
+    """How clear the spikes are, `[...]`: zero or more if there are three.
+
+    It is log10 of the height of the third highest over what it needs. If fewer come back, it is the
+    same of the third highest sixteenth of the run, but less than zero.
+    """
+    shape, windows = found.height.shape[:-1], found.height.shape[-1]
+    excess = np.log10(np.maximum(found.height, TINY) / found.needed).reshape(-1, windows)
+    pieces = np.array_split(excess, min(16, windows), axis=-1)
+    highest = np.sort(np.stack([piece.max(-1) for piece in pieces], axis=-1), axis=-1)
+    clear = np.minimum(highest[:, -min(SEVERAL, windows)], -1e-9)
+    there = spikes(found)
+    cell = there.cell[there.returned]
+    heights = excess[cell, there.highest[there.returned]]
+    order = np.lexsort((-heights, cell))
+    cell, heights = cell[order], heights[order]
+    rank = np.arange(len(cell)) - np.searchsorted(cell, cell)
+    third = rank == SEVERAL - 1
+    clear[cell[third]] = heights[third]
+    return np.clip(clear, -LIMIT, LIMIT).reshape(shape)
+
+
+def spike_numbers(found: Excursions, step: np.ndarray) -> SpikeNumbers:
+    """Count and measure the spikes of the whole run; windows have the edges `step`.
+
+    - `spike_count`: number of spikes.
+    - `spike_period`: steps from the first spike to the last over the number of spikes less one;
+      nan for fewer than two spikes.
+    - `spike_height`: mean of their heights over the level around them; nan without spikes.
+    """
+    shape, windows = found.height.shape[:-1], found.height.shape[-1]
+    cell, _, highest, *_ = spikes(found)
+    size = int(np.prod(shape))
+    count = np.bincount(cell, minlength=size)
+    heights = found.height.reshape(-1, windows)[cell, highest]
+    first, last = np.full(size, np.inf), np.full(size, -np.inf)
+    np.minimum.at(first, cell, step[highest])
+    np.maximum.at(last, cell, step[highest])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        period = np.where(count > 1, (last - first) / (count - 1), np.nan)
+        height = np.bincount(cell, heights, size) / np.where(count > 0, count, np.nan)
+    return SpikeNumbers(*(x.reshape(shape) for x in (count.astype(float), period, height)))
+
+
+def _over_zero(level: Windows, peak: Windows) -> Windows:
+    """Raise levels of exact zeros to the smallest maximum that is not zero."""
+    lowest = np.where(peak > -LIMIT, peak, LIMIT).min(-1, keepdims=True)
+    return np.where(level > -LIMIT, level, np.where(lowest < LIMIT, lowest, -LIMIT))
+
+
+def _runs(height: Windows, needed: Windows) -> Int[np.ndarray, "runs 3"]:
+    """First, highest and last window of each spike of one curve."""
+    raised = np.r_[False, height >= LASTS * needed, False]
+    first, end = np.flatnonzero(np.diff(raised.astype(np.int8))).reshape(-1, 2).T
+    apart = first[1:] - end[:-1] > neighbourhood(len(height)) // APART
+    first, end = first[np.r_[True, apart]], end[np.r_[apart, True]]
+    highest = np.array([a + np.argmax(height[a:b]) for a, b in zip(first, end, strict=True)], int)
+    runs = np.stack([first, highest, end - 1], axis=-1)
+    return runs[height[highest] >= needed[highest]] if len(runs) else runs
