@@ -50,9 +50,9 @@ def test_the_label_of_a_sweep_is_that_of_its_curve():
     grid, problem = pj.Grid(learning_rate=[0.1]), raised(0.5, 0.5)
     path = pj.trajectory(problem, optax.adam, steps=np.arange(3000), learning_rate=0.1)
     curve = path**2 @ np.array([0.5, 0.05]) + 0.5
-    for minimum, low, high in ((None, -0.4, -0.2), (0.5, -401, -3)):
+    for minimum, low, high in ((None, -2, -1), (0.5, -401, -3)):
         dataset = pj.sweep(raised(0.5, minimum), optax.adam, grid, **LENGTH)
-        found = pj.classify_curve(curve, minimum or 0.0)
+        found = pj.classify_curve(curve, minimum)
         assert regimes(dataset) == [str(found)]
         assert low < float(dataset.late_level[0]) < high
 
@@ -97,18 +97,27 @@ def test_a_loss_within_the_rounding_of_the_minimum_counts_as_zero(dtype):
     assert dataset.log10_loss_mean[0, -1] == -np.inf
 
 
-@pytest.mark.parametrize(("minimum", "cause"), [(None, "zero, and no"), (0.75, "minimum 0.75")])
-def test_cells_that_fall_below_are_counted(minimum, cause):
-    by = 0.5 if minimum else -0.5
-    with pytest.warns(RuntimeWarning, match=f"4 of 4 computed cells are unlabelled: .*{cause}"):
-        dataset = pj.sweep(raised(by, minimum), pj.adam, pj.Grid(**VALUES), **LENGTH)
+def test_cells_that_fall_below_are_counted():
+    with pytest.warns(RuntimeWarning, match="4 of 4 computed cells are unlabelled: .*minimum 0.75"):
+        dataset = pj.sweep(raised(0.5, 0.75), pj.adam, pj.Grid(**VALUES), **LENGTH)
     assert (dataset.regime == -1).all()
+
+
+@pytest.mark.parametrize("by", [0.5, -3.0])
+def test_a_minimum_that_is_not_known_is_estimated(by):
+    """The estimate lies below every loss, and adding a constant changes no label."""
+    low, high = (
+        pj.sweep(raised(c, None), pj.adam, pj.Grid(**VALUES), **LENGTH) for c in (by, by + 100)
+    )
+    assert (low.estimated_minimum < low.loss_min.min("window")).all()
+    np.testing.assert_allclose(high.estimated_minimum, low.estimated_minimum + 100, rtol=1e-6)
+    assert regimes(low) == regimes(high) == regimes(pj.classify(low))
+    assert "minimum" not in low.attrs
 
 
 @pytest.mark.parametrize(
     ("by", "minimum", "message"),
     [
-        (-3.0, None, r"is -2.45 .* must not be negative: give the problem its minimum, Problem\("),
         (-3.0, -1.0, "is -2.45 at the start of seed 0, below the problem's minimum -1"),
         (0.0, 2.0, "below the problem's minimum 2"),
     ],

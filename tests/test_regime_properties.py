@@ -65,9 +65,11 @@ def test_units_of_the_loss_change_no_label(loss, exponent):
 @settings(max_examples=150, deadline=None)
 @given(loss=losses(clear_periods, first_onset=STEPS // 8), windows=st.sampled_from([128, 512]))
 def test_other_windows_change_no_label(loss, windows):
-    """If waves and windows do not beat, and every stage is long enough for the medians."""
+    """If waves and windows do not beat, every stage is long enough for the medians, and a spike is
+    tall: lower ones are seen in the single losses."""
     regime = pj.classify_curve(loss)
     assume(regime.margin > SMALL)
+    assume(str(regime) != "spike" or regime.features["intermittency"] > 2 + SMALL)
     assert label_in_windows(loss, windows) == str(regime)
 
 

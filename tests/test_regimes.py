@@ -167,8 +167,8 @@ def test_rounding_floor_is_that_of_the_dtype():
         (np.ones((100, 2)), r"loss.shape = \(100, 2\)"),
         (np.ones(10), "at least 16 steps"),
         (np.array([]), "at least 16 steps"),
-        (np.r_[np.full(90, np.nan), np.ones(10)], "loss = 10 numbers: must be at least 16"),
-        (np.ones(100) * 1j, "loss.dtype = complex128"),
+        (np.r_[np.full(90, np.nan), np.ones(10)], "loss = .10 numbers.: must be at least 16"),
+        (np.ones(100) * 1j, "loss.dtype = .complex128"),
         (np.float64(1.0), r"loss.shape = \(\)"),
     ],
 )

@@ -25,8 +25,11 @@ def classify(
         ),
     ],
     minimum: Annotated[
-        float, typer.Option(help="Smallest value that the losses of a file can have.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            help="Smallest value that the losses of a file can have; estimated if it is left out."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Label a sweep again, or loss curves from a file."""
@@ -49,7 +52,7 @@ def _classify_store(path: Path) -> None:
     print(pj.summary(dataset))
 
 
-def _classify_curves(path: Path, minimum: float, as_json: bool) -> None:
+def _classify_curves(path: Path, minimum: float | None, as_json: bool) -> None:
     """Print the label and the features of every curve in a file."""
     from . import curves
 
@@ -63,7 +66,7 @@ def _classify_curves(path: Path, minimum: float, as_json: bool) -> None:
             print(f"  {feature:<20} {value:.4g}")
 
 
-def _classified(name: str, curve: Any, minimum: float) -> "pj.Regime":
+def _classified(name: str, curve: Any, minimum: float | None) -> "pj.Regime":
     """Label one curve of a file; an error about the curve names the file's column."""
     try:
         return pj.classify_curve(curve, minimum)

@@ -46,9 +46,9 @@ class Problem:
     - `config`: the arguments that the problem was built with, which JSON must be able to encode;
         written into every result.
     - `minimum`: the smallest value of the loss, if known. It is subtracted from the loss before
-        classification, because regimes are defined in decades above it. If it is `None`, a loss that
-        falls by 1.5 decades counts as over zero; otherwise, and for a loss that may be negative, it
-        is estimated for each cell (`estimated_minimum` in the results).
+        classification, because regimes are defined in decades above it. If it is `None`, it counts
+        as zero in cells whose loss is positive and falls by 1.5 decades, and is estimated in the
+        others (`estimated_minimum` in the results).
     - `pl_constant`: the largest known μ with |∇f|² ≥ μ (f − minimum) everywhere, the
         Polyak–Łojasiewicz condition as in Ma, Wu and E (2021).
     - `hessian`: the Hessian at the minimum, `[size, size]`, if known.

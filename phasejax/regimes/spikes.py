@@ -83,7 +83,12 @@ def excursions_of(curves: Curves, tall: Bool[np.ndarray, "*cells"]) -> Excursion
         np.maximum(scatter[..., before], scatter[..., after]),
         np.median(scatter, axis=-1, keepdims=True),
     )
-    height = peak - np.maximum(usual[..., before], usual[..., after])
+    level_before = np.where(
+        np.arange(windows) < distance,
+        np.maximum(usual[..., :1], peak[..., :1]),  # nothing is known before the start
+        usual[..., before],
+    )
+    height = peak - np.maximum(level_before, usual[..., after])
     needed = np.maximum(HEIGHT, scatter)
     rare = (height >= LASTS * needed).mean(-1) <= RARE
     needed = np.where(rare[..., None], needed, LIMIT)
