@@ -38,10 +38,12 @@ class Run(NamedTuple):
 
 S = Setting
 digits = partial(T.classifier, datasets.load_digits, (32, 32))
+smooth = partial(T.classifier, smoothing=0.1)
 narrow = partial(T.classifier, datasets.load_digits, (3,))
 diabetes = partial(T.regression, (32, 32))
 characters = partial(T.transformer, "argparse")
 cancer = partial(T.classifier, datasets.load_breast_cancer, (24, 24), nn.Tanh)
+narrow_cancer = partial(T.classifier, datasets.load_breast_cancer, (1,), nn.Tanh)
 wine = partial(T.classifier, datasets.load_wine, (16,))
 recurrent = partial(T.recurrent, "typing")
 uncertain = partial(T.uncertain, (32,))
@@ -54,6 +56,25 @@ SET = {
     "digits-5": Run(digits, S(600, 1e-2, "adam", b2=0.5, batch=0), "JSON lines", 2),
     "digits-6": Run(narrow, S(4000, 0.05, "sgd", batch=16, seed=3), "W&B", 10, True),
     "digits-7": Run(digits, S(4000, 0.05, "sgd", b1=0.0, batch=1, seed=4), "semicolons", 4),
+    "digits-8": Run(
+        partial(smooth, datasets.load_digits, (32, 32, 32)),
+        S(2500, 1e-2, "rmsprop", b2=0.99, batch=256, seed=5),
+        "modded-nanogpt",
+    ),
+    "digits-9": Run(
+        partial(smooth, datasets.load_digits, (32, 32)),
+        S(2000, 1e-2, "adam", b2=0.95, batch=256, seed=6),
+        "Hugging Face",
+        20,
+        True,
+    ),
+    "digits-10": Run(
+        partial(smooth, datasets.load_digits, (48, 48, 48)),
+        S(4000, 1e-2, "rmsprop", b2=0.95, batch=128, seed=7),
+        "TensorBoard",
+        4,
+        True,
+    ),
     "diabetes-1": Run(diabetes, S(2000, 1e-2, "adam", batch=0), "TensorBoard"),
     "diabetes-2": Run(diabetes, S(3000, 0.15, "sgd", batch=0), "nanotron", 2),
     "diabetes-3": Run(diabetes, S(300, 0.7, "sgd", batch=0), "Megatron", 2),
@@ -105,7 +126,107 @@ SET = {
     ),
     "factors-5": Run(J.factorisation, S(200, 30.0, "sgd", batch=0, seed=4), "semicolons", 2),
 }
-HELD_OUT: dict[str, Run] = {}
+HELD_OUT = {
+    "cancer-1": Run(cancer, S(1000, 1.0, "sgd", batch=0), "tabs", 5),
+    "cancer-2": Run(cancer, S(35 * 50, 3e-3, batch=16, seed=1), "Keras", 35, True),
+    "cancer-3": Run(narrow_cancer, S(3000, 0.3, "sgd", b1=0.0, batch=8, seed=1), "JSON lines", 2),
+    "cancer-4": Run(
+        cancer,
+        S(1000, 2e-3, "sgd", batch=64, corrupt=(250, 375, 611, 760, 882), seed=2),
+        "W&B",
+    ),
+    "cancer-5": Run(
+        partial(smooth, datasets.load_breast_cancer, (24, 24, 24)),
+        S(2000, 1e-2, "rmsprop", b2=0.99, batch=128, seed=1),
+        "llm.c",
+    ),
+    "cancer-6": Run(
+        partial(smooth, datasets.load_breast_cancer, (24, 24, 24, 24)),
+        S(2500, 3e-2, "adam", b2=0.95, batch=0, seed=1),
+        "Hugging Face",
+        5,
+    ),
+    "cancer-7": Run(
+        partial(smooth, datasets.load_breast_cancer, (24,)),
+        S(3000, 3e-3, batch=64, schedule="cosine", seed=3),
+        "nanotron",
+        20,
+        True,
+    ),
+    "wine-1": Run(wine, S(600, 3.0, "sgd", b1=0.0, batch=0), "semicolons", 20),
+    "wine-2": Run(wine, S(800, 3e-2, "adam", b2=0.3, batch=0), "Hugging Face", 4),
+    "wine-3": Run(wine, S(800, 0.3, "rmsprop", b2=0.9, batch=16, seed=3), "TensorBoard", 2),
+    "wine-4": Run(
+        partial(smooth, datasets.load_wine, (16,)), S(600, 1e-2, "adam", batch=0, seed=4), "bare", 5
+    ),
+    "wine-5": Run(
+        partial(smooth, datasets.load_wine, (32, 32, 32)),
+        S(3000, 1e-2, "rmsprop", b2=0.98, batch=64, seed=5),
+        "W&B",
+        2,
+    ),
+    "convolution-1": Run(T.convolutional, S(800, 3e-2, "adam", b2=0.9), "fairseq", 2),
+    "convolution-2": Run(
+        T.convolutional,
+        S(1400, 1e-3, batch=64, schedule="cosine", seed=1),
+        "Hugging Face",
+        20,
+        True,
+    ),
+    "convolution-3": Run(
+        T.convolutional,
+        S(14 * 120, 1e-2, "adam", batch=128, schedule="staircase", seed=2),
+        "Keras",
+        14,
+        True,
+    ),
+    "convolution-4": Run(T.convolutional, S(600, 1.0, "adam", batch=64, seed=2), "tabs", 2),
+    "convolution-5": Run(T.convolutional, S(200, 30.0, "sgd", seed=3), "JSON lines", 2),
+    "recurrent-1": Run(
+        recurrent,
+        S(900, 1e-2, "rmsprop", b2=0.99, corrupt=(150, 290, 410, 444, 520, 611, 777, 830)),
+        "llm.c",
+    ),
+    "recurrent-2": Run(recurrent, S(1200, 2.0, "sgd", seed=1), "nanoGPT", 2),
+    "recurrent-3": Run(recurrent, S(2500, 5e-2, "adam", b2=0.99, batch=0, seed=3), "Megatron", 5),
+    "recurrent-4": Run(
+        recurrent, S(900, 3e-3, warmup=100, resume=(700, 500), seed=4), "modded-nanogpt", 5
+    ),
+    "recurrent-5": Run(recurrent, S(500, 1.0, "adam", b2=0.9, seed=2), "nanoGPT"),
+    "recurrent-6": Run(
+        recurrent, S(1500, 1e-2, clip=1.0, schedule="linear", seed=5), "nanotron", 10, True
+    ),
+    "recurrent-7": Run(
+        recurrent, S(1500, 5e-3, batch=0, schedule="cosine", seed=6), "semicolons", 10
+    ),
+    "recurrent-8": Run(recurrent, S(1600, 4e-2, "adam", batch=4, seed=7), "fairseq", 4),
+    "uncertain-1": Run(uncertain, S(2000, 1e-2, "adam", batch=0), "Lightning"),
+    "uncertain-2": Run(
+        partial(T.uncertain, (64, 64)), S(2500, 3e-3, "adam", batch=0, seed=1), "Composer", 2
+    ),
+    "uncertain-3": Run(uncertain, S(3000, 3e-3, "rmsprop", b2=0.9, batch=64, seed=2), "bare", 3),
+    "uncertain-4": Run(
+        partial(T.uncertain, (8,)), S(3000, 1e-2, batch=64, seed=1), "Lightning", 10
+    ),
+    "uncertain-5": Run(uncertain, S(300, 0.2, "sgd", batch=0, seed=3), "nanotron", 2),
+    "uncertain-6": Run(
+        partial(T.uncertain, ()), S(3000, 0.02, batch=16, seed=4), "TensorBoard", 10
+    ),
+    "burgers-1": Run(J.burgers, S(2000, 1e-2, "adam", batch=0), "TensorBoard", 2),
+    "burgers-2": Run(J.burgers, S(2000, 0.05, "sgd", batch=0, seed=1), "W&B", 4, True),
+    "burgers-3": Run(J.burgers, S(3000, 3e-3, "adam", batch=64, seed=2), "fairseq", 10, True),
+    "burgers-4": Run(J.burgers, S(200, 0.2, "sgd", batch=0, seed=3), "Megatron", 2),
+    "burgers-5": Run(J.burgers, S(2000, 2e-2, "adam", batch=0, seed=4), "tabs", 2),
+    "burgers-6": Run(J.burgers, S(3000, 3e-3, "rmsprop", b2=0.99, batch=0, seed=5), "llm.c", 4),
+    "mixture-1": Run(J.mixture, S(1500, 0.03, "adam", batch=0), "JSON lines", 5),
+    "mixture-2": Run(J.mixture, S(3000, 3e-2, "adam", b2=0.9, seed=1), "semicolons", 3),
+    "mixture-3": Run(J.mixture, S(2500, 3e-3, "sgd", batch=0), "nanotron", 10),
+    "mixture-4": Run(J.mixture, S(3000, 0.3, "adam", b2=0.9, schedule="waves", seed=3), "bare", 5),
+    "mixture-5": Run(
+        J.mixture, S(3000, 0.3, "adam", b2=0.9, batch=16, schedule="restarts"), "Composer", 10, True
+    ),
+    "mixture-6": Run(J.mixture, S(1500, 1e-2, "adam", batch=0, seed=5), "modded-nanogpt", 5),
+}
 RUNS = SET | HELD_OUT
 
 

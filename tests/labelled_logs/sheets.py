@@ -67,7 +67,7 @@ def draw(logs: list[read.Log], path: Path, dpi: int) -> None:
     plt.close(figure)
 
 
-def main(folder: Path, dpi: int = 48) -> None:
+def main(folder: Path, dpi: int = 40) -> None:
     """Draw every sheet of both halves."""
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)

@@ -63,11 +63,14 @@ def layers(sizes: tuple[int, ...], activation: Callable = nn.ReLU) -> Any:
     return nn.Sequential(*stack[:-1])
 
 
-def classifier(load: Callable, hidden: tuple[int, ...], activation: Callable = nn.ReLU) -> Task:
-    """Cross-entropy of a perceptron on one of scikit-learn's tables."""
+def classifier(
+    load: Callable, hidden: tuple[int, ...], activation: Callable = nn.ReLU, smoothing: float = 0.0
+) -> Task:
+    """Cross-entropy of a perceptron on a table of scikit-learn; smoothed labels set a floor."""
     inputs, targets = table(load)
     sizes = (inputs.shape[1], *hidden, int(targets.max()) + 1)
-    return from_table(layers(sizes, activation), F.cross_entropy, inputs, targets)
+    loss = functools.partial(F.cross_entropy, label_smoothing=smoothing)
+    return from_table(layers(sizes, activation), loss, inputs, targets)
 
 
 def convolutional() -> Task:
