@@ -61,7 +61,7 @@ def judge(
     lost = np.where(floor.estimated, errors, np.maximum(np.abs(floor.minimum) * eps, errors))
     found = features(curves, initial, eps, lost, horizon)
     finer = curves if fine is None else in_decades(over(fine, floor, eps), lowest)
-    excursions = excursions_of(finer, is_tall(found))
+    excursions = excursions_of(finer, is_tall(found), floor.estimated)
     found = found._replace(stillness=stillness(floor), spiking=several(excursions))
     label, margin = classify_features(found)
     step = edges(horizon, windows)

@@ -54,9 +54,9 @@ class Floor(NamedTuple):
 
 
 def known(minimum: float, shape: tuple[int, ...]) -> Floor:
-    """The floor of losses whose minimum is known."""
-    zero = np.zeros(shape)
-    return Floor(zero + minimum, np.zeros(shape, bool), zero, zero, zero, zero, zero)
+    """The floor of losses whose minimum is known: regimes are told apart in decades alone."""
+    zero, never = np.zeros(shape), np.full(shape, np.inf)
+    return Floor(zero + minimum, np.zeros(shape, bool), zero, zero, never, never, zero)
 
 
 def estimate(envelope: Envelope, initial_loss: Cells, per_window: float) -> Floor:
@@ -94,14 +94,16 @@ def estimate(envelope: Envelope, initial_loss: Cells, per_window: float) -> Floo
 def stillness(floor: Floor) -> Cells:
     """log10 of the movement that counts as rest over the movement late in the run, `[...]`.
 
-    −400 where the floor was not estimated: there, regimes are told apart in decades.
+    The fall of the run counts only where the floor was estimated: elsewhere it spans decades.
+    −400 where the minimum is known.
     """
-    allowed = np.maximum(REST_OF_FALL * floor.fall, REST_OF_LEVEL * np.abs(floor.level))
+    of_fall = np.where(floor.estimated, REST_OF_FALL * floor.fall, 0.0)
+    allowed = np.maximum(of_fall, REST_OF_LEVEL * np.abs(floor.level))
     moved = np.maximum(floor.noise, floor.sway / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.log10(allowed) - np.log10(moved)
     found = np.where(moved == 0, LIMIT, np.clip(found, -LIMIT, LIMIT))
-    return np.where(floor.estimated, found, -LIMIT)
+    return found
 
 
 def over(envelope: Envelope, floor: Floor, eps: float) -> Envelope:

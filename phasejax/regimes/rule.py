@@ -50,6 +50,8 @@ FALL = 0.15
 """Descending: least `fall`. A loss ∝ 1/t falls by 0.25, one ∝ t^(−0.6) by 0.15."""
 TAIL = -0.6
 """Descending: least `tail` if the fall is slow. A power of time has at least −0.4."""
+SLOW = 0.05
+"""Descending: least fall over an estimated floor; about 0.4 % of the fall of the run."""
 VISIBLE = 0.4
 """Descending: least fall of the level over the late scatter."""
 
@@ -141,7 +143,8 @@ def _steady(f: Features) -> Cells:
     """The level falls slowly but clearly, and goes on to fall as a power of time does."""
     visible = np.where(f.late_trend < 0, np.log10(np.maximum(-f.late_trend, 1e-300)), -LIMIT)
     visible = visible - np.log10(np.maximum(VISIBLE * f.scatter, 1e-300))
-    return _all_of(f.steadiness, f.tail - TAIL, np.clip(visible, -LIMIT, LIMIT))
+    far = _any_of(-SLOW - f.late_trend, _exactly(f.stillness <= -LIMIT))
+    return _all_of(f.steadiness, f.tail - TAIL, np.clip(visible, -LIMIT, LIMIT), far)
 
 
 def _exactly(condition: np.ndarray) -> Cells:

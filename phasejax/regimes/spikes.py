@@ -7,18 +7,24 @@ from jaxtyping import Bool, Float, Int
 
 from .features import LIMIT, Curves, usual_level
 from .rule import EXCURSION
-from .windows import NORMAL, Windows, neighbourhood, rolling_median
+from .windows import NORMAL, Windows, neighbourhood, rolling_median, rolling_scatter
 
 HEIGHT = 0.1
 """Least height of a spike over the level around it, in decades: a factor of 1.26."""
-SCATTERS = 6.0
-"""Least height of a spike, in standard deviations of the scatter around it."""
+OVER_FLOOR = 0.3
+"""The same over an estimated floor: near the floor, 3 % of the fall of the run."""
+NOISES = 6.0
+"""Least height of a spike, in standard deviations of the noise: differences of neighbours."""
+SCATTERS = 3.5
+"""Least height of a spike, in standard deviations of the scatter below the level."""
 BANDS = 2.0
 """Least height of a spike, in the usual height of a window's maximum over its level."""
-RARE = 0.25
+RARE = 0.4
 """Spikes are raised in at most this share of the windows."""
 APART = 16
 """Raised windows are one spike if less than a neighbourhood over this is between them."""
+LEAST = 0.25
+"""Least scatter around a window, over its median over the run."""
 LASTS = 0.5
 """A spike lasts while the loss is over this share of the height that a spike needs."""
 TINY = 1e-9
@@ -60,43 +66,73 @@ class SpikeNumbers(NamedTuple):
     spike_height: Cells
 
 
-def excursions_of(curves: Curves, tall: Bool[np.ndarray, "*cells"]) -> Excursions:
+def excursions_of(
+    curves: Curves, tall: Bool[np.ndarray, "*cells"], estimated: Bool[np.ndarray, "*cells"]
+) -> Excursions:
     """Compare the maxima of windows of curves, `[..., window]`, with the levels around them.
 
     The level before a window is the median of the maxima in a neighbourhood, a sixteenth of the
     run, that ends a quarter of its length before the window; the level after it likewise. A
     descent, a slow wave, or a step from one level to another has therefore no excursion. The
-    scatter is the median absolute deviation from the rolling median, in either neighbourhood, but
-    at least its median over the run.
+    scatter is that in either neighbourhood, but at least a quarter of its median over the run.
+
+    Levels and scatter are those of the logarithm; where the floor was `estimated`, they are those
+    of the loss. In a cell whose late maximum is `tall` by itself, a late maximum of `EXCURSION`
+    decades over the usual late level is a spike, too: where most windows have a spike, no level is
+    low.
     """
-    windows = curves.peak.shape[-1]
     level, peak = (_over_zero(x, curves.peak) for x in (curves.level, curves.peak))
-    size = neighbourhood(windows)
+    around, scatter, returned = _surroundings(level, peak)
+    height, needed = peak - around, np.maximum(HEIGHT, scatter)
+    if estimated.any():
+        top = peak[estimated].max(-1, keepdims=True)
+        level_there, peak_there = (10.0 ** (x[estimated] - top) for x in (level, peak))
+        around, scatter, _ = _surroundings(level_there, peak_there)
+        height[estimated] = np.log10(peak_there / around)
+        needed[estimated] = np.maximum(OVER_FLOOR, np.log10(1 + scatter / around))
+    rare = (height >= LASTS * needed).mean(-1) <= RARE
+    needed = np.where(rare[..., None], needed, LIMIT)
+    return _with_dense(Excursions(height, needed, returned), level, peak, tall)
+
+
+def _surroundings(
+    level: Windows, peak: Windows
+) -> tuple[Windows, Windows, Bool[np.ndarray, " window"]]:
+    """The higher level around each window, the height that a spike needs, and what is returned."""
+    windows, size = peak.shape[-1], neighbourhood(peak.shape[-1])
     distance = size // 2 + size // 4 + 1
     usual = rolling_median(peak)
     within = BANDS * rolling_median(peak - level)
-    scatter = np.maximum(within, SCATTERS * NORMAL * rolling_median(np.abs(peak - usual)))
+    noise = rolling_median(np.abs(np.diff(peak, axis=-1, prepend=peak[..., :1])))
+    scatter = np.maximum(NOISES * NORMAL / np.sqrt(2) * noise, within)
+    scatter = np.maximum(scatter, SCATTERS * rolling_scatter(peak - usual))
     before = np.clip(np.arange(windows) - distance, 0, None)
     returned = np.arange(windows) + distance < windows
     after = np.where(returned, np.arange(windows) + distance, before)
     scatter = np.maximum(
         np.maximum(scatter[..., before], scatter[..., after]),
-        np.median(scatter, axis=-1, keepdims=True),
+        LEAST * np.median(scatter, axis=-1, keepdims=True),
     )
     level_before = np.where(
         np.arange(windows) < distance,
         np.maximum(usual[..., :1], peak[..., :1]),  # nothing is known before the start
         usual[..., before],
     )
-    height = peak - np.maximum(level_before, usual[..., after])
-    needed = np.maximum(HEIGHT, scatter)
-    rare = (height >= LASTS * needed).mean(-1) <= RARE
-    needed = np.where(rare[..., None], needed, LIMIT)
+    return np.maximum(level_before, usual[..., after]), scatter, returned
+
+
+def _with_dense(
+    found: Excursions, level: Windows, peak: Windows, tall: Bool[np.ndarray, "*cells"]
+) -> Excursions:
+    """Count late maxima far over the usual level in cells that are `tall`."""
+    windows = peak.shape[-1]
     over_usual = peak - usual_level(level[..., windows // 2 :])[..., None]
-    is_late = np.arange(windows) >= windows // 2
-    dense = tall[..., None] & is_late & (over_usual >= EXCURSION) & (height < needed)
+    late = np.arange(windows) >= windows // 2
+    dense = tall[..., None] & late & (over_usual >= EXCURSION) & (found.height < found.needed)
     return Excursions(
-        np.where(dense, over_usual, height), np.where(dense, EXCURSION, needed), returned
+        np.where(dense, over_usual, found.height),
+        np.where(dense, EXCURSION, found.needed),
+        found.returned,
     )
 
 

@@ -8,10 +8,12 @@ Windows = Float[np.ndarray, "*cells window"]
 
 NORMAL = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
+QUARTILE = 0.6745
+"""Upper quartile of a normal distribution of standard deviation one."""
 STRIDE = 4
-"""Rolling medians are computed this many times per neighbourhood."""
+"""Rolling quantiles are computed this many times per neighbourhood."""
 AT_ONCE = 2**22
-"""Numbers whose medians are taken at once, so that memory does not grow with the cells."""
+"""Numbers that are sorted at once, so that memory does not grow with the cells."""
 
 
 def parts(values: Windows, count: int) -> Float[np.ndarray, "*cells parts"]:
@@ -26,22 +28,35 @@ def neighbourhood(windows: int) -> int:
 
 
 def rolling_median(values: Windows) -> Windows:
-    """Median over the neighbourhood of each window; the ends of the run are repeated.
+    """Median over the neighbourhood of each window.
 
     It follows slow changes and steps, and leaves out what is shorter than half a neighbourhood.
     """
+    return _rolling(values, 0.5)
+
+
+def rolling_scatter(residuals: Windows) -> Windows:
+    """Standard deviation over the neighbourhood of each window, from the lower quartile.
+
+    Spikes and their tails are upward, and do not raise it.
+    """
+    return np.maximum(-_rolling(residuals, 0.25), 0.0) / QUARTILE
+
+
+def _rolling(values: Windows, quantile: float) -> Windows:
+    """A quantile over the neighbourhood of each window; the ends of the run are repeated."""
     windows = values.shape[-1]
     size = neighbourhood(windows)
     stride = max(size // STRIDE, 1)
+    rank = int(quantile * (size - 1) + 0.5)
     cells = values.reshape(-1, windows)
     padded = np.pad(cells, [(0, 0), (size // 2, size // 2 + stride)], mode="edge")
     around = sliding_window_view(padded, size, axis=-1)[:, stride // 2 :: stride]
     at_once = max(AT_ONCE // (around.shape[1] * size), 1)
-    medians = [
-        np.median(around[first : first + at_once], axis=-1)
-        for first in range(0, len(cells), at_once)
-    ]
-    every = np.concatenate(medians) if medians else np.zeros((0, around.shape[1]))
+    every = np.empty(around.shape[:2])
+    for first in range(0, len(cells), at_once):
+        part = slice(first, first + at_once)
+        every[part] = np.partition(around[part], rank, axis=-1)[..., rank]
     return np.repeat(every, stride, axis=-1)[:, :windows].reshape(values.shape)
 
 
