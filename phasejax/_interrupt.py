@@ -15,6 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that interrupt a command."""
 LINE = "error: interrupted"
 """What is printed before there is anything to resume."""
+_came = False
 
 
 @contextlib.contextmanager
@@ -44,8 +45,15 @@ def listen() -> None:
 
     A signal that is ignored, as under `nohup`, stays ignored.
     """
+    global _came
+    _came = False
     sys.unraisablehook = _not_raised
     _handle(_raise)
+
+
+def interrupted() -> bool:
+    """Say whether one of the signals came while they were handled."""
+    return _came
 
 
 def ignore() -> None:
@@ -61,6 +69,8 @@ def _handle(handler: Any) -> None:
 
 
 def _raise(*_: object) -> None:
+    global _came
+    _came = True
     _handle(signal.SIG_DFL)
     raise KeyboardInterrupt
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .._check import MissingExtra, located
-from .._interrupt import heard
+from .._interrupt import heard, interrupted
 from .label import classify
 from .look import border, info, plot, view
 from .parser import Command, grouped
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a Windows console may lack some letters
             stream.reconfigure(errors="backslashreplace")
-    warnings.showwarning = lambda message, *_: _say("warning", str(message))
+    warnings.showwarning = _warn
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         with heard():
@@ -106,6 +106,12 @@ def _one_line(error: Exception) -> tuple[str, int]:
 def _fail(message: str, code: int) -> int:
     _say("error", message)
     return code
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    """Print a warning, unless a signal came: threads that go on then may warn of half a store."""
+    if not interrupted():
+        _say("warning", str(message))
 
 
 def _say(kind: str, message: str) -> None:

@@ -97,10 +97,8 @@ class Spec:
     def _check_initial_losses(self) -> None:
         """Refuse a loss that starts below the problem's minimum."""
         minimum = self.problem.minimum
-        if minimum is None:
-            return
         for seed, loss in zip(self.seeds, self.initial_loss, strict=True):
-            if excess(loss, minimum, float(np.finfo(np.float64).eps)) < 0:
+            if minimum is not None and excess(loss, minimum, float(np.finfo(np.float64).eps)) < 0:
                 raise ValueError(
                     f"loss of problem '{self.problem.name}' is {loss} at the start of seed {seed}, "
                     f"below the problem's minimum {minimum:g}"

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .features import Cells, Curves, Levels
+from .windows import slope
 
 CLEAR = 0.3
 """Share of the late level's variance that one frequency must have to be called a period."""
@@ -64,8 +65,7 @@ def _period(late: Levels, steps: float) -> Cells:
     windows = late.shape[-1]
     time = np.linspace(-1, 1, windows)
     mean = late.mean(-1, keepdims=True)
-    slope = (late @ time / (time @ time))[..., None]
-    power = np.abs(np.fft.rfft(late - mean - slope * time)) ** 2
+    power = np.abs(np.fft.rfft(late - mean - slope(late)[..., None] * time)) ** 2
     strongest = power.argmax(-1)
     share = power.max(-1) / np.maximum(power.sum(-1), np.finfo(float).tiny)
     return np.where((share >= CLEAR) & (strongest >= 2), steps / np.maximum(strongest, 1), np.nan)

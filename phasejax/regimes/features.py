@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..envelope import Envelope
-from .windows import parts, rolling_median
+from .windows import parts, rolling_median, slope
 
 Cells = Float[np.ndarray, "*cells"]
 Levels = Float[np.ndarray, "*cells window"]
@@ -142,8 +142,8 @@ def features(
     - `tail`: log10 of the fall of the loss (not of its logarithm) between the first and the last
       quarter of the late part, over the fall between the third eighth of the run and the first
       late quarter. A power of time, whatever its exponent and its floor, has more than −0.4, a
-      decay with time constant τ has −0.22 n/τ after n steps. −400 if the last quarter does not
-      have at least a tenth of the late fall.
+      decay with time constant τ has −0.22 n/τ after n steps. −400 if the loss did not fall before,
+      or if the last quarter does not have at least a tenth of the late fall.
     """
     level, mean, peak, bottom, last_finite, step = curves
     with np.errstate(divide="ignore"):
@@ -244,12 +244,12 @@ def _steadiness(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
     """log10 of −t/4 for the t-statistic of the slope."""
     count = medians.shape[-1]
     time = np.linspace(-1, 1, count)
-    slope = medians @ time / (time @ time)
-    residual = medians - medians.mean(-1, keepdims=True) - slope[..., None] * time
-    error = np.sqrt((residual**2).sum(-1) / max(count - 2, 1) / (time @ time))
+    rate = slope(medians)
+    residual = medians - medians.mean(-1, keepdims=True) - rate[..., None] * time
+    error = np.sqrt((residual**2).sum(-1) / max(count - 2, 1) / (time**2).sum())
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.log10(np.maximum(-slope, 0)) - np.log10(error) - np.log10(4)
-    return np.clip(np.where(slope < 0, found, -LIMIT), -LIMIT, LIMIT)
+        found = np.log10(np.maximum(-rate, 0)) - np.log10(error) - np.log10(4)
+    return np.clip(np.where(rate < 0, found, -LIMIT), -LIMIT, LIMIT)
 
 
 def _tail(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
@@ -260,9 +260,9 @@ def _tail(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
     loss = 10.0 ** np.maximum(medians - top, -LIMIT / 2)
     late = loss[..., 4] - loss[..., 7]
     before = loss[..., 2] - loss[..., 4]
-    going_on = (late > 0) & (loss[..., 6] - loss[..., 7] >= late / 10)
+    going_on = (late > 0) & (before > 0) & (loss[..., 6] - loss[..., 7] >= late / 10)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.log10(late) - np.log10(np.maximum(before, 0))
+        found = np.log10(late) - np.log10(before)
     return np.clip(np.where(going_on, found, -LIMIT), -LIMIT, LIMIT)
 
 

@@ -72,7 +72,7 @@ def classify_features(f: Features) -> tuple[Int[np.ndarray, "*cells"], Cells]:
         "divergence": _any_of(_non_finite(f), _escaped(f), _climbing(f)),
         "spike": _any_of(_tall(f), f.spiking),
         "descending": _any_of(f.fall - FALL, _steady(f)),
-        "at rest": f.stillness,
+        "at rest": _all_of(f.stillness, _any_of(_parameters_rest(f), f.span - CONSTANT)),
     }
     label = np.full(f.late_level.shape, NAMES.index("oscillation"))
     margin = np.full(f.late_level.shape, LIMIT)
@@ -110,13 +110,17 @@ def _at_rounding_floor(f: Features) -> Cells:
 
     "At rest" excludes a cycle between points of the same loss, whose loss is constant too.
     """
-    at_rest = _all_of(-_escaped(f) - 1e-9, _any_of(REST - f.end_step, DRIFT - f.drift))
+    at_rest = _all_of(-_escaped(f) - 1e-9, _parameters_rest(f))
     flat = _all_of(_exactly(f.span <= FLAT), DRIFT - f.drift)
     constant = _all_of(_any_of(_exactly(f.span <= CONSTANT), flat), at_rest)
     return _any_of(
         constant,
         _all_of(FLOOR - f.floor, FALL - f.fall, EXCURSION - f.intermittency),
     )
+
+
+def _parameters_rest(f: Features) -> Cells:
+    return _any_of(REST - f.end_step, DRIFT - f.drift)
 
 
 def _under_errors(f: Features) -> Cells:

@@ -29,6 +29,8 @@ LASTS = 0.5
 """A spike lasts while the loss is over this share of the height that a spike needs."""
 TINY = 1e-9
 """Lower heights are rounding."""
+SMALLEST = 1e-300
+"""Lower losses, over the highest loss of the run, are raised to this."""
 SEVERAL = 3
 """Number of spikes that make the regime."""
 
@@ -86,7 +88,9 @@ def excursions_of(
     height, needed = peak - around, np.maximum(HEIGHT, scatter)
     if estimated.any():
         top = peak[estimated].max(-1, keepdims=True)
-        level_there, peak_there = (10.0 ** (x[estimated] - top) for x in (level, peak))
+        level_there, peak_there = (
+            np.maximum(10.0 ** (x[estimated] - top), SMALLEST) for x in (level, peak)
+        )
         around, scatter, _ = _surroundings(level_there, peak_there)
         height[estimated] = np.log10(peak_there / around)
         needed[estimated] = np.maximum(OVER_FLOOR, np.log10(1 + scatter / around))

@@ -22,6 +22,16 @@ def parts(values: Windows, count: int) -> Float[np.ndarray, "*cells parts"]:
     return np.stack([np.median(piece, axis=-1) for piece in pieces], axis=-1)
 
 
+def slope(values: Windows) -> Float[np.ndarray, "*cells"]:
+    """Slope of the regression line over times from −1 to 1.
+
+    The products are summed cell by cell: a matrix product rounds differently for other numbers of
+    cells, and a sweep in tiles must equal one at once.
+    """
+    time = np.linspace(-1, 1, values.shape[-1])
+    return (values * time).sum(-1) / (time**2).sum()
+
+
 def neighbourhood(windows: int) -> int:
     """Number of windows, a sixteenth of the run, over which a rolling median is taken."""
     return max(windows // 16, 3) | 1
