@@ -22,6 +22,8 @@ SHARE = 0.03
 """Least distance of the estimated minimum below the lowest level, over the fall of the run."""
 NOISES = 3.0
 """Least distance of the estimated minimum below the lowest level, in standard deviations."""
+OF_START = 0.05
+"""The same over the start, in a run that only rose: no fall shows the scale of the loss."""
 REST_OF_FALL = 0.005
 """A loss is at rest if its noise is at most this share of the fall of the run,"""
 REST_OF_LEVEL = 0.05
@@ -76,6 +78,8 @@ def estimate(envelope: Envelope, initial_loss: Cells, per_window: float) -> Floo
     last = level[..., -max(level.shape[-1] // 4, 1) :]
     margin = np.maximum(SHARE * (top - bottom), NOISES * noise)
     margin = np.where(margin > ROUNDING * np.abs(bottom), margin, 0.0)
+    rose = (margin > 0) & (start - bottom <= SHARE * (top - bottom))
+    margin = np.where(rose, np.maximum(margin, OF_START * np.abs(bottom)), margin)
     with np.errstate(divide="ignore", invalid="ignore"):
         spans = np.log10(top) - np.log10(bottom) >= SPAN
     positive = np.where(finite, low, 0.0).min(-1) >= 0
