@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..envelope import Envelope
-from .windows import parts, rolling_median, slope
+from .windows import deviation, parts, rolling_median, slope
 
 Cells = Float[np.ndarray, "*cells"]
 Levels = Float[np.ndarray, "*cells window"]
@@ -45,6 +45,7 @@ class Features(NamedTuple):
     recovery: Cells
     rise: Cells
     swing: Cells
+    wander: Cells
     overshoot: Cells
     climb: Cells
     end_level: Cells
@@ -72,6 +73,7 @@ DESCRIPTIONS = {
     "recovery": "fall of the level after the late maximum",
     "rise": "level at the end over the best level reached",
     "swing": "largest earlier rise of the level that came back",
+    "wander": "scatter of the level from one sixteenth of the run to the next",
     "overshoot": "log10 of the maximum over the initial loss and over the usual late maximum",
     "climb": "least rise from one quarter of the late part to the next",
     "end_level": "level at the end",
@@ -122,6 +124,8 @@ def features(
       not known yet whether the level recovers.
     - `rise`: `end_level` − the least M_v of the whole run.
     - `swing`: largest rise of M_v over an earlier M that a later M undid, the last one aside.
+    - `wander`: standard deviation of M_v around a straight line through three neighbours, from the
+      median of their second differences; 0 for a smooth curve.
     - `overshoot`: max P_w over the whole run − the larger of log10 f0 and the late max P_w.
     - `climb`: the least difference of the medians of L_w in successive quarters.
     - `end_level`: median of L_w in the last eighth.
@@ -149,6 +153,7 @@ def features(
     with np.errstate(divide="ignore"):
         start = np.maximum(np.log10(np.asarray(initial_loss, np.float64)), -LIMIT)
         lost = np.log10(lost)
+    start = np.where(start > -LIMIT, start, least_peak(peak))
     half = level.shape[-1] // 2
     late, late_peaks = level[..., half:], peak[..., half:]
     late_level, late_peak = late.mean(-1), late_peaks.max(-1)
@@ -168,6 +173,7 @@ def features(
         recovery=np.where(peak_is_recent, LIMIT, late_peak - end_level),
         rise=end_level - sixteenths.min(-1),
         swing=_swing(sixteenths),
+        wander=deviation(np.diff(sixteenths, 2, axis=-1)) / np.sqrt(6),
         overshoot=peak.max(-1) - np.maximum(start, late_peak),
         climb=np.diff(quarters, axis=0).min(0),
         end_level=end_level,
@@ -190,7 +196,8 @@ def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
     """Take logarithms of an envelope `[..., window]`; losses below `floor` are raised to it.
 
     A window that touches zero without staying there has the log10 of its mean loss as its level:
-    the exact zeros of an oscillation through zero must not lower the level.
+    the exact zeros of an oscillation through zero must not lower the level. Windows of zeros in a run
+    that does not end there have the level of the smallest maximum.
     """
     minimum, maximum, mean, level = (np.array(field, np.float64) for field in envelope[:4])
     finite = level < np.inf
@@ -205,6 +212,8 @@ def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
         lowest = np.maximum(np.log10(floor), -LIMIT)[..., None]
     for field in (level, maximum, minimum, mean):
         np.clip(field, lowest, LIMIT, out=field)
+    zeros_between = (level <= -LIMIT) & (maximum[..., -1:] > -LIMIT)
+    level = np.where(zeros_between, least_peak(maximum)[..., None], level)
     return Curves(level, mean, maximum, minimum, last_finite, _steps(envelope, level.shape))
 
 
@@ -220,6 +229,12 @@ def _steps(envelope: Envelope, shape: tuple[int, ...]) -> Levels:
 def _plus(step: Cells, decades: float) -> Cells:
     """Add to steps that are known and not zero."""
     return np.where(step > -LIMIT, step + decades, -LIMIT)
+
+
+def least_peak(peak: Levels) -> Cells:
+    """The smallest maximum of a window that is not zero, or −400."""
+    least = np.where(peak > -LIMIT, peak, LIMIT).min(-1)
+    return np.where(least < LIMIT, least, -LIMIT)
 
 
 def _log_mean(decades: Levels) -> Cells:

@@ -22,6 +22,8 @@ AT_START = 2.0
 """Divergence: least rise over the start, in the usual height of a maximum over the level."""
 ESCAPE = 0.5
 """Divergence: least rise of the end level over the best level reached, if no `OVERSHOOT`."""
+WANDERS = 5.0
+"""Divergence: least rise, in scatters of the level. Of sixteen normal values one is three away."""
 BEYOND = 0.1
 """Divergence: least `rise` over the largest rise from which the run came back before."""
 OVERSHOOT = 1.0
@@ -133,8 +135,9 @@ def _non_finite(f: Features) -> Cells:
 
 
 def _escaped(f: Features) -> Cells:
-    above = _all_of(f.end_excess - OVERSHOOT, f.end_excess - AT_START * f.scatter)
-    risen = _all_of(f.rise - ESCAPE, f.rise - f.swing - BEYOND)
+    noise = np.maximum(AT_START * f.scatter, WANDERS * f.wander)
+    above = _all_of(f.end_excess - OVERSHOOT, f.end_excess - noise)
+    risen = _all_of(f.rise - ESCAPE, f.rise - f.swing - BEYOND, f.rise - WANDERS * f.wander)
     left = _any_of(risen, f.overshoot - OVERSHOOT, above)
     return _all_of(f.end_excess + NEAR_START, left)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from .features import LIMIT, Curves, usual_level
+from .features import LIMIT, Curves, least_peak, usual_level
 from .rule import EXCURSION
 from .windows import NORMAL, Windows, neighbourhood, rolling_median, rolling_scatter
 
@@ -198,8 +198,7 @@ def spike_numbers(found: Excursions, step: np.ndarray) -> SpikeNumbers:
 
 def _over_zero(level: Windows, peak: Windows) -> Windows:
     """Raise levels of exact zeros to the smallest maximum that is not zero."""
-    lowest = np.where(peak > -LIMIT, peak, LIMIT).min(-1, keepdims=True)
-    return np.where(level > -LIMIT, level, np.where(lowest < LIMIT, lowest, -LIMIT))
+    return np.where(level > -LIMIT, level, least_peak(peak)[..., None])
 
 
 def _runs(height: Windows, needed: Windows) -> Int[np.ndarray, "runs 3"]:
