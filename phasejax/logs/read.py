@@ -141,10 +141,10 @@ def _notes(content: Content, name: str, step: str | None) -> list[str]:
     found = by_step(content.columns[name], at)
     notes = []
     if found.repeated:
-        notes.append(f"{name}: of {found.repeated} repeated steps the last row is kept")
+        notes.append(f"{name}: repeated steps: {found.repeated}; the last row of each is kept")
     if found.restarts:
         notes.append(
-            f"{name}: the step goes back {found.restarts} times; {found.dropped} rows that were "
-            "run again are left out"
+            f"{name}: restarts from an earlier step: {found.restarts}; rows that were run again "
+            f"and are left out: {found.dropped}"
         )
     return notes
