@@ -20,6 +20,9 @@ from .grid import Axis as Axis
 from .grid import Grid as Grid
 from .grid import linear_axis as linear_axis
 from .grid import log_axis as log_axis
+from .logs import Log as Log
+from .logs import classify_log as classify_log
+from .logs import read_log as read_log
 from .ode.vector_field import VectorField as VectorField
 from .page import write_page as write_page
 from .plot import comparison as comparison

@@ -15,6 +15,7 @@ ORDER = (
     ["ode"],
     ["dynamics"],
     ["regimes"],
+    ["logs"],
     ["results"],
     ["engine"],
     ["_sweep", "_trajectory"],

@@ -7,8 +7,9 @@ error in a user's own file).
 - `program`: the commands together, `main`, errors and exit codes.
 - `sweep`, `label`, `look`: one function per command.
 - `options`: options that several commands share.
-- `values`, `lookup`, `curves`, `stores`: what a text stands for: a value, a problem or an
-    optimizer, loss curves, a store.
+- `values`, `lookup`, `stores`: what a text stands for: a value, a problem or an optimizer, a
+    store.
+- `logs`: what is printed of training logs.
 - `parser`: what is added to typer.
 
 Importing it does not import JAX, so that `phasejax --help` is fast.

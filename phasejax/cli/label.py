@@ -1,43 +1,71 @@
-"""`phasejax classify`: label a sweep again, or curves from a file."""
+"""`phasejax classify`: label a sweep again, or the runs of training logs."""
 
-import json
-import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import phasejax as pj
 
-from .._check import ArgumentError
+from .._check import bad
 from .options import Json
 from .parser import renamed
 from .stores import opened
 
 
 def classify(
-    path: Annotated[
-        Path,
+    paths: Annotated[
+        list[Path],
         typer.Argument(
             metavar="PATH",
-            help="A sweep's folder, whose cells are labelled again, or a CSV or NPY file of loss "
-            "curves, one run per column.",
+            help="Training logs, or folders of them: tables, JSON, NPY, TensorBoard events, and "
+            "what common training programs print. A sweep's folder: its cells are labelled again.",
         ),
     ],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Column of losses; by default found by its name. Give --column again for more.",
+        ),
+    ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of steps; by default found by its name."),
+    ] = None,
     minimum: Annotated[
         float | None,
         typer.Option(
-            help="Smallest value that the losses of a file can have; estimated if it is left out."
+            help="Smallest value that the losses of a log can have; estimated if it is left out."
         ),
+    ] = None,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="Print what is in each log, without labels.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the runs of logs as a PNG, SVG or PDF file."),
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Label a sweep again, or loss curves from a file."""
-    if path.is_dir():
+    """Label a sweep again, or the runs of training logs."""
+    if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
+        raise bad("plot", str(plot), "a name ending in .png, .svg or .pdf")
+    stores = [path for path in paths if is_store(path)]
+    for path in stores:
         _classify_store(path)
-    else:
-        _classify_curves(path, minimum, as_json)
+    if len(stores) < len(paths):
+        from . import logs
+
+        with renamed({"path": "paths"}):
+            logs.classify([path for path in paths if path not in stores], column, step, minimum,
+                          only_list=only_list, plot=plot, as_json=as_json)  # fmt: skip
     return 0
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a Zarr store, which only a sweep may be."""
+    return (path / "zarr.json").exists()
 
 
 def _classify_store(path: Path) -> None:
@@ -45,38 +73,8 @@ def _classify_store(path: Path) -> None:
     from ..results.store import Store
 
     opened(path)  # raises the error that says what is wrong with the folder
-    with renamed({"store": "path"}), Store(path) as store:
+    with renamed({"store": "paths"}), Store(path) as store:
         store.lock()
         dataset = pj.classify(pj.open_dataset(path).load())
         store.relabel(dataset)
     print(pj.summary(dataset))
-
-
-def _classify_curves(path: Path, minimum: float | None, as_json: bool) -> None:
-    """Print the label and the features of every curve in a file."""
-    from . import curves
-
-    regimes = {name: _classified(name, curve, minimum) for name, curve in curves.read(path).items()}
-    if as_json:
-        print(json.dumps({name: _as_json(regime) for name, regime in regimes.items()}, indent=2))
-        return
-    for name, regime in regimes.items():
-        print(f"{name}: {regime}, margin {regime.margin:.2f} decades")
-        for feature, value in regime.features.items():
-            print(f"  {feature:<20} {value:.4g}")
-
-
-def _classified(name: str, curve: Any, minimum: float | None) -> "pj.Regime":
-    """Label one curve of a file; an error about the curve names the file's column."""
-    try:
-        return pj.classify_curve(curve, minimum)
-    except ArgumentError as error:
-        if error.argument == "minimum":
-            raise
-        raise ArgumentError("path", f": {name}: {error}") from error
-
-
-def _as_json(regime: "pj.Regime") -> dict[str, Any]:
-    """Return a regime for JSON, which has no infinite numbers: they become null."""
-    features = {name: v if math.isfinite(v) else None for name, v in regime.features.items()}
-    return {"regime": regime.label, "margin": regime.margin, "features": features}

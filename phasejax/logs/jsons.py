@@ -1,0 +1,113 @@
+"""JSON: the state of Hugging Face's Trainer, lines of objects, objects of lists, and fairseq."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from .content import Content, of_rows, of_series
+from .source import Source
+
+FAIRSEQ = re.compile(r"\| (?:train_inner|train) \| (?=\{)")
+
+
+def fits_trainer(source: Source) -> bool:
+    """Whether a file is a `trainer_state.json`."""
+    return source.start.lstrip().startswith("{") and '"log_history"' in source.start
+
+
+def read_trainer(source: Source) -> Content:
+    """Read the history; the summary of the whole run at its end is no row."""
+    rows = [row for row in _parsed(source)["log_history"] if "train_runtime" not in row]
+    return of_rows("Hugging Face trainer_state.json", rows, ("loss",))
+
+
+def fits_fairseq(source: Source) -> bool:
+    """Whether a text has lines of fairseq with an object at their ends."""
+    return bool(FAIRSEQ.search(source.start))
+
+
+def read_fairseq(source: Source) -> Content:
+    """Read the object at the end of each line that has one."""
+    objects = (line[line.index("{") :] for line in source.lines() if "| {" in line)
+    return of_rows("fairseq", map(_object, objects), ("loss", "train_loss"))
+
+
+def fits_lines(source: Source) -> bool:
+    """Whether the first line of a text is an object, and it is not all."""
+    first, _, rest = source.start.lstrip().partition("\n")
+    return bool(_object(first)) and (bool(_object(rest.partition("\n")[0])) or not rest.strip())
+
+
+def read_lines(source: Source) -> Content:
+    """Read an object per line; other lines are left out."""
+    return of_rows("JSON lines", map(_object, source.lines()))
+
+
+def fits_any(source: Source) -> bool:
+    """Whether a text begins like JSON."""
+    return bool(re.match(r"\s*(\{|\[\s*[\[{\]\dnN-])", source.start))
+
+
+def read_any(source: Source) -> Content:
+    """Read a list of objects, a list of numbers, or an object with lists in it."""
+    found = _parsed(source)
+    rows = _rows_in(found)
+    if rows is not None:
+        return of_rows("JSON", map(_flat, rows))
+    columns = {"loss": found} if isinstance(found, list) else dict(_lists_in(found))
+    return of_series("JSON", {name: _series(cells) for name, cells in columns.items()})
+
+
+def _series(cells: list) -> pd.Series:
+    """Return a list as a column; null is an empty cell."""
+    written = [i for i, cell in enumerate(cells) if cell is not None]
+    return pd.Series([cells[i] for i in written], written, dtype=object)
+
+
+def _parsed(source: Source) -> Any:
+    try:
+        return json.loads(source.text())
+    except RecursionError as error:
+        raise ValueError("its JSON is nested too deeply") from error
+
+
+def _rows_in(found: Any) -> list[Mapping[str, Any]] | None:
+    """Return the first list of objects in a JSON value."""
+    if isinstance(found, list) and found and all(isinstance(row, Mapping) for row in found):
+        return found
+    inside = found.values() if isinstance(found, Mapping) else ()
+    return next((rows for rows in map(_rows_in, inside) if rows is not None), None)
+
+
+def _lists_in(found: Any, path: str = "") -> Iterator[tuple[str, list]]:
+    """Yield each list in a JSON value, and the names that lead to it."""
+    if isinstance(found, list):
+        yield path, found
+    elif isinstance(found, Mapping):
+        for name, inside in found.items():
+            yield from _lists_in(inside, f"{path}/{name}" if path else str(name))
+
+
+def _object(line: str) -> Mapping[str, Any]:
+    """Read the object of a line; empty if it is none."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return _flat(found) if isinstance(found, Mapping) else {}
+
+
+def _flat(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Join the names of objects inside an object by slashes; leave lists out."""
+    return dict(_leaves(row.items()))
+
+
+def _leaves(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for name, value in items:
+        if isinstance(value, Mapping):
+            yield from _leaves((f"{name}/{inner}", v) for inner, v in value.items())
+        elif not isinstance(value, list):
+            yield name, value
