@@ -56,9 +56,9 @@ CASES = {
         {"problem": pj.Problem(lambda x: 1 / jnp.sum(0 * x), lambda key: jnp.ones(3), name="inv")},
         "loss of problem 'inv' is inf at the start; it must be finite",
     ),
-    "negative loss": (
-        {"problem": pj.Problem(lambda x: -jnp.sum(x), lambda key: jnp.ones(3))},
-        "is -3.0 at the start .* must not be negative",
+    "a loss below the minimum": (
+        {"problem": pj.Problem(lambda x: -jnp.sum(x), lambda key: jnp.ones(3), minimum=0.0)},
+        "is -3.0 at the start .* below the problem.s minimum 0",
     ),
 }
 

@@ -571,5 +571,5 @@ def test_a_store_of_an_earlier_format_opens_and_is_understood(tmp_path, made):
     assert str(pj.summary(found)) == str(pj.summary(new))
     np.testing.assert_array_equal(pj.classify(found).regime, new.regime)
     assert cli.main(["plot", str(tmp_path / "old.zarr")]) == 0
-    with pytest.raises(ValueError, match=r"an earlier version .* format is 3, now 4"):
+    with pytest.raises(ValueError, match=r"an earlier version .* format is 3, now 5"):
         swept(tmp_path / "old.zarr", resume=True)
