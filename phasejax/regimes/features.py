@@ -18,6 +18,9 @@ Levels = Float[np.ndarray, "*cells window"]
 LIMIT = 400.0
 """Decades that represent infinity: a loss of zero has level −400, a non-finite loss +400."""
 
+PARTS = 16
+"""The level of a run is taken in this many parts, if it has four windows for each."""
+
 
 class Curves(NamedTuple):
     """An envelope in decades, clipped to ±400: `[..., window]`, and the last finite level `[...]`.
@@ -74,7 +77,7 @@ DESCRIPTIONS = {
     "rise": "level at the end over the best level reached",
     "swing": "largest earlier rise of the level that came back",
     "wander": "scatter of the level from one sixteenth of the run to the next",
-    "overshoot": "log10 of the maximum over the initial loss and over the usual late maximum",
+    "overshoot": "largest level over log10 of the initial loss and of the late maximum",
     "climb": "least rise from one quarter of the late part to the next",
     "end_level": "level at the end",
     "end_excess": "level at the end over log10 of the initial loss",
@@ -126,7 +129,8 @@ def features(
     - `swing`: largest rise of M_v over an earlier M that a later M undid, the last one aside.
     - `wander`: standard deviation of M_v around a straight line through three neighbours, from the
       median of their second differences; 0 for a smooth curve.
-    - `overshoot`: max P_w over the whole run − the larger of log10 f0 and the late max P_w.
+    - `overshoot`: the larger of max P_w over the first sixteenth of the run and max L_w − the larger
+      of log10 f0 and the late max P_w. A later loss alone is an excursion.
     - `climb`: the least difference of the medians of L_w in successive quarters.
     - `end_level`: median of L_w in the last eighth.
     - `end_excess`: `end_level` − log10 f0.
@@ -161,7 +165,7 @@ def features(
     end_level = np.median(late[..., -end:], axis=-1)
     peak_is_recent = late_peaks[..., -end:].max(-1) >= late_peak
     quarters = np.stack(_medians(late, 4))
-    sixteenths = parts(level, 2 * (min(max(level.shape[-1] // 4, 2), 16) // 2))
+    sixteenths = parts(level, 2 * (min(max(level.shape[-1] // 4, 2), PARTS) // 2))
     thirds = _medians(late, 3)
     return Features(
         late_level=late_level,
@@ -173,8 +177,8 @@ def features(
         recovery=np.where(peak_is_recent, LIMIT, late_peak - end_level),
         rise=end_level - sixteenths.min(-1),
         swing=_swing(sixteenths),
-        wander=deviation(np.diff(sixteenths, 2, axis=-1)) / np.sqrt(6),
-        overshoot=peak.max(-1) - np.maximum(start, late_peak),
+        wander=_wander(sixteenths),
+        overshoot=_blow_up(level, peak) - np.maximum(start, late_peak),
         climb=np.diff(quarters, axis=0).min(0),
         end_level=end_level,
         end_excess=end_level - start,
@@ -246,6 +250,18 @@ def _log_mean(decades: Levels) -> Cells:
 def _scatter(late: Levels, peaks: Levels) -> Cells:
     within = np.median(peaks - late, axis=-1)
     return np.maximum(within, np.median(np.abs(late - rolling_median(late)), axis=-1))
+
+
+def _wander(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
+    """Scatter from second differences; fewer than sixteen parts show less of it."""
+    scatter = deviation(np.diff(medians, 2, axis=-1)) / np.sqrt(6)
+    return scatter * PARTS / medians.shape[-1]
+
+
+def _blow_up(level: Levels, peak: Levels) -> Cells:
+    """Largest level of the run or maximum of its first sixteenth."""
+    first = peak[..., : max(peak.shape[-1] // 16, 1)].max(-1)
+    return np.maximum(first, level.max(-1))
 
 
 def _swing(medians: Float[np.ndarray, "*cells parts"]) -> Cells:

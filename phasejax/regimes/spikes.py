@@ -23,6 +23,13 @@ RARE = 0.4
 """Spikes are raised in at most this share of the windows."""
 APART = 16
 """Raised windows are one spike if less than a neighbourhood over this is between them."""
+TAILED = 4.0
+"""Excursions of half the height are at most this many for each spike: noise with a heavy tail has
+more,"""
+CHANCE = 0.005
+"""and these besides, per window: normal noise has fewer."""
+CLEAR = 2.0
+"""Such noise raises the height that a spike needs by this factor."""
 LEAST = 0.25
 """Least scatter around a window, over its median over the run."""
 LASTS = 0.5
@@ -84,6 +91,7 @@ def excursions_of(
     low.
     """
     level, peak = (_over_zero(x, curves.peak) for x in (curves.level, curves.peak))
+    windows = peak.shape[-1]
     around, scatter, returned = _surroundings(level, peak)
     height, needed = peak - around, np.maximum(HEIGHT, scatter)
     if estimated.any():
@@ -94,9 +102,17 @@ def excursions_of(
         around, scatter, _ = _surroundings(level_there, peak_there)
         height[estimated] = np.log10(peak_there / around)
         needed[estimated] = np.maximum(OVER_FLOOR, np.log10(1 + scatter / around))
-    rare = (height >= LASTS * needed).mean(-1) <= RARE
+    raised = height >= LASTS * needed
+    tailed = _begins(raised) > TAILED * _begins(height >= needed) + CHANCE * windows
+    rare = raised.mean(-1) <= RARE
+    needed = np.where(tailed[..., None], CLEAR * needed, needed)
     needed = np.where(rare[..., None], needed, LIMIT)
     return _with_dense(Excursions(height, needed, returned), level, peak, tall)
+
+
+def _begins(raised: Bool[np.ndarray, "*cells window"]) -> Int[np.ndarray, "*cells"]:
+    """Number of runs of raised windows."""
+    return (raised[..., 1:] & ~raised[..., :-1]).sum(-1) + raised[..., 0]
 
 
 def _surroundings(
