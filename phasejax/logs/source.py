@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
 
 HEAD = 1 << 20
 """Bytes by which a format is recognized: settings may be printed before the first step."""
@@ -21,11 +20,11 @@ class Source:
 
     path: Path
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BufferedIOBase:
         """Open the file; what is read is not compressed."""
         with self.path.open("rb") as file:
             packed = file.read(2) == GZIP
-        return cast(BinaryIO, gzip.open(self.path) if packed else self.path.open("rb"))
+        return gzip.GzipFile(self.path) if packed else self.path.open("rb")
 
     @cached_property
     def head(self) -> bytes:

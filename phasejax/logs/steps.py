@@ -42,7 +42,7 @@ def _fits(step: pd.Series, loss: pd.Series) -> bool:
     if not np.isfinite(at).all():
         return False
     unsteady = int(np.count_nonzero(np.diff(at) <= 0))
-    return unsteady <= RESTARTS or 2 * np.count_nonzero(_continued(at)) > len(at)
+    return unsteady <= RESTARTS or 2 * int(_continued(at).sum()) > len(at)
 
 
 def by_step(loss: pd.Series, step: pd.Series | None) -> Cleaned:
