@@ -216,8 +216,8 @@ def test_which_column_is_the_loss(columns, taken):
 
 def test_a_written_nan_is_a_loss_and_an_empty_cell_is_not(tmp_path):
     cells = [*map(str, LOSS[:30]), "", "1e400", "-inf", "NaN", "", "nan", "nan"]
-    expected = [*LOSS[:30], np.inf, -np.inf, np.nan, np.nan, np.nan]
-    step = [*range(30), 31, 32, 33, 35, 36]
+    expected = np.r_[LOSS[:30], np.inf, -np.inf, np.nan, np.nan, np.nan]
+    step = np.r_[:30, 31, 32, 33, 35, 36]
     text = "".join(f"{i},{cell}\n" for i, cell in enumerate(cells))
     assert_read(saved(tmp_path, "log.csv", "step,loss\n" + text), expected, step)
     values = [*LOSS[:30].tolist(), None, math.inf, -math.inf, math.nan, None, "nan", "NaN"]
@@ -285,9 +285,9 @@ def test_arrays(tmp_path):
 
 def test_tensorboard_events(tmp_path):
     pytest.importorskip("tensorboard")
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore
+    from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter  # pyright: ignore
 
     writer = EventFileWriter(str(tmp_path))
     for step, loss in zip(STEP, LOSS, strict=True):
@@ -391,8 +391,8 @@ def test_classify_finds_the_logs_of_a_folder(folder, capsys):
     assert "runs/a.csv: loss " in printed
     assert "runs/deep/state.json: loss " in printed
     assert [line[:30] for line in warned.splitlines()] == [
-        "warning: skipped runs/empty.lo",
         "warning: skipped runs/deep/pic",
+        "warning: skipped runs/empty.lo",
     ]
     (folder / "nothing").mkdir()
     assert cli.main(["classify", "nothing"]) == 2

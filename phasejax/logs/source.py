@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import IO, cast
 
 HEAD = 1 << 20
 """Bytes by which a format is recognized: settings may be printed before the first step."""
@@ -47,7 +48,7 @@ class Source:
     def lines(self) -> Iterator[str]:
         """The lines of the text."""
         with self.open() as file:
-            yield from io.TextIOWrapper(file, self.encoding, errors="replace")
+            yield from io.TextIOWrapper(cast("IO[bytes]", file), self.encoding, errors="replace")
 
     def text(self) -> str:
         """The whole text."""

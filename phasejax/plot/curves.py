@@ -83,9 +83,9 @@ def _scale(panel: Axes, step: np.ndarray, finite: np.ndarray) -> None:
     if np.nanmin(finite, initial=np.inf) >= 0 and np.nanmax(finite, initial=0) > 0:
         panel.set_yscale("log")
     known = np.flatnonzero(~np.isnan(finite))
-    last = step[known[-1]] if len(known) else step[0]
+    last = float(step[known[-1]] if len(known) else step[0])
     if last < step[-1]:
-        panel.axvspan(last, step[-1], color=NOT_FINITE, linewidth=0, label="not finite")
+        panel.axvspan(last, float(step[-1]), color=NOT_FINITE, linewidth=0, label="not finite")
         panel.legend(frameon=False, fontsize=8, loc="upper right")
 
 
