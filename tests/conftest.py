@@ -15,6 +15,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import phasejax as pj  # noqa: E402
+from phasejax import _trajectory  # noqa: E402
 from phasejax.engine import checkpoint, kernel, placement, steps  # noqa: E402
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a background job
@@ -94,6 +95,20 @@ def on_advance(monkeypatch):
         monkeypatch.setattr(kernel, "advance", advanced)
 
     return install
+
+
+@pytest.fixture
+def traced_once(monkeypatch):
+    """Trace the first call of `pj.trajectory` only: later ones must differ in numbers alone."""
+    find, found = _trajectory.find_structure, []
+
+    def find_once(problem, dynamics, fixed, *others):
+        if not found:
+            found.append(find(problem, dynamics, fixed, *others))
+        assert set(found[0].numbers) == set(fixed)
+        return found[0]._replace(numbers=fixed)
+
+    monkeypatch.setattr(_trajectory, "find_structure", find_once)
 
 
 @pytest.fixture(scope="session")

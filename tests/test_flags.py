@@ -23,8 +23,8 @@ def folder(tmp_path_factory):
 
 
 CASES = {
-    "classify nowhere": "PATH = 'nowhere': must be a sweep's folder or a file; there is nothing",
-    "classify .": "PATH = '.': must be a Zarr v3 group that phasejax wrote",
+    "classify nowhere": "PATH = 'nowhere': must be a training log (NPY, TensorBoard events,",
+    "classify .": "PATH = '.': must be a sweep's folder, or one with training logs in it",
     "classify s --minimum x": "Invalid value for '--minimum'",
     "info nowhere": "STORE = 'nowhere': must be the folder of a sweep; there is nothing",
     "plot nowhere": "STORE = 'nowhere'",

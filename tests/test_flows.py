@@ -88,6 +88,7 @@ def by_scipy(name, problem, cell, times):
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.usefixtures("traced_once")
 def test_twenty_random_cells_agree_with_scipy(name, problem, rng):
     for _ in range(20):
         cell = random_cell(name, rng)

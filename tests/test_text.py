@@ -2,11 +2,10 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from phasejax import cli
-from phasejax.cli import curves, lookup, values
+from phasejax.cli import lookup, values
 from phasejax.grid import Axis
 
 
@@ -87,58 +86,6 @@ def test_nothing_is_given_twice(text, said, tmp_path, monkeypatch, capsys):
     assert cli.main(["sweep", "--problem", "quadratic", *text.split()]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
-
-
-ROWS = "".join(f"{0.5**i}\n" for i in range(80))
-FILES = {
-    "header.csv": (b"good,bad\n", "it has no rows of numbers"),
-    "empty.csv": (b"", "it is empty"),
-    "ragged.csv": (b"a,b\n1,2\n3\n", "line 3 has 1 columns, line 1 has 2"),
-    "wide.csv": (b"1,2\n3,4,5\n", "line 2 has 3 columns, line 1 has 2"),
-    "text.csv": (b"a,b\n1,2\n3,x\n", "line 3: 'x' is not a number"),
-    "blank.csv": (b"a,b\n1,2\n3,\n", "line 3: '' is not a number"),
-    "alike.csv": (b"a,a\n1,2\n", "line 1 names two columns alike: a, a"),
-    "short.csv": (b"a\n1\n", "a: loss.shape = (1,): must be [steps] with at least 64 steps"),
-    "minus.csv": (("loss\n" + ROWS + "-1\n").encode(), "loss: loss.min() = -1.0: must be non-"),
-    "latin.csv": ("größe\n1\n".encode("latin-1"), "it is not UTF-8 text"),
-    "text.npy": (b"1,2\n", "a table of numbers"),
-    "empty.npy": (b"", "No data left in file"),
-    "objects.npy": (np.array([{}]), "Object arrays cannot be loaded"),
-    "cube.npy": (np.ones((2, 2, 2)), "it has shape (2, 2, 2), not [steps] or [steps, runs]"),
-    "number.npy": (np.array(1.0), "it has shape ()"),
-    "none.npy": (np.ones((70, 0)), "it has shape (70, 0)"),
-    "complex.npy": (np.ones(70) + 1j, "it holds complex128, not real numbers"),
-    "words.npy": (np.array(["a"]), "it holds <U1, not real numbers"),
-    "log.txt": (b"hello\n", "it has no rows of numbers"),
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_no_table_of_losses_is_one_line(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    content, said = FILES[name]
-    if isinstance(content, bytes):
-        (tmp_path / name).write_bytes(content)
-    else:
-        np.save(tmp_path / name, content, allow_pickle=True)
-    assert cli.main(["classify", name]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: PATH")
-    assert said in error
-    assert error.count("\n") == 1
-
-
-def test_files_that_are_tables(tmp_path):
-    np.save(tmp_path / "whole.npy", np.arange(6).reshape(3, 2))
-    assert list(curves.read(tmp_path / "whole.npy")) == ["run 0", "run 1"]
-    (tmp_path / "bom.CSV").write_bytes(b"\xef\xbb\xbfgood, bad\r\n1,2\r\n\r\n3,inf # late\r\n")
-    found = curves.read(tmp_path / "bom.CSV")
-    np.testing.assert_array_equal(found["good"], [1, 3])
-    np.testing.assert_array_equal(found["bad"], [2, np.inf])
-    (tmp_path / "bare.csv").write_text("# from a run\n1e-3\n2\n")
-    np.testing.assert_array_equal(
-        next(iter(curves.read(tmp_path / "bare.csv").values())), [1e-3, 2]
-    )
 
 
 def test_a_path_of_windows_is_a_file_and_a_function(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import phasejax as pj
 from .._check import bad
 from .options import Json
 from .parser import renamed
-from .stores import opened
+from .stores import is_store, opened
 
 
 def classify(
@@ -51,6 +51,8 @@ def classify(
     """Label a sweep again, or the runs of training logs."""
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
         raise bad("plot", str(plot), "a name ending in .png, .svg or .pdf")
+    if plot is not None and only_list:
+        raise bad("plot", str(plot), "given without --list")
     stores = [path for path in paths if is_store(path)]
     for path in stores:
         _classify_store(path)
@@ -61,11 +63,6 @@ def classify(
             logs.classify([path for path in paths if path not in stores], column, step, minimum,
                           only_list=only_list, plot=plot, as_json=as_json)  # fmt: skip
     return 0
-
-
-def is_store(path: Path) -> bool:
-    """Whether a folder is a Zarr store, which only a sweep may be."""
-    return (path / "zarr.json").exists()
 
 
 def _classify_store(path: Path) -> None:

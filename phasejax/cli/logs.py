@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from .._check import ArgumentError, MissingExtra, bad
 from ..logs import Log, read_log
 from ..logs.read import label_runs
 from ..regimes import Regime
-from .label import is_store
+from .stores import is_store
 
 SHOWN = 5
 """Most names and steps of spikes in a line."""
@@ -50,8 +49,9 @@ def classify(
                 failed.append(error)
             else:
                 warnings.warn(f"skipped {path}: {error}", stacklevel=1)
-    _print(answers, only_list=only_list, as_json=as_json)
-    if plot is not None and answers:
+    if answers:
+        _print(answers, only_list=only_list, as_json=as_json)
+    if answers and plot is not None:
         _draw(answers, plot)
     for error in failed[1:]:
         warnings.warn(str(error), stacklevel=1)
@@ -64,13 +64,21 @@ def classify(
 def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
     """Yield each file, and whether it was named; of a folder, all in it that is no sweep."""
     for path in paths:
-        if not path.is_dir():
+        if path.is_dir():
+            yield from ((file, False) for file in _inside(path))
+        else:
             yield path, True
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of those in it; what is hidden or a sweep is passed over."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or is_store(path):
             continue
-        for folder, inside, files in os.walk(path):
-            here = Path(folder)
-            inside[:] = sorted(n for n in inside if n[0] != "." and not is_store(here / n))
-            yield from ((here / name, False) for name in sorted(files) if name[0] != ".")
+        if path.is_dir() and not path.is_symlink():
+            yield from _inside(path)
+        elif path.is_file():
+            yield path
 
 
 def _print(answers: Sequence[Answer], *, only_list: bool, as_json: bool) -> None:
@@ -78,7 +86,7 @@ def _print(answers: Sequence[Answer], *, only_list: bool, as_json: bool) -> None
         print(json.dumps([_described(answer.log) for answer in answers], indent=2))
     elif as_json:
         print(json.dumps([run for answer in answers for run in _runs(answer)], indent=2))
-    elif answers:
+    else:
         for answer in answers:
             _print_log(answer.log)
         if not only_list:
@@ -170,7 +178,6 @@ def _draw(answers: Sequence[Answer], path: Path) -> None:
     ]  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     loss_curves(runs).savefig(path, dpi=150)
-    print(f"wrote {path}")
 
 
 def _points(log: Log, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,11 @@ MADE_BY = "phasejax"
 """Stands in every picture and page that phasejax writes."""
 
 
+def is_store(path: Path) -> bool:
+    """Whether a path is a Zarr group or array, as the folder of a sweep is."""
+    return (path / "zarr.json").exists()
+
+
 def opened(store: Path) -> "xr.Dataset":
     """Open the sweep that a command has as its positional argument."""
     with renamed({"store": "dataset"}):

@@ -6,13 +6,15 @@ import pandas as pd
 from .content import Content
 from .source import Source
 
+MAGIC = b"\x93NUMPY"
+"""The first bytes of a file."""
 FEW = 16
 """A run has more steps than this: a first axis that is shorter is an axis of runs."""
 
 
 def fits(source: Source) -> bool:
     """Whether a file is an NPY file, by its first bytes or its name."""
-    return source.head.startswith(b"\x93NUMPY") or ".npy" in source.path.suffixes
+    return source.head.startswith(MAGIC) or ".npy" in source.path.suffixes
 
 
 def read(source: Source) -> Content:
@@ -20,6 +22,8 @@ def read(source: Source) -> Content:
 
     An array of Python objects is refused, because unpickling it can run code.
     """
+    if not source.head.startswith(MAGIC):
+        raise ValueError("it does not begin as an NPY file does")
     with source.open() as file:
         values = np.load(file, allow_pickle=False)
     if not isinstance(values, np.ndarray) or values.ndim not in (1, 2) or not values.size:
@@ -33,4 +37,4 @@ def read(source: Source) -> Content:
         )
     runs = values.reshape(len(values), -1).T
     columns = {f"run {i}": pd.Series(run) for i, run in enumerate(runs)}
-    return Content("NumPy array", columns, loss=())
+    return Content("NumPy array", columns)

@@ -36,9 +36,9 @@ def read_fairseq(source: Source) -> Content:
 
 
 def fits_lines(source: Source) -> bool:
-    """Whether the first line of a text is an object, and it is not all."""
+    """Whether the first two lines of a text are objects."""
     first, _, rest = source.start.lstrip().partition("\n")
-    return bool(_object(first)) and (bool(_object(rest.partition("\n")[0])) or not rest.strip())
+    return bool(_object(first)) and bool(_object(rest.partition("\n")[0]))
 
 
 def read_lines(source: Source) -> Content:

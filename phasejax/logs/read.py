@@ -129,8 +129,7 @@ def _losses(path: Path, content: Content, column: str | Sequence[str] | None) ->
         return (column,) if isinstance(column, str) else tuple(column)
     found = names.losses(tuple(content.columns), content.loss)
     if not found:
-        columns = ", ".join([*content.columns, *content.text])
-        said = f"it has {columns}" if columns else "it has no numbers"
+        said = f"it has {', '.join(content.columns)}" if content.columns else "it has no numbers"
         raise bad("path", str(path), f"{LOOKED_FOR} with a loss: {said}")
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, cast
 
 HEAD = 1 << 20
 """Bytes by which a format is recognized: settings may be printed before the first step."""
@@ -21,11 +21,11 @@ class Source:
 
     path: Path
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BufferedIOBase:
         """Open the file; what is read is not compressed."""
         with self.path.open("rb") as file:
             packed = file.read(2) == GZIP
-        return cast(BinaryIO, gzip.open(self.path) if packed else self.path.open("rb"))
+        return gzip.GzipFile(self.path) if packed else self.path.open("rb")
 
     @cached_property
     def head(self) -> bytes:
@@ -48,7 +48,7 @@ class Source:
     def lines(self) -> Iterator[str]:
         """The lines of the text."""
         with self.open() as file:
-            yield from io.TextIOWrapper(file, self.encoding, errors="replace")
+            yield from io.TextIOWrapper(cast("IO[bytes]", file), self.encoding, errors="replace")
 
     def text(self) -> str:
         """The whole text."""

@@ -42,7 +42,7 @@ def _fits(step: pd.Series, loss: pd.Series) -> bool:
     if not np.isfinite(at).all():
         return False
     unsteady = int(np.count_nonzero(np.diff(at) <= 0))
-    return unsteady <= RESTARTS or 2 * np.count_nonzero(_continued(at)) > len(at)
+    return unsteady <= RESTARTS or 2 * int(_continued(at).sum()) > len(at)
 
 
 def by_step(loss: pd.Series, step: pd.Series | None) -> Cleaned:
@@ -52,9 +52,9 @@ def by_step(loss: pd.Series, step: pd.Series | None) -> Cleaned:
     """
     if step is None:
         return Cleaned(pd.Series(loss.to_numpy(), np.arange(float(len(loss)))), 0, 0, 0)
-    at = step.reindex(loss.index)
+    at, losses = step.reindex(loss.index).to_numpy(), loss.to_numpy()
     known = np.isfinite(at)
-    at, losses = at[known].to_numpy(), loss[known].to_numpy()
+    at, losses = at[known], losses[known]
     kept = _continued(at)
     back = np.diff(at) < 0
     repeated = int(np.count_nonzero(np.diff(at) == 0))

@@ -68,7 +68,7 @@ def read(source: Source) -> Content:
             encoding_errors="replace",
             low_memory=False,
         )
-    series = {name: table[i].dropna() for i, name in enumerate(layout.names)}
+    series = {name: table.iloc[:, i].dropna() for i, name in enumerate(layout.names)}
     return of_series(_program(layout), series, decimal=layout.decimal)
 
 

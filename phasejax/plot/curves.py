@@ -43,7 +43,8 @@ def loss_curves(runs: Sequence[Run]) -> Figure:
     """Draw a panel for each run: the loss by step, and a triangle over each spike.
 
     The vertical axis is logarithmic if no loss of the run is negative. Losses that are not finite
-    leave a gap, and the steps after the last finite loss are grey. Of more than 24 runs the first 24 are drawn, with a warning.
+    leave a gap, and the steps after the last finite loss are grey. Of more than 24 runs the first
+    24 are drawn, with a warning.
     """
     if len(runs) > MOST:
         warnings.warn(f"drew {MOST} of {len(runs)} runs", stacklevel=2)
@@ -65,14 +66,13 @@ def _draw(panel: Axes, run: Run) -> None:
     panel.plot(run.step, finite, color=CURVE, linewidth=0.7 if len(finite) > DENSE else 1.2)
     _scale(panel, run.step, finite)
     at = [spike.step for spike in run.regime.spikes]
-    heights = finite[np.searchsorted(run.step, at)] if at else []
     if at:
+        heights = finite[np.searchsorted(run.step, at)]
         panel.plot(at, heights, "v", color=SPIKE, markersize=5, markeredgecolor="white",
-               markeredgewidth=0.5, label=f"{len(at)} spike{'s' * (len(at) > 1)}")  # fmt: skip
-    if panel.get_legend_handles_labels()[1]:
-        panel.legend(frameon=False, fontsize=8, loc="upper right")
+                   markeredgewidth=0.5)  # fmt: skip
+    spikes = f", {len(at)} spike{'s' * (len(at) > 1)}" if at else ""
     doubt = " (in doubt)" if run.regime.doubt else ""
-    panel.set_title(f"{_short(run.name)}\n{run.regime.label}{doubt}", fontsize=9)
+    panel.set_title(f"{_short(run.name)}\n{run.regime.label}{doubt}{spikes}", fontsize=9)
     panel.set_xlabel(run.axis)
     panel.set_ylabel("loss")
     panel.spines[["top", "right"]].set_visible(False)
@@ -83,9 +83,10 @@ def _scale(panel: Axes, step: np.ndarray, finite: np.ndarray) -> None:
     if np.nanmin(finite, initial=np.inf) >= 0 and np.nanmax(finite, initial=0) > 0:
         panel.set_yscale("log")
     known = np.flatnonzero(~np.isnan(finite))
-    last = step[known[-1]] if len(known) else step[0]
+    last = float(step[known[-1]] if len(known) else step[0])
     if last < step[-1]:
-        panel.axvspan(last, step[-1], color=NOT_FINITE, linewidth=0, label="not finite")
+        panel.axvspan(last, float(step[-1]), color=NOT_FINITE, linewidth=0, label="not finite")
+        panel.legend(frameon=False, fontsize=8, loc="upper right")
 
 
 def _short(name: str, letters: int = 48) -> str:
