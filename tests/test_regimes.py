@@ -49,7 +49,8 @@ CURVES = {
     "exponential decay": (10.0 ** (-T / 1000), "descending"),
     "steep decay": (10.0 ** (-T / 80), "descending"),
     "decay with oscillation": (10.0 ** (-T / 3000) * (0.1 + np.sin(T / 7) ** 2), "descending"),
-    "a bump on the way down": (10.0 ** (-T / 2000) * (1 + 3 * (T % 3000 < 9)), "descending"),
+    "a bump on the way down": (10.0 ** (-T / 2000) * (1 + 3 * (abs(T - 15000) < 5)), "descending"),
+    "bumps on the way down": (10.0 ** (-T / 2000) * (1 + 3 * (T % 3000 < 9)), "spike"),
 }
 
 

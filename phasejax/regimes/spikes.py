@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 
 from .features import LIMIT, Curves, least_peak, usual_level
 from .rule import EXCURSION
-from .windows import NORMAL, Windows, neighbourhood, rolling_median, rolling_scatter
+from .windows import NORMAL, Windows, neighbourhood, off_centre, rolling_median, rolling_scatter
 
 HEIGHT = 0.1
 """Least height of a spike over the level around it, in decades: a factor of 1.26."""
@@ -30,6 +30,8 @@ CHANCE = 0.005
 """and these besides, per window: normal noise has fewer."""
 CLEAR = 2.0
 """Such noise raises the height that a spike needs by this factor."""
+SLOPE = 0.25
+"""A level this near the mean of those before and after it, over their difference, is on a slope."""
 LEAST = 0.25
 """Least scatter around a window, over its median over the run."""
 LASTS = 0.5
@@ -47,7 +49,7 @@ Cells = Float[np.ndarray, "*cells"]
 class Excursions(NamedTuple):
     """Excursions of curves, `[..., window]`, in decades.
 
-    - `height`: of the window's maximum over the higher of the levels before and after it.
+    - `height`: of the window's maximum over the level around it.
     - `needed`: height from which on it is a spike.
     - `returned`: whether the run went on long enough to know the level after the window.
     """
@@ -81,7 +83,8 @@ def excursions_of(
     """Compare the maxima of windows of curves, `[..., window]`, with the levels around them.
 
     The level before a window is the median of the maxima in a neighbourhood, a sixteenth of the
-    run, that ends a quarter of its length before the window; the level after it likewise. A
+    run, that ends a quarter of its length before the window; the level after it likewise. The
+    level around it is the higher of the two, or on a steady slope the median around the window. A
     descent, a slow wave, or a step from one level to another has therefore no excursion. The
     scatter is that in either neighbourhood, but at least a quarter of its median over the run.
 
@@ -138,7 +141,12 @@ def _surroundings(
         np.maximum(usual[..., :1], peak[..., :1]),  # nothing is known before the start
         usual[..., before],
     )
-    return np.maximum(level_before, usual[..., after]), scatter, returned
+    higher, lower = np.maximum(level_before, usual[..., after]), usual[..., after]
+    slope = (level_before - lower) / (2 * distance)
+    here = usual - slope * off_centre(windows)
+    steady = np.abs(here - (level_before + lower) / 2) <= SLOPE * np.abs(level_before - lower)
+    inside = returned & (np.arange(windows) >= distance)
+    return np.where(inside & steady, here, higher), scatter, returned
 
 
 def _with_dense(

@@ -37,6 +37,12 @@ def neighbourhood(windows: int) -> int:
     return max(windows // 16, 3) | 1
 
 
+def off_centre(windows: int) -> Float[np.ndarray, " window"]:
+    """Distance of each window from the middle of the neighbourhood of its rolling quantiles."""
+    stride = max(neighbourhood(windows) // STRIDE, 1)
+    return np.arange(windows) % stride - stride // 2 + 0.0
+
+
 def rolling_median(values: Windows) -> Windows:
     """Median over the neighbourhood of each window.
 
