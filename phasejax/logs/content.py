@@ -14,6 +14,9 @@ Columns = Mapping[str, pd.Series]
 A nan in it was written as nan.
 """
 
+LOOKED_AT = 1000
+"""Cells of a long column by which it is recognized as text."""
+
 
 @dataclass(frozen=True)
 class Content:
@@ -79,13 +82,31 @@ def of_series(format: str, series: Mapping[str, pd.Series], decimal: str = ".") 
     """Build the content from columns of written cells, of any type."""
     columns: dict[str, pd.Series | Cells] = {}
     for name, written in series.items():
-        if written.dtype.kind in "iuf":
-            columns[name] = written.astype(np.float64)
-            continue
-        columns[name] = cells = Cells(decimal)
-        for row, cell in zip(written.index, written, strict=True):
-            cells.add(row, cell)
+        try:
+            columns[name] = _all_numbers(written, decimal)
+        except (TypeError, ValueError, OverflowError):
+            columns[name] = _some_numbers(written, decimal)
     return _of_columns(format, columns)
+
+
+def _all_numbers(written: pd.Series, decimal: str) -> pd.Series:
+    """Return a column of which every cell is a number; raise an error if one is not."""
+    if written.dtype.kind in "iuf":
+        return written.astype(np.float64)
+    if written.dtype.kind == "b" or (len(written) and isinstance(written.iloc[0], bool)):
+        raise TypeError
+    texts = written.str.replace(decimal, ".") if decimal != "." else written
+    return pd.Series(np.array(texts.to_list(), np.float64), written.index)
+
+
+def _some_numbers(written: pd.Series, decimal: str) -> Cells:
+    """Return the numbers of a column; it is text if its first cells are."""
+    cells = Cells(decimal)
+    for place, (row, cell) in enumerate(zip(written.index, written, strict=True)):
+        if place == LOOKED_AT and cells.is_text:
+            break
+        cells.add(row, cell)
+    return cells
 
 
 def _of_columns(
