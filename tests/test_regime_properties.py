@@ -104,6 +104,68 @@ def test_a_spike_train_that_is_cut_out_is_missed(level, height, period):
     assert str(pj.classify_curve(base)) == "oscillation"
 
 
+@st.composite
+def noises(draw):
+    """Stationary noise around zero or over a level, from a thin tail to a heavy one."""
+    steps = draw(st.integers(256, 8192))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kind = draw(st.sampled_from(["normal", "uniform", "exponential", "gamma", "lognormal", "t"]))
+    noise = {
+        "normal": lambda: rng.standard_normal(steps),
+        "uniform": lambda: rng.random(steps),
+        "exponential": lambda: rng.exponential(size=steps),
+        "gamma": lambda: rng.gamma(draw(st.floats(0.3, 5)), size=steps),
+        "lognormal": lambda: np.exp(draw(st.floats(0.01, 1)) * rng.standard_normal(steps)),
+        "t": lambda: rng.standard_t(draw(st.floats(3, 9)), steps),
+    }[kind]()
+    return np.abs(noise) if draw(st.booleans()) else draw(st.floats(-10, 10)) + noise
+
+
+@settings(max_examples=150, deadline=None)
+@given(loss=noises(), unit=st.floats(-6, 6))
+def test_stationary_noise_is_no_divergence(loss, unit):
+    regime = pj.classify_curve(loss * 10.0**unit)
+    assert str(regime) != "divergence" or regime.margin < SMALL
+
+
+@st.composite
+def descents(draw):
+    """A smooth descent, the share of noise, and random numbers."""
+    steps = draw(st.integers(600, 10_000))
+    t = np.arange(steps) / steps
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    decay = np.exp(-draw(st.floats(0.5, 10)) * t)
+    power = (1 + draw(st.floats(1, 100)) * t) ** -draw(st.floats(0.4, 2))
+    loss = draw(st.sampled_from([decay, power]))
+    return loss, 10.0 ** draw(st.floats(-5, -1.5)), rng
+
+
+@settings(max_examples=150, deadline=None)
+@given(made=descents(), place=st.floats(0.1, 0.9), tall=st.floats(6, 60), width=st.floats(1, 5))
+def test_a_spike_in_a_descent_is_found_at_its_place(made, place, tall, width):
+    """From six scatters on; but at least by a factor of four over the floor."""
+    loss, scatter, rng = made
+    noisy = loss * (1 + scatter * rng.standard_normal(len(loss)))
+    at, after = int(place * len(loss)), np.arange(len(loss)) - int(place * len(loss))
+    floor = pj.classify_curve(noisy).floor
+    height = max(tall * scatter * loss[at], 3 * (loss[at] - floor))
+    shape = np.where(after >= 0, np.exp(-np.maximum(after, 0) / width), 0)
+    spikes = pj.classify_curve(noisy + height * shape).spikes
+    assert [abs(spike.step - at) <= 1 for spike in spikes] == [True]
+    assert spikes[0].returned or place > 0.85
+
+
+@settings(max_examples=100, deadline=None)
+@given(made=descents(), floor=st.floats(0.2, 100), more=st.floats(-1000, 1000))
+def test_a_constant_added_to_a_loss_with_a_floor_changes_no_label(made, floor, more):
+    loss, scatter, rng = made
+    over = floor + loss + scatter * rng.standard_normal(len(loss))
+    one, two = pj.classify_curve(over), pj.classify_curve(over + more)
+    assume(one.margin > SMALL and one.floor_estimated and two.floor_estimated)
+    assert str(one) == str(two)
+    assert len(one.spikes) == len(two.spikes)
+
+
 def test_half_as_many_windows_leave_the_labels_of_real_runs():
     """Windows of the 360 labelled runs are merged in pairs; of a hundred labels one may change."""
     changed = []

@@ -129,8 +129,8 @@ def features(
     - `swing`: largest rise of M_v over an earlier M that a later M undid, the last one aside.
     - `wander`: standard deviation of M_v around a straight line through three neighbours, from the
       median of their second differences; 0 for a smooth curve.
-    - `overshoot`: the larger of max P_w over the first sixteenth of the run and max L_w − the larger
-      of log10 f0 and the late max P_w. A later loss alone is an excursion.
+    - `overshoot`: the larger of max P_w over the first sixteenth of the run and max L_w − the
+      larger of log10 f0 and the late max P_w. A single loss later on is an excursion.
     - `climb`: the least difference of the medians of L_w in successive quarters.
     - `end_level`: median of L_w in the last eighth.
     - `end_excess`: `end_level` − log10 f0.
@@ -200,8 +200,8 @@ def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
     """Take logarithms of an envelope `[..., window]`; losses below `floor` are raised to it.
 
     A window that touches zero without staying there has the log10 of its mean loss as its level:
-    the exact zeros of an oscillation through zero must not lower the level. Windows of zeros in a run
-    that does not end there have the level of the smallest maximum.
+    the exact zeros of an oscillation through zero must not lower the level. Windows of zeros in a
+    run that does not end there have the level of the smallest maximum.
     """
     minimum, maximum, mean, level = (np.array(field, np.float64) for field in envelope[:4])
     finite = level < np.inf
