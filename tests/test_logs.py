@@ -138,6 +138,21 @@ def test_tables_and_json_of_any_kind(name, tmp_path):
     assert "phase" not in log.table
 
 
+def test_printed_dicts_and_lines_of_unknown_programs(tmp_path):
+    printed = [str({"loss": x, "lr": 1e-3, "epoch": i}) for i, x in enumerate(LOSS.tolist())]
+    printed[5:5] = ["{'eval_loss': 2.0, 'epoch': 4}", "100%|####| 5/40"]
+    printed.append("{'train_runtime': 9.0, 'train_loss': 1.5, 'epoch': 40}")
+    log = assert_read(saved(tmp_path, "out", "\n".join(printed)), step=np.arange(N))
+    assert (log.format, log.step) == ("Hugging Face output", "epoch")
+    lines = (
+        f"[2024-05-01 10:00] epoch {s // 80}, step {s}/390 | loss: {x} | {s / 7:.1f} tokens/s"
+        for s, x in zip(STEP, LOSS, strict=True)
+    )
+    assert_read(saved(tmp_path, "out", "\n".join(lines)))
+    lines = (f"Iteration {s} train_loss={x} val_loss=2.5" for s, x in zip(STEP, LOSS, strict=True))
+    assert_read(saved(tmp_path, "out", "\n".join(lines)))
+
+
 def test_columns_of_text_are_listed(tmp_path):
     log = pj.read_log(saved(tmp_path, "log", TEXTS["comma.CSV"]))
     assert log.text == ("phase",)

@@ -25,6 +25,7 @@ FORMATS = (
     Format("NPY", arrays.fits, arrays.read),
     Format("TensorBoard events", events.fits, events.read),
     Format("trainer_state.json", jsons.fits_trainer, jsons.read_trainer),
+    Format("Hugging Face output", jsons.fits_printed, jsons.read_printed),
     Format("fairseq", jsons.fits_fairseq, jsons.read_fairseq),
     Format("JSON lines", jsons.fits_lines, jsons.read_lines),
     Format("JSON", jsons.fits_any, jsons.read_any),

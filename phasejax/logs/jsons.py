@@ -11,6 +11,7 @@ from .content import Content, of_rows, of_series
 from .source import Source
 
 FAIRSEQ = re.compile(r"\| (?:train_inner|train) \| (?=\{)")
+PRINTED = re.compile(r"\{'[^{}]*loss'[^{}]*\}")
 
 
 def fits_trainer(source: Source) -> bool:
@@ -35,6 +36,18 @@ def read_fairseq(source: Source) -> Content:
     return of_rows("fairseq", map(_object, objects), ("loss", "train_loss"))
 
 
+def fits_printed(source: Source) -> bool:
+    """Whether a text has lines with a printed dict that has a loss, as the Trainer's output."""
+    return bool(PRINTED.search(source.start))
+
+
+def read_printed(source: Source) -> Content:
+    """Read the dict of each line that has one; the summary at the end is no row."""
+    found = filter(None, map(PRINTED.search, source.lines()))
+    rows = (_object(_as_json(text[0])) for text in found)
+    return of_rows("Hugging Face output", (r for r in rows if "train_runtime" not in r), ("loss",))
+
+
 def fits_lines(source: Source) -> bool:
     """Whether the first two lines of a text are objects."""
     first, _, rest = source.start.lstrip().partition("\n")
@@ -48,7 +61,7 @@ def read_lines(source: Source) -> Content:
 
 def fits_any(source: Source) -> bool:
     """Whether a text begins like JSON."""
-    return bool(re.match(r"\s*(\{|\[\s*[\[{\]\dnN-])", source.start))
+    return bool(re.match(r"\s*(\{|\[\s*([\[{\]nN]|[-+.\de]+\s*[,\]]))", source.start))
 
 
 def read_any(source: Source) -> Content:
@@ -98,6 +111,12 @@ def _object(line: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return _flat(found) if isinstance(found, Mapping) else {}
+
+
+def _as_json(printed: str) -> str:
+    """Write a dict that Python printed as JSON."""
+    words = re.sub(r"\bnan\b", "NaN", re.sub(r"\binf\b", "Infinity", printed))
+    return words.replace("'", '"').replace("None", "null")
 
 
 def _flat(row: Mapping[str, Any]) -> Mapping[str, Any]:

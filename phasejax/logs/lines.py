@@ -39,8 +39,10 @@ FORMATS = (
                rf"\| *([^|:]+?) *: *{NUMBER}", ("lm loss", "loss")),
     LineFormat("nanotron", r"\biteration: +(\d+) ?/ *\d+ (?=\|)",
                rf"\| *([^|:]+?) *: *{NUMBER}(?![\w.])", ("lm_loss", "loss")),
+    LineFormat("lines with a step", r"\b(?:step|iter|iteration|epoch)\b\W{0,4}(\d+)\b(?=.*loss)",
+               rf"([a-z][\w/]*(?: loss)?) ?[:= ] ?{NUMBER}(?![\w.])", ()),
 )  # fmt: skip
-"""Of a step the field after its colon is also a number, but an end such as `ms` is not read."""
+"""In the order in which they are tried; the last is for programs that are not known."""
 
 
 def fits(source: Source) -> bool:

@@ -31,15 +31,21 @@ class Cleaned(NamedTuple):
 def choose(columns: Columns, names: Iterable[str], loss: str) -> str | None:
     """Return the first column of `names` that can be the step of a loss; None if there is none."""
     for name in names:
-        if name != loss and _fits(columns[name], columns[loss]):
+        may_repeat = "epoch" not in name.lower()
+        if name != loss and _fits(columns[name], columns[loss], may_repeat):
             return name
     return None
 
 
-def _fits(step: pd.Series, loss: pd.Series) -> bool:
-    """Whether every loss has a step, and few steps go back or stand still."""
+def _fits(step: pd.Series, loss: pd.Series, may_repeat: bool) -> bool:
+    """Whether every loss has a step, and few steps go back or stand still.
+
+    Rows of one epoch are not repeated: they have other losses.
+    """
     at = _without_copies(step.reindex(loss.index), loss)
     if not np.isfinite(at).all():
+        return False
+    if not may_repeat and (np.diff(at) == 0).any():
         return False
     unsteady = int(np.count_nonzero(np.diff(at) <= 0))
     return unsteady <= RESTARTS or 2 * int(_continued(at).sum()) > len(at)
