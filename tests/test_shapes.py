@@ -112,6 +112,8 @@ SHAPES = {
         0,
     ),
     "nan to the end": (np.where(T > 2000, np.nan, np.exp(-T / 1000)), "divergence", None),
+    "lost at once": (np.r_[2.3, 4e5, 4e23, np.full(97, np.nan)], "divergence", None),
+    "inf from the second loss on": (np.r_[2.3, np.full(99, np.inf)], "divergence", None),
     # others
     "steps of the learning rate": (rates(1.0, 0.6, 0.5), "converged", 0),
     "a mean of 100 steps": (

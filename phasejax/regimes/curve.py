@@ -91,8 +91,11 @@ class Curve(NamedTuple):
     @property
     def start(self) -> float:
         """The initial loss; one low loss, such as a first logged zero, does not lower it."""
-        first = np.where(np.isfinite(self.loss[:FIRST]), self.loss[:FIRST], np.finfo(float).max)
-        return float(max(first[0], np.sort(first)[-2]))
+        first = self.loss[:FIRST]
+        finite = np.sort(first[np.isfinite(first)])
+        if not np.isfinite(first[0]) or len(finite) < 2:
+            return float(np.nan_to_num(first[0], posinf=np.finfo(float).max))
+        return float(max(first[0], finite[-2]))
 
     def envelope(self, windows: int) -> Envelope:
         """The envelope of one cell, `[1, window]`."""

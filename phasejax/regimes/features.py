@@ -77,7 +77,7 @@ DESCRIPTIONS = {
     "rise": "level at the end over the best level reached",
     "swing": "largest earlier rise of the level that came back",
     "wander": "scatter of the level from one sixteenth of the run to the next",
-    "overshoot": "largest level over log10 of the initial loss and of the late maximum",
+    "overshoot": "rise of the level over log10 of the initial loss and of the last maximum",
     "climb": "least rise from one quarter of the late part to the next",
     "end_level": "level at the end",
     "end_excess": "level at the end over log10 of the initial loss",
@@ -129,8 +129,9 @@ def features(
     - `swing`: largest rise of M_v over an earlier M that a later M undid, the last one aside.
     - `wander`: standard deviation of M_v around a straight line through three neighbours, from the
       median of their second differences; 0 for a smooth curve.
-    - `overshoot`: the larger of max P_w over the first sixteenth of the run and max L_w − the
-      larger of log10 f0 and the late max P_w. A single loss later on is an excursion.
+    - `overshoot`: the larger of max L_w over the whole run and max P_w over its first sixteenth − the
+      larger of log10 f0 and max P_w over the last quarter of the run. A single loss later on is an
+      excursion.
     - `climb`: the least difference of the medians of L_w in successive quarters.
     - `end_level`: median of L_w in the last eighth.
     - `end_excess`: `end_level` − log10 f0.
@@ -178,7 +179,7 @@ def features(
         rise=end_level - sixteenths.min(-1),
         swing=_swing(sixteenths),
         wander=_wander(sixteenths),
-        overshoot=_blow_up(level, peak) - np.maximum(start, late_peak),
+        overshoot=_overshoot(level, peak, start),
         climb=np.diff(quarters, axis=0).min(0),
         end_level=end_level,
         end_excess=end_level - start,
@@ -258,10 +259,12 @@ def _wander(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
     return scatter * PARTS / medians.shape[-1]
 
 
-def _blow_up(level: Levels, peak: Levels) -> Cells:
-    """Largest level of the run or maximum of its first sixteenth."""
-    first = peak[..., : max(peak.shape[-1] // 16, 1)].max(-1)
-    return np.maximum(first, level.max(-1))
+def _overshoot(level: Levels, peak: Levels, start: Cells) -> Cells:
+    """How far the run rose over its start and its end; a single loss counts only at first."""
+    windows = level.shape[-1]
+    first = peak[..., : max(windows // 16, 1)].max(-1)
+    end = peak[..., -max(windows // 4, 1) :].max(-1)
+    return np.maximum(first, level.max(-1)) - np.maximum(start, end)
 
 
 def _swing(medians: Float[np.ndarray, "*cells parts"]) -> Cells:

@@ -89,9 +89,9 @@ def excursions_of(
     scatter is that in either neighbourhood, but at least a quarter of its median over the run.
 
     Levels and scatter are those of the logarithm; where the floor was `estimated`, they are those
-    of the loss. In a cell whose late maximum is `tall` by itself, a late maximum of `EXCURSION`
-    decades over the usual late level is a spike, too: where most windows have a spike, no level is
-    low.
+    of the loss. In a cell whose late maximum is `tall` by itself, a maximum of `EXCURSION` decades
+    over the usual late level is a spike, too, from where the run first reached that level: where
+    most windows have a spike, no level is low.
     """
     level, peak = (_over_zero(x, curves.peak) for x in (curves.level, curves.peak))
     windows = peak.shape[-1]
@@ -152,11 +152,12 @@ def _surroundings(
 def _with_dense(
     found: Excursions, level: Windows, peak: Windows, tall: Bool[np.ndarray, "*cells"]
 ) -> Excursions:
-    """Count late maxima far over the usual level in cells that are `tall`."""
+    """Count maxima far over the usual late level, once it was reached, in cells that are `tall`."""
     windows = peak.shape[-1]
-    over_usual = peak - usual_level(level[..., windows // 2 :])[..., None]
-    late = np.arange(windows) >= windows // 2
-    dense = tall[..., None] & late & (over_usual >= EXCURSION) & (found.height < found.needed)
+    usual = usual_level(level[..., windows // 2 :])[..., None]
+    over_usual = peak - usual
+    reached = np.maximum.accumulate(level <= usual, axis=-1)
+    dense = tall[..., None] & reached & (over_usual >= EXCURSION) & (found.height < found.needed)
     return Excursions(
         np.where(dense, over_usual, found.height),
         np.where(dense, EXCURSION, found.needed),
