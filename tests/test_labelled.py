@@ -5,6 +5,8 @@ import pytest
 
 from phasejax.regimes import NAMES
 from tests.labelled import judge, read
+from tests.labelled_logs import judge as of_logs
+from tests.labelled_logs import read as logs
 
 SPIKE, OSCILLATION, DIVERGENCE, CONVERGED, _ = range(5)
 
@@ -31,3 +33,27 @@ def test_no_misleading_label():
     assert counts[DIVERGENCE, OSCILLATION] == 0
     assert counts[SPIKE].sum() >= 20
     assert np.all(counts.sum(1) >= 5)
+
+
+@pytest.fixture(scope="module")
+def training_logs():
+    """Real training logs with the label and the number of spikes that they are given."""
+    return [(log, *of_logs.judged(log)[:2]) for log in logs.logs()]
+
+
+def test_labels_of_training_logs(training_logs):
+    """Those held out; docs/regimes.md has the tables."""
+    clear = [(log, said) for log, said, _ in training_logs if not log.ambiguous]
+    held_out = [log.label == said for log, said in clear if log.half == "held-out"]
+    assert len(held_out) == 26
+    assert np.mean(held_out) >= 0.88
+    assert not [log.file for log, said in clear if said == "divergence" != log.label]
+
+
+def test_spikes_of_training_logs_are_counted(training_logs):
+    counted = [
+        of_logs.same_count(log.spikes, found)
+        for log, _, found in training_logs
+        if log.half == "held-out" and log.spikes is not None
+    ]
+    assert np.mean(counted) >= 0.9

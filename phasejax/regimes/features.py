@@ -129,7 +129,7 @@ def features(
     - `swing`: largest rise of M_v over an earlier M that a later M undid, the last one aside.
     - `wander`: standard deviation of M_v around a straight line through three neighbours, from the
       median of their second differences; 0 for a smooth curve.
-    - `overshoot`: the larger of max L_w over the whole run and max P_w over its first sixteenth − the
+    - `overshoot`: the larger of max L_w over the run and max P_w over its first sixteenth − the
       larger of log10 f0 and max P_w over the last quarter of the run. A single loss later on is an
       excursion.
     - `climb`: the least difference of the medians of L_w in successive quarters.
