@@ -255,6 +255,8 @@ def _scatter(late: Levels, peaks: Levels) -> Cells:
 
 def _wander(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
     """Scatter from second differences; fewer than sixteen parts show less of it."""
+    if medians.shape[-1] < 3:
+        return np.zeros(medians.shape[:-1])
     scatter = deviation(np.diff(medians, 2, axis=-1)) / np.sqrt(6)
     return scatter * PARTS / medians.shape[-1]
 
