@@ -28,6 +28,8 @@ REST_OF_FALL = 0.005
 """A loss is at rest if its noise is at most this share of the fall of the run,"""
 REST_OF_LEVEL = 0.05
 """or at most this share of its level: a factor of 1.05."""
+OUTSIDE = 0.1
+"""Share of the highest and of the lowest levels that do not count as sway: a spike and its tail."""
 ROUNDING = 1e-9
 """A fall or noise below this share of the level is none."""
 DIPS = 0.1
@@ -42,7 +44,7 @@ class Floor(NamedTuple):
     - `lowest`: a loss that is smaller, over the minimum, is raised to this.
     - `fall`: from the start, or from the highest level, to the lowest level.
     - `noise`: robust standard deviation of the losses around their local level, late in the run.
-    - `sway`: range of the medians of the loss in four parts of the last quarter.
+    - `sway`: half the range of the middle 80 % of the levels in the last quarter.
     - `level`: median of the loss at the end.
     """
 
@@ -90,7 +92,7 @@ def estimate(envelope: Envelope, initial_loss: Cells, per_window: float) -> Floo
         np.where(estimated, DIPS * margin, 0.0),
         top - bottom,
         noise,
-        np.ptp(parts(last, min(4, last.shape[-1])), axis=-1),
+        np.subtract(*np.quantile(last, (1 - OUTSIDE, OUTSIDE), axis=-1)) / 2,
         medians[..., -1],
     )
 
@@ -103,7 +105,7 @@ def stillness(floor: Floor) -> Cells:
     """
     of_fall = np.where(floor.estimated, REST_OF_FALL * floor.fall, 0.0)
     allowed = np.maximum(of_fall, REST_OF_LEVEL * np.abs(floor.level))
-    moved = np.maximum(floor.noise, floor.sway / 2)
+    moved = np.maximum(floor.noise, floor.sway)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.log10(allowed) - np.log10(moved)
     found = np.where(moved == 0, LIMIT, np.clip(found, -LIMIT, LIMIT))

@@ -54,6 +54,10 @@ TAIL = -0.6
 """Descending: least `tail` if the fall is slow. A power of time has at least −0.4."""
 SLOW = 0.05
 """Descending: least fall over an estimated floor; about 0.4 % of the fall of the run."""
+DECLINE = 0.1
+"""Descending: least fall if every quarter has a share in it, as with a decaying learning rate;"""
+EVEN = 0.05
+"""the share of the slowest quarter, over that of a steady fall, is at least this."""
 VISIBLE = 0.4
 """Descending: least fall of the level over the late scatter."""
 
@@ -151,7 +155,10 @@ def _steady(f: Features) -> Cells:
     visible = np.where(f.late_trend < 0, np.log10(np.maximum(-f.late_trend, 1e-300)), -LIMIT)
     visible = visible - np.log10(np.maximum(VISIBLE * f.scatter, 1e-300))
     far = _any_of(-SLOW - f.late_trend, _exactly(f.stillness <= -LIMIT))
-    return _all_of(f.steadiness, f.tail - TAIL, np.clip(visible, -LIMIT, LIMIT), far)
+    going_on = _all_of(f.tail - TAIL, far)
+    to_the_end = _all_of(f.fall + EVEN * f.late_trend, -DECLINE - f.late_trend)
+    visible = np.clip(visible, -LIMIT, LIMIT)
+    return _all_of(f.steadiness, visible, _any_of(going_on, to_the_end))
 
 
 def _exactly(condition: np.ndarray) -> Cells:
