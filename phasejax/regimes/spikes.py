@@ -97,6 +97,7 @@ def excursions_of(
     windows = peak.shape[-1]
     around, scatter, returned = _surroundings(level, peak)
     height, needed = peak - around, np.maximum(HEIGHT, scatter)
+    clear = CLEAR * needed
     if estimated.any():
         top = peak[estimated].max(-1, keepdims=True)
         level_there, peak_there = (
@@ -105,10 +106,11 @@ def excursions_of(
         around, scatter, _ = _surroundings(level_there, peak_there)
         height[estimated] = np.log10(peak_there / around)
         needed[estimated] = np.maximum(OVER_FLOOR, np.log10(1 + scatter / around))
+        clear[estimated] = np.maximum(CLEAR * OVER_FLOOR, np.log10(1 + CLEAR * scatter / around))
     raised = height >= LASTS * needed
     tailed = _begins(raised) > TAILED * _begins(height >= needed) + CHANCE * windows
     rare = raised.mean(-1) <= RARE
-    needed = np.where(tailed[..., None], CLEAR * needed, needed)
+    needed = np.where(tailed[..., None], clear, needed)
     needed = np.where(rare[..., None], needed, LIMIT)
     return _with_dense(Excursions(height, needed, returned), level, peak, tall)
 
