@@ -365,13 +365,13 @@ def test_what_cannot_be_read_is_one_line(name, tmp_path, capsys):
 
 
 def test_large_files_are_read_fast(tmp_path):
-    """10 MB; 100 MB take ten times as long."""
+    """A second of the processor for 10 MB; 100 MB take ten times as long."""
     block = "".join(f"{i},0.5,{2 + i % 97 / 7:.15f},0.00012345,\n" for i in range(1000))
     text = "step,epoch,loss,lr,val_loss\n" + block * 300
     path = saved(tmp_path, "log.csv", text)
-    begun = time.perf_counter()
+    begun = time.process_time()
     log = pj.read_log(path)
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 1
     assert len(log.table) == 300_000
 
 

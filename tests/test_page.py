@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +50,16 @@ class Page:
         self.tab.on("pageerror", lambda error: self.said.append(error))
         self.tab.on("dialog", lambda dialog: self.said.append(dialog.message))
         self.tab.on("request", lambda request: self.asked.append(request.url))
-        begun = time.perf_counter()
+        self.devtools = self.tab.context.new_cdp_session(self.tab)
+        self.devtools.send("Performance.enable")
         self.tab.goto(path.as_uri())
         self.tab.wait_for_selector("body[data-ready]", timeout=20_000)
-        self.seconds = time.perf_counter() - begun
         self.url = path.as_uri()
+
+    def processor_seconds(self):
+        """Processor time that the page took so far, whatever else the machine does."""
+        found = self.devtools.send("Performance.getMetrics")["metrics"]
+        return next(metric["value"] for metric in found if metric["name"] == "ThreadTime")
 
     def place(self, x, y):
         """Position of a cell of the plane on the screen, in pixels."""
@@ -274,7 +278,7 @@ def test_names_from_a_store_are_shown_as_text(browser, dataset, tmp_path):
 
 
 def test_a_large_sweep_opens_fast(browser, tmp_path):
-    """128 x 128 cells of 256 windows: less than 15 MB, and less than 3 s to load."""
+    """128 x 128 cells of 256 windows: less than 15 MB, and less than 3 s of the processor."""
     axis = pj.log_axis(0.3, 300, 128)
     grid = pj.Grid(a=axis, b=axis, learning_rate=1e-3)
     problem = pj.problems.quadratic((1.0, 0.1))
@@ -282,10 +286,10 @@ def test_a_large_sweep_opens_fast(browser, tmp_path):
     marks = [{"a": 1, "b": 100}, {"a": 10, "b": 10}]
     path = pj.write_page(large, tmp_path / "large.html", marks=marks)
     assert path.stat().st_size < 15e6
-    first, second = (Page(browser, path) for _ in range(2))
-    assert min(first.seconds, second.seconds) < 3  # the machine may be busy during one of them
-    assert_is_the_stores(second.curve(2), large.sel(a=10, b=10, method="nearest"), 0.02)
-    assert second.said == []
+    page = Page(browser, path)
+    assert 0.1 < page.processor_seconds() < 3
+    assert_is_the_stores(page.curve(2), large.sel(a=10, b=10, method="nearest"), 0.02)
+    assert page.said == []
 
 
 def test_view_shows_the_computed_cells_of_a_running_sweep(browser, small, tmp_path, monkeypatch):
