@@ -83,6 +83,7 @@ def advance(
     def device(arrays, portion, blocks, fixed, hyper, state):
         loss = eqx.combine(arrays, functions)
 
+        @functools.partial(jax.jit, inline=True)  # traced once, for both uses
         def run(hyper, state):
             return program.advance(loss, fixed, hyper, state, portion)
 
