@@ -1,6 +1,6 @@
 """The floor of a loss: what is subtracted from it before decades are counted.
 
-A loss that falls by two decades shows that its minimum is near zero. Otherwise, if the minimum is
+A loss that falls by a decade and a half shows that its minimum is near zero. Otherwise, if the minimum is
 not known, it is estimated: it lies below the lowest level that the run kept, by a margin that noise
 does not cross. The unit of the loss, or a constant added to it, changes nothing.
 """
@@ -25,7 +25,7 @@ NOISES = 3.0
 OF_START = 0.05
 """The same over the start, in a run that only rose: no fall shows the scale of the loss."""
 REST_OF_FALL = 0.005
-"""A loss is at rest if its noise is at most this share of the fall of the run,"""
+"""A loss is at rest if its noise and sway are at most this share of the fall of the run,"""
 REST_OF_LEVEL = 0.05
 """or at most this share of its level: a factor of 1.05."""
 OUTSIDE = 0.1
