@@ -257,7 +257,9 @@ FRESH = {
         S(1500, 2e-3, batch=75, corrupt=(333, 480, 801, 942, 1177, 1360), seed=2),
         "W&B",
     ),
-    "clusters-1": Run(T.clusters, S(600, 0.1, "sgd", batch=0), "bare", 2),
+    "clusters-1": Run(
+        T.clusters, S(3000, 0.02, "adam", batch=50, schedule="cosine"), "bare", 30, True
+    ),
     "clusters-2": Run(
         partial(T.clusters, 6), S(3000, 0.3, "sgd", b1=0.0, batch=4, seed=1), "Composer", 10, True
     ),
@@ -274,18 +276,8 @@ FRESH = {
         25,
         True,
     ),
-    "moons-3": Run(
-        partial(T.supervised, moons, swish, F.cross_entropy),
-        S(4000, 1e-2, batch=8, seed=2),
-        "TensorBoard",
-        10,
-        True,
-    ),
     "moons-4": Run(
-        partial(T.supervised, moons, swish, soft),
-        S(2500, 1e-2, "rmsprop", b2=0.98, batch=0, seed=3),
-        "fairseq",
-        2,
+        partial(T.supervised, moons, deep, soft), S(2500, 0.3, "sgd", batch=0, seed=3), "nanoGPT", 2
     ),
     "circles-1": Run(
         partial(T.supervised, circles, linear, F.cross_entropy),
@@ -294,20 +286,20 @@ FRESH = {
         5,
     ),
     "circles-2": Run(
-        partial(T.supervised, circles, deep, F.cross_entropy),
-        S(2500, 3e-3, "adam", batch=0, seed=1),
+        partial(T.supervised, circles, deep, soft),
+        S(2500, 3e-3, "rmsprop", b2=0.99, batch=0, seed=1),
         "llm.c",
     ),
     "circles-3": Run(
         partial(T.supervised, circles, deep, F.cross_entropy),
         S(1500, 0.05, "sgd", batch=0, seed=2),
-        "nanoGPT",
+        "JSON lines",
         5,
     ),
     "roll-1": Run(
         partial(T.supervised, roll, swish, F.mse_loss, True),
         S(3000, 1e-2, "adam", b2=0.99, batch=0),
-        "modded-nanogpt",
+        "fairseq",
     ),
     "roll-2": Run(
         partial(T.supervised, roll, residual, F.mse_loss, True),
@@ -330,9 +322,9 @@ FRESH = {
     ),
     "friedman-2": Run(
         partial(T.supervised, exact_friedman, deep, F.mse_loss, True),
-        S(3000, 2e-3, "amsgrad", batch=0, seed=2),
+        S(3000, 5e-3, "adam", b2=0.99, batch=0, seed=2),
         "Megatron",
-        10,
+        4,
     ),
     "friedman-3": Run(
         partial(T.supervised, friedman, linear, T.pinball, True),
@@ -342,22 +334,10 @@ FRESH = {
     ),
     "friedman-4": Run(
         partial(T.supervised, friedman, linear, F.huber_loss, True),
-        S(10 * 80, 0.03, "adam", batch=30, schedule="staircase", seed=4),
+        S(3000, 0.03, "adam", batch=30, schedule="staircase", seed=4),
         "Keras",
-        10,
+        50,
         True,
-    ),
-    "friedman-5": Run(
-        partial(T.supervised, exact_friedman, swish, F.mse_loss, True),
-        S(2500, 0.12, "sgd", batch=0, seed=5),
-        "W&B",
-        2,
-    ),
-    "linnerud-1": Run(
-        partial(T.supervised, T.linnerud, linear, F.mse_loss, True),
-        S(800, 0.05, "nesterov", batch=0),
-        "fairseq",
-        10,
     ),
     "linnerud-2": Run(
         partial(T.supervised, T.linnerud, linear, F.mse_loss, True),
@@ -366,20 +346,18 @@ FRESH = {
     ),
     "sparse-1": Run(T.sparse, S(1500, 1e-3, batch=50, schedule="cosine"), "Composer", 10, True),
     "sparse-2": Run(T.sparse, S(1500, 3e-2, "rmsprop", b2=0.99, batch=100, seed=1), "llm.c"),
-    "sparse-3": Run(T.sparse, S(300, 2.0, "sgd", batch=100, seed=2), "Megatron"),
+    "sparse-3": Run(T.sparse, S(300, 40.0, "sgd", batch=100, seed=2), "Megatron"),
     "contrast-1": Run(
         T.contrastive, S(2000, 3e-3, "amsgrad", batch=64, seed=1), "Lightning", 10, True
     ),
     "contrast-2": Run(T.contrastive, S(1200, 0.1, "nesterov", batch=40, seed=2), "nanoGPT", 2),
-    "contrast-3": Run(T.contrastive, S(300, 1.0, "adam", b2=0.9, batch=32, seed=3), "bare"),
     "picture-1": Run(T.picture, S(2500, 1e-3, "adam", batch=0, schedule="cosine"), "tabs", 10),
     "picture-2": Run(T.picture, S(2500, 1e-2, "adam", batch=0, seed=1), "TensorBoard", 2),
-    "picture-3": Run(T.picture, S(500, 0.5, "sgd", batch=0, seed=2), "modded-nanogpt", 2),
-    "modular-1": Run(T.modular, S(4000, 1e-2, "adam", batch=0), "Lightning", 4),
-    "modular-2": Run(T.modular, S(3000, 5e-3, "adamw", b2=0.98, batch=0, seed=1), "nanoGPT", 2),
-    "modular-3": Run(T.modular, S(1200, 0.1, "sgd", batch=64, seed=2), "Hugging Face", 10, True),
+    "picture-3": Run(
+        T.picture, S(1000, 3.0, "sgd", batch=0, warmup=1000, seed=2), "modded-nanogpt", 2
+    ),
+    "modular-1": Run(T.modular, S(2000, 2e-2, "adam", b2=0.95, batch=0), "Lightning", 2),
     "skips-1": Run(skips, S(2000, 3e-3, "adam", batch=64), "fairseq", 10, True),
-    "skips-2": Run(skips, S(2500, 0.05, "adam", batch=16, seed=1), "tabs", 5),
     "memory-1": Run(memory, S(1000, 5e-3, warmup=50, clip=1.0), "nanotron", 2),
     "memory-2": Run(
         memory,
@@ -393,13 +371,22 @@ FRESH = {
     "causal-1": Run(
         causal, S(1200, 3e-2, schedule="waves", batch=16, seed=1), "semicolons", 5, True
     ),
-    "causal-2": Run(causal, S(1200, 0.2, "nesterov", batch=4, seed=2), "Megatron", 4),
+    "causal-2": Run(causal, S(800, 3.0, "nesterov", batch=8, warmup=800, seed=2), "Megatron", 4),
     "oscillator-1": Run(J.oscillator, S(4000, 1e-2, "adam", batch=0), "TensorBoard", 2),
     "oscillator-2": Run(J.oscillator, S(4000, 2e-3, "adam", batch=40, seed=1), "bare", 20, True),
     "heat-1": Run(J.heat, S(3000, 3e-3, "adam", batch=0, schedule="cosine"), "W&B", 5),
+    "heat-2": Run(J.heat, S(3000, 2e-2, "adam", b2=0.99, batch=0, seed=1), "W&B", 2),
     "counts-1": Run(J.counts, S(800, 0.02, "adam", batch=0), "Keras", 8),
     "counts-2": Run(J.counts, S(300, 0.5, "sgd", batch=16, seed=1), "llm.c"),
-    "tensor-1": Run(J.tensor, S(3000, 3e-2, "adam", batch=0), "Composer", 3),
+    "tensor-1": Run(
+        J.tensor, S(3000, 1e-2, "adam", batch=512, schedule="linear"), "Composer", 10, True
+    ),
+    "tensor-3": Run(
+        partial(J.tensor, noise=0.0),
+        S(3000, 3e-2, "adam", b2=0.99, batch=0, seed=2),
+        "TensorBoard",
+        2,
+    ),
     "tensor-2": Run(
         partial(J.tensor, noise=0.5), S(3000, 3e-2, "adam", batch=32, seed=1), "nanoGPT", 10
     ),
