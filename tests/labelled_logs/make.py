@@ -276,7 +276,7 @@ FRESH = {
         25,
         True,
     ),
-    "moons-4": Run(
+    "moons-3": Run(
         partial(T.supervised, moons, deep, soft), S(2500, 0.3, "sgd", batch=0, seed=3), "nanoGPT", 2
     ),
     "circles-1": Run(
@@ -339,7 +339,7 @@ FRESH = {
         50,
         True,
     ),
-    "linnerud-2": Run(
+    "linnerud-1": Run(
         partial(T.supervised, T.linnerud, linear, F.mse_loss, True),
         S(400, 0.8, "sgd", batch=5, seed=1),
         "JSON lines",
@@ -375,20 +375,20 @@ FRESH = {
     "oscillator-1": Run(J.oscillator, S(4000, 1e-2, "adam", batch=0), "TensorBoard", 2),
     "oscillator-2": Run(J.oscillator, S(4000, 2e-3, "adam", batch=40, seed=1), "bare", 20, True),
     "heat-1": Run(J.heat, S(3000, 3e-3, "adam", batch=0, schedule="cosine"), "W&B", 5),
-    "heat-2": Run(J.heat, S(3000, 2e-2, "adam", b2=0.99, batch=0, seed=1), "W&B", 2),
+    "heat-2": Run(J.heat, S(3000, 1e-2, "adam", b2=0.995, batch=0, seed=1), "W&B", 2),
     "counts-1": Run(J.counts, S(800, 0.02, "adam", batch=0), "Keras", 8),
     "counts-2": Run(J.counts, S(300, 0.5, "sgd", batch=16, seed=1), "llm.c"),
     "tensor-1": Run(
         J.tensor, S(3000, 1e-2, "adam", batch=512, schedule="linear"), "Composer", 10, True
+    ),
+    "tensor-2": Run(
+        partial(J.tensor, noise=0.5), S(3000, 3e-2, "adam", batch=32, seed=1), "nanoGPT", 10
     ),
     "tensor-3": Run(
         partial(J.tensor, noise=0.0),
         S(3000, 3e-2, "adam", b2=0.99, batch=0, seed=2),
         "TensorBoard",
         2,
-    ),
-    "tensor-2": Run(
-        partial(J.tensor, noise=0.5), S(3000, 3e-2, "adam", batch=32, seed=1), "nanoGPT", 10
     ),
 }
 RUNS = SET | HELD_OUT | FRESH
