@@ -3,9 +3,9 @@
 It needs PyTorch (`pip install 'phasejax[bench]'`) and takes about ten minutes on one core. Another
 version of PyTorch, JAX or Python gives other files, whose labels have to be looked at again.
 
-The three parts have no model in common. Thresholds may be set on `set`; `held-out` tests them, but
-both were looked at while the rule was tuned. `fresh` was made after the thresholds were set, and
-nobody who set them has looked at it.
+The three parts have no model in common, but for a transformer of another size on another text.
+Thresholds may be set on `set`; `held-out` tests them, but both were looked at while the rule was
+tuned. `fresh` was made after the thresholds were set, and nobody who set them has looked at it.
 """
 
 import sys
