@@ -112,3 +112,71 @@ def mixture(seed: int, components: int = 3, points: int = 256) -> Problem:
         jnp.zeros(components),
     )
     return Problem(start, loss, points)
+
+
+def oscillator(seed: int, width: int = 20, omega: float = 6.0, points: int = 80) -> Problem:
+    """A physics-informed network for a damped oscillator that starts at 1, on [0, 2]."""
+
+    def loss(params: Any, key: Any, batch: int) -> Any:
+        t = 2 * (jax.random.uniform(key, (batch,)) if batch else jnp.linspace(0, 1, points))
+
+        def u(t: Any) -> Any:
+            return apply(params, t[None])[0]
+
+        def residual(t: Any) -> Any:
+            return jax.grad(jax.grad(u))(t) / omega**2 + 0.2 * jax.grad(u)(t) / omega + u(t)
+
+        start = jnp.array(0.0)
+        wrong = (jax.vmap(residual)(t) ** 2).mean()
+        return wrong + (u(start) - 1) ** 2 + (jax.grad(u)(start) / omega) ** 2
+
+    return Problem(perceptron(jax.random.key(seed), (1, width, width, 1)), loss, points)
+
+
+def heat(seed: int, width: int = 16, points: int = 128) -> Problem:
+    """A physics-informed network for the heat equation with walls at 0, sin(πx) at t = 0."""
+    fixed = jax.random.uniform(jax.random.key(seed + 100), (points, 2))
+    start = jnp.linspace(0, 1, 24)
+
+    def loss(params: Any, key: Any, batch: int) -> Any:
+        t, x = (jax.random.uniform(key, (batch, 2)) if batch else fixed).T
+
+        def u(t: Any, x: Any) -> Any:
+            return apply(params, jnp.stack([t, x]))[0] * x * (1 - x)
+
+        u_t, u_xx = jax.vmap(jax.grad(u))(t, x), jax.vmap(jax.grad(jax.grad(u, 1), 1))(t, x)
+        wrong = jax.vmap(lambda x: u(0.0, x))(start) - jnp.sin(jnp.pi * start)
+        return ((u_t - 0.1 * u_xx) ** 2).mean() + (wrong**2).mean()
+
+    return Problem(perceptron(jax.random.key(seed), (2, width, width, 1)), loss, points)
+
+
+def counts(seed: int, inputs: int = 8, points: int = 400) -> Problem:
+    """Poisson regression: minus the log-likelihood per count, up to a constant."""
+    keys = jax.random.split(jax.random.key(seed), 3)
+    x = jax.random.normal(keys[0], (points, inputs))
+    y = jax.random.poisson(keys[1], jnp.exp(1 + x @ jax.random.normal(keys[2], (inputs,)) * 0.3))
+
+    def loss(params: Any, key: Any, batch: int) -> Any:
+        rows = jax.random.randint(key, (batch,), 0, points) if batch else jnp.arange(points)
+        log = x[rows] @ params[0] + params[1]
+        return (jnp.exp(log) - y[rows] * log).mean()
+
+    return Problem((jnp.zeros(inputs), jnp.zeros(())), loss, points)
+
+
+def tensor(seed: int, rank: int = 5, noise: float = 0.1, side: int = 12) -> Problem:
+    """A noisy array of three axes as a sum of outer products."""
+    keys = jax.random.split(jax.random.key(seed), 3)
+    true = jax.random.normal(keys[0], (3, side, rank))
+    data = jnp.einsum("ir,jr,kr->ijk", *true) / rank**0.5
+    data = data + noise * jax.random.normal(keys[1], data.shape)
+
+    def loss(params: Any, key: Any, batch: int) -> Any:
+        if not batch:
+            return ((jnp.einsum("ir,jr,kr->ijk", *params) - data) ** 2).mean()
+        i, j, k = jax.random.randint(key, (3, batch), 0, side)
+        found = (params[0, i] * params[1, j] * params[2, k]).sum(1)
+        return ((found - data[i, j, k]) ** 2).mean()
+
+    return Problem(0.5 * jax.random.normal(keys[2], (3, side, rank)), loss, side**3)

@@ -38,7 +38,7 @@ def print_table(counts: Counter[tuple[str, str]]) -> None:
 
 
 def print_half(half: str, verbose: bool) -> None:
-    """Print the table of a half, and every log that was judged otherwise."""
+    """Print the table of a part, and every log that was judged otherwise."""
     answers = [(log, *judged(log)) for log in read.logs() if log.half == half]
     clear = [(log, said) for log, said, _, _ in answers if not log.ambiguous]
     counts = Counter((log.label, said) for log, said in clear)
@@ -57,8 +57,8 @@ def print_half(half: str, verbose: bool) -> None:
 
 
 def main() -> None:
-    """Print the tables of both halves, and with -v every log whose labels or counts differ."""
-    for half in ("set", "held-out"):
+    """Print the tables of all parts, and with -v every log whose labels or counts differ."""
+    for half in ("set", "held-out", "fresh"):
         print_half(half, "-v" in sys.argv)
 
 

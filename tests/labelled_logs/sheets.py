@@ -68,11 +68,11 @@ def draw(logs: list[read.Log], path: Path, dpi: int) -> None:
 
 
 def main(folder: Path, dpi: int = 40) -> None:
-    """Draw every sheet of both halves."""
+    """Draw every sheet of all parts."""
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     logs = read.logs()
-    for half in ("set", "held-out"):
+    for half in ("set", "held-out", "fresh"):
         chosen = [log for log in logs if log.half == half]
         for i in range(0, len(chosen), LOGS):
             draw(chosen[i : i + LOGS], folder / f"logs-{half}-{i // LOGS + 1}.png", dpi)

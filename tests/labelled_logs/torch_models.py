@@ -7,12 +7,18 @@ import argparse
 import asyncio.tasks
 import dataclasses
 import functools
+import heapq
 import inspect
 import itertools
+import json.decoder
+import re
+import textwrap
 import typing
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 from sklearn import datasets
 from torch import nn  # pyright: ignore[reportMissingImports]
@@ -159,6 +165,9 @@ SOURCES = {
     "typing": typing,
     "dataclasses": dataclasses,
     "tasks": asyncio.tasks,
+    "json": json.decoder,
+    "heapq": heapq,
+    "textwrap": textwrap,
 }
 
 
@@ -192,3 +201,197 @@ def transformer(source: str, width: int = 32, depth: int = 2, length: int = 32) 
 def recurrent(source: str, width: int = 48, length: int = 24) -> Task:
     """A GRU on a source text."""
     return language(source, lambda n: Recurrent(n, width), length)
+
+
+def drawn(make: Callable, **options: Any) -> Any:
+    """Data that scikit-learn draws, in the form of its tables."""
+    inputs, targets = make(random_state=0, **options)
+    return SimpleNamespace(data=inputs, target=targets)
+
+
+def linnerud() -> Any:
+    """Exercises of twenty men, and their weight."""
+    data: Any = datasets.load_linnerud()
+    return SimpleNamespace(data=data.data, target=data.target[:, 0])
+
+
+def supervised(load: Callable, build: Callable, loss: Callable, regress: bool = False) -> Task:
+    """A network `build(inputs, outputs)` on any table, with any loss."""
+    inputs, targets = table(load, scale_targets=regress)
+    outputs = 1 if regress else int(targets.max()) + 1
+    return from_table(build(inputs.shape[1], outputs), loss, inputs, targets)
+
+
+def perceptron(hidden: tuple[int, ...], activation: Callable, inputs: int, outputs: int) -> Any:
+    """A multilayer perceptron for `supervised`."""
+    return layers((inputs, *hidden, outputs), activation)
+
+
+class Residual(nn.Module):
+    """Blocks that add a perceptron of the normalised state, with dropout."""
+
+    def __init__(self, width: int, depth: int, dropout: float, inputs: int, outputs: int):
+        super().__init__()
+        self.first, self.last = nn.Linear(inputs, width), nn.Linear(width, outputs)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(width), layers((width, width, width), nn.GELU), nn.Dropout(dropout)
+            )
+            for _ in range(depth)
+        )
+
+    def forward(self, x: Any) -> Any:
+        x = self.first(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.last(x)
+
+
+def pinball(predicted: Any, targets: Any, quantile: float = 0.9) -> Any:
+    """Loss of quantile regression."""
+    wrong = targets - predicted
+    return torch.maximum(quantile * wrong, (quantile - 1) * wrong).mean()
+
+
+class Centres(nn.Module):
+    """Squared distance to the nearest of some centres, as in k-means."""
+
+    def __init__(self, inputs: int, count: int):
+        super().__init__()
+        self.centres = nn.Parameter(torch.randn(count, inputs))
+
+    def forward(self, x: Any) -> Any:
+        return ((x[:, None] - self.centres) ** 2).sum(2).min(1).values
+
+
+def clusters(count: int = 3) -> Task:
+    """K-means of the iris data."""
+    inputs, targets = table(datasets.load_iris)
+    network = Centres(inputs.shape[1], count)
+    return from_table(network, lambda distance, _: distance.mean(), inputs, targets)
+
+
+def photograph(name: str) -> np.ndarray:
+    """A grey photograph of scikit-learn, 0 to 1."""
+    return datasets.load_sample_image(name).mean(2) / 255
+
+
+def patches(count: int = 2000, size: int = 6) -> Any:
+    """Square patches of a photograph with mean 0."""
+    grey, rng = photograph("china.jpg"), np.random.default_rng(0)
+    corners = rng.integers(0, np.array(grey.shape) - size, (count, 2))
+    cut = np.stack([grey[i : i + size, j : j + size].ravel() for i, j in corners])
+    return torch.tensor(4 * (cut - cut.mean(1, keepdims=True)), dtype=torch.float32)
+
+
+def sparse(hidden: int = 72, penalty: float = 0.02) -> Task:
+    """An autoencoder of patches with a penalty on the sum of its units."""
+    images = patches()
+    network = layers((images.shape[1], hidden, images.shape[1]))
+
+    def loss(inputs: Any, targets: Any) -> Any:
+        code = torch.relu(network[0](inputs))
+        return ((network[2](code) - targets) ** 2).mean() + penalty * code.mean(0).sum()
+
+    draw = from_table(network, F.mse_loss, images, images).draw
+    return Task(network, loss, draw, len(images))
+
+
+def contrastive(width: int = 48, temperature: float = 0.2, noise: float = 0.3) -> Task:
+    """Two noisy views of each patch find each other among those of the batch."""
+    images = patches()
+    network = layers((images.shape[1], width, 16), nn.SiLU)
+
+    def loss(inputs: Any, _: Any) -> Any:
+        one, two = (
+            F.normalize(network(inputs + noise * torch.randn_like(inputs)), dim=1) for _ in range(2)
+        )
+        return F.cross_entropy(one @ two.T / temperature, torch.arange(len(inputs)))
+
+    draw = from_table(network, F.mse_loss, images, images).draw
+    return Task(network, loss, draw, len(images))
+
+
+class Sine(nn.Module):
+    """The sine of 15 times the input."""
+
+    def forward(self, x: Any) -> Any:
+        return torch.sin(15 * x)
+
+
+def picture(width: int = 32, pixels: int = 24) -> Task:
+    """A network with sines from the place to the brightness of a photograph."""
+    grey = photograph("flower.jpg")
+    rows, columns = (np.linspace(0, n - 1, pixels).astype(int) for n in grey.shape)
+    values = torch.tensor(grey[np.ix_(rows, columns)].reshape(-1, 1), dtype=torch.float32)
+    axis = torch.linspace(-1, 1, pixels)
+    network = layers((2, width, width, 1), Sine)
+    for layer in network[2::2]:
+        nn.init.uniform_(layer.weight, -((6 / width) ** 0.5) / 15, (6 / width) ** 0.5 / 15)
+    return from_table(network, F.mse_loss, torch.cartesian_prod(axis, axis), values)
+
+
+def modular(prime: int = 23, width: int = 24) -> Task:
+    """Cross-entropy of a sum of two numbers modulo a prime."""
+    inputs = torch.cartesian_prod(torch.arange(prime), torch.arange(prime))
+    head = layers((2 * width, 64, prime))
+    network = nn.Sequential(nn.Embedding(prime, width), nn.Flatten(), head)
+    return from_table(network, F.cross_entropy, inputs, inputs.sum(1) % prime)
+
+
+def skip_gram(source: str, width: int = 16, window: int = 2, negatives: int = 4) -> Task:
+    """Embeddings of the words of a text: neighbours against words drawn at random."""
+    words = re.findall(r"\w+", inspect.getsource(SOURCES[source]).lower())
+    codes = {word: code for code, word in enumerate(sorted(set(words)))}
+    data = torch.tensor([codes[word] for word in words])
+    network = nn.ModuleList(nn.Embedding(len(codes), width) for _ in range(2))
+
+    def loss(centre: Any, near: Any) -> Any:
+        vector = network[0](centre)[:, None]
+        far = data[torch.randint(len(data), (len(centre), negatives))]
+        right, wrong = ((vector * network[1](x)).sum(2) for x in (near[:, None], far))
+        return -(F.logsigmoid(right).mean() + F.logsigmoid(-wrong).sum(1).mean())
+
+    pairs = [torch.stack([data[:-d], data[d:]], 1) for d in range(1, window + 1)]
+    centre, near = torch.cat(pairs).T
+    draw = from_table(network, loss, centre, near).draw
+    return Task(network, loss, draw, len(centre))
+
+
+class Memory(nn.Module):
+    """Two layers of LSTM over characters."""
+
+    def __init__(self, characters: int, width: int):
+        super().__init__()
+        self.embedding = nn.Embedding(characters, width)
+        self.cells = nn.LSTM(width, width, 2, batch_first=True)
+        self.head = nn.Linear(width, characters)
+
+    def forward(self, text: Any) -> Any:
+        return self.head(self.cells(self.embedding(text))[0])
+
+
+def memory(source: str, width: int = 32, length: int = 20) -> Task:
+    """An LSTM on a source text."""
+    return language(source, lambda n: Memory(n, width), length)
+
+
+class Causal(nn.Module):
+    """Dilated convolutions over the characters so far."""
+
+    def __init__(self, characters: int, width: int, depth: int):
+        super().__init__()
+        self.embedding = nn.Embedding(characters, width)
+        self.stages = nn.ModuleList(nn.Conv1d(width, width, 2, dilation=2**i) for i in range(depth))
+        self.head = nn.Linear(width, characters)
+
+    def forward(self, text: Any) -> Any:
+        x = self.embedding(text).transpose(1, 2)
+        for stage in self.stages:
+            x = x + F.silu(stage(F.pad(x, (stage.dilation[0], 0))))
+        return self.head(x.transpose(1, 2))
+
+
+def causal(source: str, width: int = 32, depth: int = 4, length: int = 32) -> Task:
+    """Convolutions on a source text."""
+    return language(source, lambda n: Causal(n, width, depth), length)

@@ -70,7 +70,9 @@ def torch_optimizer(setting: Setting, params: Any) -> Any:
     options = {
         "adamw": (torch.optim.AdamW, adam | {"weight_decay": 0.01}),
         "adam": (torch.optim.Adam, adam),
+        "amsgrad": (torch.optim.Adam, adam | {"amsgrad": True}),
         "sgd": (torch.optim.SGD, {"momentum": setting.b1}),
+        "nesterov": (torch.optim.SGD, {"momentum": setting.b1, "nesterov": True}),
         "rmsprop": (torch.optim.RMSprop, {"alpha": setting.b2, "eps": setting.eps}),
     }
     build, arguments = options[setting.optimizer]
