@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -139,3 +140,46 @@ def test_pictures_and_pages_show_the_loss_over_its_minimum(tmp_path):
     assert any("loss − (-3)" in label for label in labels)
     page = pj.write_page(dataset, tmp_path / "page.html").read_text("utf-8")
     assert "(-3)" in page
+
+
+def cross_entropy(rows, dtype):
+    """Softmax regression on mini-batches of digits, a tenth of them mislabelled.
+
+    The recorded loss is that of `rows` other digits.
+    """
+    from sklearn.datasets import load_digits
+
+    inputs, targets = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(targets))
+    inputs, targets = inputs[order] / 16, targets[order]
+    targets[::10] = (targets[::10] + 1) % 10
+
+    def loss(x, y, params):
+        log_p = jax.nn.log_softmax(x @ params["w"] + params["c"])
+        return -jnp.take_along_axis(log_p, y[:, None], 1).mean()
+
+    def batch_loss(x, y, params, key, step):
+        drawn = (64 * step + jnp.arange(64)) % len(y)
+        return loss(x[drawn], y[drawn], params)
+
+    def init(key):
+        return {"w": jax.random.normal(key, (64, 10)) / 8, "c": jnp.zeros(10)}
+
+    inputs, trained, tested = inputs.astype(dtype), slice(1000), slice(1000, 1000 + rows)
+    problem = pj.Problem(
+        jax.tree_util.Partial(loss, inputs[tested], targets[tested]),
+        init,
+        batch_loss=jax.tree_util.Partial(batch_loss, inputs[trained], targets[trained]),
+    )
+    grid = pj.Grid(a=[3, 30], b=[0.3, 30, 99], learning_rate=3e-3)
+    return pj.sweep(problem, pj.adam, grid, steps=3000, dtype=dtype)
+
+
+@pytest.mark.filterwarnings("ignore:dtype")
+def test_labels_of_cross_entropy_do_not_depend_on_rows_or_dtype():
+    """Cells at rest and cells that diverge keep their labels, each over a floor of its own."""
+    few, many = cross_entropy(32, "float64"), cross_entropy(300, "float32")
+    assert regimes(few) == regimes(many) == ["divergence", "converged", "converged"] * 2
+    rest = many.isel(b=[1, 2])
+    assert (rest.estimated_minimum < rest.loss_min.min("window")).all()
+    assert (rest.estimated_minimum > few.estimated_minimum.isel(b=[1, 2]) + 0.05).all()

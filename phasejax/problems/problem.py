@@ -215,12 +215,10 @@ def initial_values(problem: Problem, params: PyTree) -> tuple[float, PyTree[np.n
     floating-point scalar.
     """
     with precision():
-        _check_scalar("loss", problem, problem.loss, params)
+        _check_scalar("loss", problem, _of_jax_arrays(problem.loss), params)
         if problem.batch_loss is not None:
-            key = jax.random.key(0, impl=NOISE)
-            drawn = Objective(problem.loss, problem.batch_loss, None).drawn(
-                key, jnp.zeros((), jnp.int32)
-            )
+            objective = _of_jax_arrays(problem.objective)
+            drawn = objective.drawn(jax.random.key(0, impl=NOISE), jnp.zeros((), jnp.int32))
             _check_scalar("batch_loss", problem, drawn, params)
         value, grads = _value_and_grad(problem.loss, trace_of(problem, params)[0], params)
         if not np.isfinite(value):
@@ -229,6 +227,11 @@ def initial_values(problem: Problem, params: PyTree) -> tuple[float, PyTree[np.n
                 "finite"
             )
         return float(value), jax.tree.map(np.asarray, grads)
+
+
+def _of_jax_arrays(objective: PyTree) -> Any:
+    """Make JAX arrays of the arrays in the leaves, which they are in a compiled program."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf) if is_array(leaf) else leaf, objective)
 
 
 def _check_scalar(name: str, problem: Problem, loss: Callable, params: PyTree) -> None:
