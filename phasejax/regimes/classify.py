@@ -15,7 +15,7 @@ from .features import DESCRIPTIONS, features, in_decades
 from .floors import Floor, estimate, known, over, stillness
 from .nearest import nearest
 from .rule import classify_features, is_tall
-from .spikes import Excursions, excursions_of, several, spike_numbers
+from .spikes import Excursions, Spikes, excursions_of, several, spike_numbers, spikes
 
 
 class Judged(NamedTuple):
@@ -24,6 +24,7 @@ class Judged(NamedTuple):
     labels: dict[str, np.ndarray]
     floor: Floor
     excursions: Excursions
+    spikes: Spikes
 
 
 def judge(
@@ -62,14 +63,15 @@ def judge(
     found = features(curves, initial, eps, lost, horizon)
     finer = curves if fine is None else in_decades(over(fine, floor, eps), lowest)
     excursions = excursions_of(finer, is_tall(found), floor.estimated)
-    found = found._replace(stillness=stillness(floor), spiking=several(excursions))
+    there = spikes(excursions)
+    found = found._replace(stillness=stillness(floor), spiking=several(excursions, there))
     label, margin = classify_features(found)
     step = edges(horizon, windows)
-    numbers = spike_numbers(excursions, edges(horizon, finer.level.shape[-1]))
+    numbers = spike_numbers(excursions, there, edges(horizon, finer.level.shape[-1]))
     described = {**describe(curves, step)._asdict(), **numbers._asdict()}
     described["estimated_minimum"] = np.where(floor.estimated, floor.minimum, np.nan)
     labels = {"regime": label, "margin": margin, **found._asdict(), **described}
-    return Judged(labels, floor, excursions)
+    return Judged(labels, floor, excursions, there)
 
 
 def classify_envelope(

@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike
 
 from .._check import bad
 from ..envelope import Envelope, edges, excess, of_curve
-from .classify import judge
+from .classify import Judged, judge
 from .codes import name_of
-from .spikes import Excursions, spikes
 
 MIN_STEPS = 16
 """Fewest losses of a curve that `classify_curve` accepts."""
@@ -131,7 +130,7 @@ def classify_curve(
     fine = curve.envelope(min(FINE_WINDOWS, rows))
     judged = judge(coarse, np.full(1, curve.start), curve.eps, rows, curve.minimum, fine=fine)
     labels = {name: value[0] for name, value in judged.labels.items()}
-    found = _spikes(judged.excursions, curve)
+    found = _spikes(judged, curve)
     numbers = {k: float(v) for k, v in labels.items() if k not in ("regime", "margin")}
     numbers |= _in_steps(numbers, curve, found)
     margin = float(labels["margin"])
@@ -209,19 +208,21 @@ def _has_few_digits(values: Float[np.ndarray, " values"]) -> bool:
     return all(float(f"{value:.{DIGITS}g}") == value for value in values)
 
 
-def _spikes(found: Excursions, curve: Curve) -> tuple[Spike, ...]:
-    """List the spikes of a curve whose excursions are `[1, window]`."""
-    windows = found.height.shape[-1]
-    bounds = edges(len(curve.loss), windows)
+def _spikes(judged: Judged, curve: Curve) -> tuple[Spike, ...]:
+    """List the spikes of one curve."""
+    heights = judged.excursions.height[0]
+    bounds = edges(len(curve.loss), len(heights))
     after = np.r_[curve.step, 2 * curve.step[-1] - curve.step[-2]]
     listed = []
-    for _, first, highest, last, returned in zip(*spikes(found), strict=True):
+    for _, first, highest, last, returned in zip(*judged.spikes, strict=True):
         rows = slice(bounds[highest], bounds[highest + 1])
         losses = np.where(np.isfinite(curve.loss[rows]), curve.loss[rows], np.inf)
         row = bounds[highest] + int(np.argmax(losses))
         duration = after[bounds[last + 1]] - after[bounds[first]] if returned else np.nan
-        height = float(found.height[0, highest])
-        listed.append(Spike(float(curve.step[row]), height, float(duration), bool(returned)))
+        spike = Spike(
+            float(curve.step[row]), float(heights[highest]), float(duration), bool(returned)
+        )
+        listed.append(spike)
     return tuple(listed)
 
 

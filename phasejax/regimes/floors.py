@@ -1,8 +1,8 @@
 """The floor of a loss: what is subtracted from it before decades are counted.
 
-A loss that falls by a decade and a half shows that its minimum is near zero. Otherwise, if the minimum is
-not known, it is estimated: it lies below the lowest level that the run kept, by a margin that noise
-does not cross. The unit of the loss, or a constant added to it, changes nothing.
+A loss that falls by a decade and a half shows that its minimum is near zero. Otherwise, if the
+minimum is not known, it is estimated: it lies below the lowest level that the run kept, by a margin
+that noise does not cross. The unit of the loss, or a constant added to it, changes nothing.
 """
 
 from typing import NamedTuple

@@ -168,19 +168,39 @@ def _with_dense(
 
 
 def spikes(found: Excursions) -> Spikes:
-    """Find the spikes: runs of windows over `LASTS` of the height needed that reach it."""
+    """Find the spikes: runs of windows over `LASTS` of the height needed that reach it.
+
+    Two runs are one if less than a neighbourhood over `APART` is between them.
+    """
     windows = found.height.shape[-1]
     height, needed = (x.reshape(-1, windows) for x in found[:2])
     cells = np.flatnonzero((height >= needed).any(-1))
-    runs = [_runs(height[cell], needed[cell]) for cell in cells]
-    first, highest, last = np.concatenate([np.zeros((0, 3), int), *runs]).T
-    cell = np.repeat(cells, [len(run) for run in runs])
+    height, needed = height[cells], needed[cells]
+    raised = np.pad(height >= LASTS * needed, [(0, 0), (1, 1)])
+    row, first = np.nonzero(raised[:, 1:] & ~raised[:, :-1])
+    _, last = np.nonzero(raised[:, :-1] & ~raised[:, 1:])
+    last = last - 1
+    near = first[1:] - last[:-1] - 1 <= neighbourhood(windows) // APART
+    new = np.r_[True, ~((row[1:] == row[:-1]) & near)] if len(row) else np.zeros(0, bool)
+    row, first, last = row[new], first[new], last[np.r_[new[1:], True][: len(new)]]
+    highest = _highest(height, row, first, last)
+    tall = height[row, highest] >= needed[row, highest]
+    row, first, highest, last = row[tall], first[tall], highest[tall], last[tall]
     returned = np.pad(found.returned, (0, 1))[last + 1]
-    return Spikes(cell, first, highest, last, returned)
+    return Spikes(cells[row], first, highest, last, returned)
 
 
-def several(found: Excursions) -> Cells:
-    """How clear the spikes are, `[...]`: zero or more if there are three.
+def _highest(height: Windows, row: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """First window with the largest height between `first` and `last` of each run, `[run]`."""
+    length = last - first + 1
+    run = np.repeat(np.arange(len(row)), length)
+    window = np.arange(len(run)) - np.repeat(np.cumsum(length) - length, length) + first[run]
+    order = np.lexsort((window, -height[row[run], window], run))
+    return window[order[np.r_[True, run[1:] != run[:-1]]]] if len(run) else first
+
+
+def several(found: Excursions, there: Spikes) -> Cells:
+    """How clear the spikes `there` are, `[...]`: zero or more if there are three.
 
     It is log10 of the height of the third highest over what it needs. If fewer come back, it is the
     same of the third highest sixteenth of the run, but less than zero.
@@ -190,7 +210,6 @@ def several(found: Excursions) -> Cells:
     pieces = np.array_split(excess, min(16, windows), axis=-1)
     highest = np.sort(np.stack([piece.max(-1) for piece in pieces], axis=-1), axis=-1)
     clear = np.minimum(highest[:, -min(SEVERAL, windows)], -1e-9)
-    there = spikes(found)
     cell = there.cell[there.returned]
     heights = excess[cell, there.highest[there.returned]]
     order = np.lexsort((-heights, cell))
@@ -201,8 +220,8 @@ def several(found: Excursions) -> Cells:
     return np.clip(clear, -LIMIT, LIMIT).reshape(shape)
 
 
-def spike_numbers(found: Excursions, step: np.ndarray) -> SpikeNumbers:
-    """Count and measure the spikes of the whole run; windows have the edges `step`.
+def spike_numbers(found: Excursions, there: Spikes, step: np.ndarray) -> SpikeNumbers:
+    """Count and measure the spikes `there` are in the whole run; windows have the edges `step`.
 
     - `spike_count`: number of spikes.
     - `spike_period`: steps from the first spike to the last over the number of spikes less one;
@@ -210,7 +229,7 @@ def spike_numbers(found: Excursions, step: np.ndarray) -> SpikeNumbers:
     - `spike_height`: mean of their heights over the level around them; nan without spikes.
     """
     shape, windows = found.height.shape[:-1], found.height.shape[-1]
-    cell, _, highest, *_ = spikes(found)
+    cell, _, highest, *_ = there
     size = int(np.prod(shape))
     count = np.bincount(cell, minlength=size)
     heights = found.height.reshape(-1, windows)[cell, highest]
@@ -226,14 +245,3 @@ def spike_numbers(found: Excursions, step: np.ndarray) -> SpikeNumbers:
 def _over_zero(level: Windows, peak: Windows) -> Windows:
     """Raise levels of exact zeros to the smallest maximum that is not zero."""
     return np.where(level > -LIMIT, level, least_peak(peak)[..., None])
-
-
-def _runs(height: Windows, needed: Windows) -> Int[np.ndarray, "runs 3"]:
-    """First, highest and last window of each spike of one curve."""
-    raised = np.r_[False, height >= LASTS * needed, False]
-    first, end = np.flatnonzero(np.diff(raised.astype(np.int8))).reshape(-1, 2).T
-    apart = first[1:] - end[:-1] > neighbourhood(len(height)) // APART
-    first, end = first[np.r_[True, apart]], end[np.r_[apart, True]]
-    highest = np.array([a + np.argmax(height[a:b]) for a, b in zip(first, end, strict=True)], int)
-    runs = np.stack([first, highest, end - 1], axis=-1)
-    return runs[height[highest] >= needed[highest]] if len(runs) else runs
