@@ -368,7 +368,8 @@ def test_large_files_are_read_fast(tmp_path):
     """A second of the processor for 10 MB; 100 MB take ten times as long."""
     block = "".join(f"{i},0.5,{2 + i % 97 / 7:.15f},0.00012345,\n" for i in range(1000))
     text = "step,epoch,loss,lr,val_loss\n" + block * 300
-    pj.read_log(saved(tmp_path, "small.csv", text[: text.index("999,")]))  # it imports what both need
+    # The first log imports what both need.
+    pj.read_log(saved(tmp_path, "small.csv", text[: text.index("999,")]))
     path = saved(tmp_path, "log.csv", text)
     begun = time.process_time()
     log = pj.read_log(path)
