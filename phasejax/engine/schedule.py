@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from .._check import located
 from ..grid import Cells, Grid
 from ..identity import label
+from ..results.gathered import Gathered
 from ..results.store import Store
 from .refinement import Refinement
 from .spec import Spec
@@ -26,7 +27,7 @@ def run_all(job: Job, results: Store, executor: Executor | None) -> list[str]:
     run_tasks = run_here if executor is None else functools.partial(run_on, executor)
     with _progress(spec) as progress:
 
-        def run_cells(cells: Cells) -> None:
+        def run_cells(cells: Cells, results: Store | Gathered) -> None:
             missing = cells[~computed[cells]]
             progress.total += spec.horizon * len(cells)
             progress.update(spec.horizon * (len(cells) - len(missing)))
@@ -38,13 +39,14 @@ def run_all(job: Job, results: Store, executor: Executor | None) -> list[str]:
                     failures.append(f"{_where(spec.grid, task)}: {located(error) or error}")
 
         if not spec.refined_from:
-            run_cells(np.arange(spec.grid.size))
+            run_cells(np.arange(spec.grid.size), results)
             return failures
         axes = {list(spec.grid.axes).index(name): n for name, n in spec.refined_from.items()}
         refinement = Refinement(spec.grid.shape, axes)
-        while (cells := refinement.ask()).size:
-            run_cells(cells)
-            refinement.tell(cells, *results.labels(cells))
+        with Gathered(results, spec.grid.size, job.placement.slots) as gathered:
+            while (cells := refinement.ask()).size:
+                run_cells(cells, gathered)
+                refinement.tell(cells, *gathered.labels(cells))
         results.infer(refinement.labels, refinement.asked)
     return failures
 

@@ -18,6 +18,7 @@ from ..dynamics import Flow
 from ..envelope import Envelope
 from ..grid import Cells, by_tile
 from ..regimes import classify_envelope
+from ..results.gathered import Gathered
 from ..results.opening import StoreError
 from ..results.store import Store
 from .adaptive import run_adaptive
@@ -77,13 +78,17 @@ def compute(
     return envelope, labels
 
 
-def run_task(job: Job, store: Store, cells: Cells, progress: Progress = lambda _: None) -> None:
+def run_task(
+    job: Job, store: Store | Gathered, cells: Cells, progress: Progress = lambda _: None
+) -> None:
     """Compute a task and store it, and remove its checkpoint."""
     store.write(cells, *compute(job, cells, progress, store.checkpoints))
     Checkpoint(store.checkpoints, cells).remove()
 
 
-def run_here(job: Job, store: Store, cells: Cells, progress: Progress) -> Iterator[Outcome]:
+def run_here(
+    job: Job, store: Store | Gathered, cells: Cells, progress: Progress
+) -> Iterator[Outcome]:
     """Run tasks one after the other; the others run even if one fails."""
     for task in tasks(job, cells):
         try:
@@ -104,7 +109,11 @@ def placement_of(
 
 
 def run_on(
-    executor: concurrent.futures.Executor, job: Job, store: Store, cells: Cells, progress: Progress
+    executor: concurrent.futures.Executor,
+    job: Job,
+    store: Store | Gathered,
+    cells: Cells,
+    progress: Progress,
 ) -> Iterator[Outcome]:
     """Run tasks by an executor; its workers write to the store if that is a folder."""
     packed, digest, address = cloudpickle.dumps(job), job.spec.digest, store.address
