@@ -1,4 +1,4 @@
-"""A count of compiled programs, which JAX keeps without a public name."""
+"""Programs that were compiled, which JAX keeps without a public name."""
 
 from typing import Any
 
@@ -9,3 +9,9 @@ def programs() -> int:
     """How many programs of the engine's kernel this process has compiled so far."""
     advance: Any = kernel.advance
     return advance._cached._cache_size()
+
+
+def forget_programs() -> None:
+    """Compile what the engine's kernel runs again."""
+    advance: Any = kernel.advance
+    advance._cached.clear_cache()

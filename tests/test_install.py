@@ -50,7 +50,7 @@ def run(binaries, tmp_path):
     work.mkdir()
     environment = {
         "PATH": f"{binaries}:/usr/bin:/bin",
-        "HOME": str(tmp_path),
+        "HOME": str(binaries.parents[1]),  # compiled programs are kept there
         "BROWSER": "true",  # `view` opens the page with this
     }
 

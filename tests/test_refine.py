@@ -1,5 +1,6 @@
 """Refined sweeps: which cells are computed and inferred, and how often labels are right."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -110,8 +111,6 @@ def test_a_refined_diagram_is_the_dense_one_for_a_tenth_of_the_work(toy, tmp_pat
             np.testing.assert_array_equal(values[computed], expected[computed], err_msg=name)
     assert np.isnan(refined.loss_max.values[~computed]).all()
     assert refined.attrs["refined_from"] == {"a": 17, "b": 17}
-    again = pj.classify(refined)
-    np.testing.assert_array_equal(again.regime, refined.regime)
     assert f"{computed.sum()} of them computed" in pj.summary(refined)
 
 
@@ -138,6 +137,27 @@ def test_a_refined_sweep_that_is_cut_off_resumes_to_the_same_bits(tmp_path):
         pj.sweep(**arguments, store=store, resume=True).load().drop_attrs(),
         whole.drop_attrs(),
     )
+    np.testing.assert_array_equal(pj.classify(whole).regime, whole.regime)
+
+
+def test_an_interrupt_keeps_what_a_refinement_computed(tmp_path, on_advance):
+    """Cells of the later rounds wait in memory, and are written when the sweep is left."""
+    axis = pj.log_axis(1, 300, 9)
+    arguments = {"grid": pj.Grid(a=axis, b=axis), "steps": 1000, "windows": 64, "refine": 33}
+    whole = pj.sweep(QUADRATIC, pj.adam, **arguments)
+    rounds = itertools.count()
+
+    def interrupt_later(*_):
+        if next(rounds) == 12:
+            raise KeyboardInterrupt
+
+    on_advance(interrupt_later)
+    with pytest.raises(KeyboardInterrupt):
+        pj.sweep(QUADRATIC, pj.adam, **arguments, store=tmp_path / "s")
+    computed = int((pj.open_dataset(tmp_path / "s").status == COMPUTED).sum())
+    assert 81 < computed < int((whole.status == COMPUTED).sum())
+    resumed = pj.sweep(QUADRATIC, pj.adam, **arguments, store=tmp_path / "s", resume=True)
+    xr.testing.assert_identical(resumed.load().drop_attrs(), whole.drop_attrs())
 
 
 def test_a_flow_is_refined_too():
