@@ -148,7 +148,7 @@ def test_an_interrupt_keeps_what_a_refinement_computed(tmp_path, on_advance):
     rounds = itertools.count()
 
     def interrupt_later(*_):
-        if next(rounds) == 12:
+        if next(rounds) == 3:
             raise KeyboardInterrupt
 
     on_advance(interrupt_later)
