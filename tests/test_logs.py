@@ -80,7 +80,11 @@ def test_loss_and_step_are_found(program, ending, tmp_path):
 
 
 FILES = sorted((labelled.HERE / "files").iterdir())
-RESTARTED = ("characters-4.megatron.log.gz", "recurrent-4.modded.log.gz")
+RESTARTED = (
+    "characters-4.megatron.log.gz",
+    "recurrent-4.modded.log.gz",
+    "reader-1.modded.log.gz",
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -90,7 +94,8 @@ def test_labelled_logs_are_read_whole(path):
     format, loss, step, _ = TAKEN[endings[path.name.removesuffix(".gz").partition(".")[2]]]
     log = pj.read_log(path)
     assert (log.format, log.losses, log.step) == (format, (loss,), step)
-    assert bool(log.notes) == (path.name in RESTARTED)
+    finite = [note for note in log.notes if "not finite" not in note]
+    assert bool(finite) == (path.name in RESTARTED)
     assert path.name in RESTARTED or len(log.curve()) == len(log.columns[loss])
 
 
@@ -151,6 +156,37 @@ def test_printed_dicts_and_lines_of_unknown_programs(tmp_path):
     assert_read(saved(tmp_path, "out", "\n".join(lines)))
     lines = (f"Iteration {s} train_loss={x} val_loss=2.5" for s, x in zip(STEP, LOSS, strict=True))
     assert_read(saved(tmp_path, "out", "\n".join(lines)))
+
+
+BAR, DONE = "\x1b[32m━\x1b[37m━\x1b[0m", "\x1b[32m━━\x1b[0m"
+PRINTED = {
+    "Keras 3": "Epoch {i}/40\n\x1b[1m  9/99\x1b[0m "
+    + BAR
+    + " \x1b[1m9s\x1b[0m 1ms/step - loss: 9.5\r\x1b[1m99/99\x1b[0m "
+    + DONE
+    + " \x1b[1m3s\x1b[0m 1ms/step - accuracy: 0.8 - loss: {x} - val_loss: 0.5\n",
+    "Keras 2": "Epoch {i}/40\n 1/99 [....] - ETA: 9s - loss: 9.5\b\b\b\b 50/99 [=>..] - loss: 9.5"
+    "\b\b\b\b99/99 [====] - 3s 1ms/step - loss: {x} - accuracy: 0.8\n",
+    "a loop of PyTorch's tutorial": "loss: {x}  [{i:5d}/60000]\nTest: Accuracy: 64.9%, lr: 0.1\n",
+}
+
+
+@pytest.mark.parametrize("program", PRINTED)
+def test_lines_without_a_step_are_counted(program, tmp_path):
+    """Of a progress bar, the line of its end."""
+    text = "".join(PRINTED[program].format(i=i, x=x) for i, x in enumerate(LOSS))
+    log = pj.read_log(saved(tmp_path, "out", text))
+    assert (log.losses, log.step) == (("loss",), None)
+    np.testing.assert_array_equal(log.curve(), LOSS)
+
+
+def test_a_loss_that_the_trainer_wrote_as_zero_is_nan(tmp_path):
+    """`logging_nan_inf_filter` makes zero of nan."""
+    rows = [{"step": i, "loss": 4 - 0.01 * i, "grad_norm": 1.0} for i in range(90)]
+    rows += [{"step": i, "loss": 0.0, "grad_norm": float("nan")} for i in range(90, 150)]
+    path = saved(tmp_path, "trainer_state.json", json.dumps({"log_history": rows}))
+    assert pj.read_log(path).notes == ("loss: not finite: 60, first at 90",)
+    assert str(pj.classify_log(path)["loss"]) == "divergence"
 
 
 def test_columns_of_text_are_listed(tmp_path):
@@ -220,7 +256,7 @@ def test_weights_and_biases_with_several_runs(tmp_path):
         ("step policy_loss value_loss", "policy_loss"),
         ("step Loss/train Loss/test", "Loss/train"),
         ("step loss_scale mse acc", "mse"),
-        ("global_step seconds elbo", "elbo"),
+        ("global_step elbo neg_elbo", "neg_elbo"),
         ("run1/loss run2/loss run1/acc", "run1/loss run2/loss"),
         ("step epoch lr grad_norm time", ""),
     ],

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from .._check import ArgumentError, MissingExtra, bad
 from ..logs import Log, read_log
-from ..logs.read import label_runs
+from ..logs.read import LOOKED_FOR, label_runs
 from ..regimes import Regime
 from .stores import is_store
 
@@ -48,7 +49,8 @@ def classify(
             if named:
                 failed.append(error)
             else:
-                warnings.warn(f"skipped {path}: {error}", stacklevel=1)
+                reason = str(error).removeprefix(f"path = '{path}': must be {LOOKED_FOR}")
+                warnings.warn(f"skipped {path}: no training log{reason}", stacklevel=1)
     if answers:
         _print(answers, only_list=only_list, as_json=as_json)
     if answers and plot is not None:
@@ -170,12 +172,16 @@ def _draw(answers: Sequence[Answer], path: Path) -> None:
     from ..plot.curves import Run, loss_curves
 
     several = len(answers) > 1
+    folder = os.path.commonpath([log.path.absolute().parent for log, _ in answers])
+
+    def title(log: Log, name: str) -> str:
+        return f"{log.path.absolute().relative_to(folder)}: {name}" if several else name
+
     runs = [
-        Run(f"{log.path.name}: {name}" if several else name, log.step or "row", *_points(log, name),
-            regime)
+        Run(title(log, name), log.step or "row", *_points(log, name), regime)
         for log, regimes in answers
         for name, regime in regimes.items()
-    ]  # fmt: skip
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     loss_curves(runs).savefig(path, dpi=150)
 

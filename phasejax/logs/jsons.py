@@ -1,6 +1,7 @@
 """JSON: the state of Hugging Face's Trainer, lines of objects, objects of lists, and fairseq."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -20,9 +21,22 @@ def fits_trainer(source: Source) -> bool:
 
 
 def read_trainer(source: Source) -> Content:
-    """Read the history; the summary of the whole run at its end is no row."""
-    rows = [row for row in _parsed(source)["log_history"] if "train_runtime" not in row]
+    """Read the history."""
+    rows = _of_trainer(_parsed(source)["log_history"])
     return of_rows("Hugging Face trainer_state.json", rows, ("loss",))
+
+
+def _of_trainer(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of the Trainer, but not the summary of the whole run at the end.
+
+    It writes a loss that is not finite as zero (`logging_nan_inf_filter`); the norm of the gradient
+    shows it.
+    """
+    for row in rows:
+        if "train_runtime" not in row:
+            norm = row.get("grad_norm")
+            broken = isinstance(norm, float) and not math.isfinite(norm) and row.get("loss") == 0
+            yield {**row, "loss": math.nan} if broken else row
 
 
 def fits_fairseq(source: Source) -> bool:
@@ -42,10 +56,10 @@ def fits_printed(source: Source) -> bool:
 
 
 def read_printed(source: Source) -> Content:
-    """Read the dict of each line that has one; the summary at the end is no row."""
+    """Read the dict of each line that has one."""
     found = filter(None, map(PRINTED.search, source.lines()))
-    rows = (_object(_as_json(text[0])) for text in found)
-    return of_rows("Hugging Face output", (r for r in rows if "train_runtime" not in r), ("loss",))
+    rows = _of_trainer(_object(_as_json(text[0])) for text in found)
+    return of_rows("Hugging Face output", rows, ("loss",))
 
 
 def fits_lines(source: Source) -> bool:

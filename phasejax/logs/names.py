@@ -13,7 +13,7 @@ KNOWN = (
 """Names of the training loss; those of a line are equally good, and better than the next line."""
 ANY_LOSS = re.compile("loss")
 OTHER_LOSS = re.compile(
-    r"(^|_)(nll|cross_entropy|xent|ce|mse|rmse|mae|error|err|cost|objective|elbo|energy)(_|$)"
+    r"(^|_)(nll|cross_entropy|xent|ce|mse|rmse|mae|error|err|cost|objective|neg_elbo|negative_elbo|nelbo|energy)(_|$)"
 )
 """What a loss may be called if no column is called loss."""
 VALIDATION = re.compile(r"(^|_)(val|valid|validation|eval|evaluation|test|dev|tel|heldout)(_|$)")
@@ -27,7 +27,7 @@ NO_RUN = frozenset(
     "step steps iter iters iteration iterations epoch epochs batch updates update index round lr "
     "rate time wall timestamp date seconds sec ms runtime norm gnorm decay momentum wd mfu tokens "
     "samples tok throughput memory mem gpu speed seed acc accuracy perplexity ppl skipped scale "
-    "scaler".split()
+    "scaler elbo".split()
 )
 """Words in the names of columns that are no run."""
 EXTREMES = ("__MIN", "__MAX")

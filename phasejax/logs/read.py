@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .._check import ArgumentError, MissingExtra, bad, choice
@@ -114,7 +115,7 @@ def _content(path: Path) -> Content:
     if not path.exists():
         raise bad("path", str(path), f"{LOOKED_FOR}; there is nothing at this path")
     if not path.is_file():
-        raise bad("path", str(path), f"{LOOKED_FOR}: it is not a file")
+        raise bad("path", str(path), f"{LOOKED_FOR}: it is not a file; of a folder, give the files")
     try:
         return formats.read(Source(path))
     except (MissingExtra, MemoryError):
@@ -139,6 +140,9 @@ def _notes(content: Content, name: str, step: str | None) -> list[str]:
     at = None if step is None else content.columns[step]
     found = by_step(content.columns[name], at)
     notes = []
+    broken = found.curve.index[~np.isfinite(found.curve.to_numpy())]
+    if len(broken):
+        notes.append(f"{name}: not finite: {len(broken)}, first at {broken[0]:.10g}")
     if found.repeated:
         notes.append(f"{name}: repeated steps: {found.repeated}; the last row of each is kept")
     if found.restarts:

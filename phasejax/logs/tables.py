@@ -51,8 +51,19 @@ def fits(source: Source) -> bool:
 def read(source: Source) -> Content:
     """Read a table."""
     layout = _layout(source.start)
+    try:
+        table = _table(source, layout)
+    except pd.errors.ParserError as error:
+        fields = re.search(r"Expected (\d+) fields in (line \d+), saw (\d+)", str(error))
+        said = "{1} has {2} fields, not {0}".format(*fields.groups()) if fields else str(error)
+        raise ValueError(said) from error
+    series = {name: table.iloc[:, i].dropna() for i, name in enumerate(layout.names)}
+    return of_series(_program(layout), series, decimal=layout.decimal)
+
+
+def _table(source: Source, layout: Layout) -> pd.DataFrame:
     with source.open() as file:
-        table = pd.read_csv(
+        return pd.read_csv(
             file,
             sep=r"\s+" if layout.delimiter == " " else layout.delimiter,
             header=None,
@@ -68,8 +79,6 @@ def read(source: Source) -> Content:
             encoding_errors="replace",
             low_memory=False,
         )
-    series = {name: table.iloc[:, i].dropna() for i, name in enumerate(layout.names)}
-    return of_series(_program(layout), series, decimal=layout.decimal)
 
 
 def _program(layout: Layout) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -19,6 +19,10 @@ FEW = 64
 """The label of a shorter curve is in doubt."""
 DOUBT = 0.1
 """A label with a smaller margin, in decades, is in doubt."""
+RISES = 0.2
+"""A loss that is at rest but rises by more than this, in decades over its floor, is in doubt."""
+VANISHES = 1e-3
+"""A loss that is zero at its end, and was never below this share of its start, is in doubt."""
 WINDOWS = 256
 """Most windows in which a curve is labelled, as many as a sweep has."""
 FINE_WINDOWS = 4096
@@ -61,8 +65,8 @@ class Regime:
     - `scatter`: scatter of the loss around its level in the late half, in decades over the floor.
     - `floor`: what was subtracted from the loss: its minimum, or an estimate.
     - `floor_estimated`: whether the floor is an estimate.
-    - `doubt`: whether the label is uncertain: the margin is below 0.1 decades, or the curve has
-        fewer than 64 losses.
+    - `doubt`: whether the label is uncertain: the margin is below 0.1 decades, the curve has fewer
+        than 64 losses, a converged loss rises, or a loss is suddenly zero.
     """
 
     label: str
@@ -114,7 +118,8 @@ def classify_curve(
     - `minimum`: the smallest value that the loss can have. It is subtracted, because regimes are
         defined in decades above the minimum. `None` if it is not known: then it is zero if the
         loss is positive and falls by 1.5 decades, and is estimated otherwise.
-    - `step`: `[steps]`, increasing: the step of each loss; 0, 1, 2, … by default.
+    - `step`: `[steps]`, increasing: the step of each loss. By default the index of a pandas
+        Series, if it is increasing numbers, and 0, 1, 2, … otherwise.
 
     Raises a `ValueError` for another shape, a shorter curve, losses below the minimum, or steps
     that do not increase.
@@ -124,6 +129,7 @@ def classify_curve(
     print(regime, [spike.step for spike in regime.spikes])
     ```
     """
+    step = _index(loss) if step is None else step
     curve = _without_gaps(_checked(loss, minimum), minimum, _steps(step, np.shape(loss)))
     rows = len(curve.loss)
     coarse = curve.envelope(min(WINDOWS, max(rows // 4, min(rows, FEW))))
@@ -143,8 +149,16 @@ def classify_curve(
         scatter=numbers["scatter"],
         floor=float(judged.floor.minimum[0]),
         floor_estimated=bool(judged.floor.estimated[0]),
-        doubt=margin < DOUBT or rows < FEW,
+        doubt=margin < DOUBT or rows < FEW or _is_odd(curve, labels),
     )
+
+
+def _is_odd(curve: Curve, labels: Mapping[str, Any]) -> bool:
+    """Whether a loss rises although it is at rest, or is zero without having fallen."""
+    rises = name_of(labels["regime"]) == "converged" and labels["late_trend"] > RISES
+    shown = curve.loss[curve.loss > 0]
+    vanishes = curve.loss[-1] == 0 and len(shown) and shown.min() > VANISHES * curve.start
+    return bool(rises or vanishes)
 
 
 def _checked(loss: ArrayLike, minimum: float | None) -> Losses:
@@ -157,6 +171,14 @@ def _checked(loss: ArrayLike, minimum: float | None) -> Losses:
     if minimum is not None and not np.isfinite(minimum):
         raise bad("minimum", minimum, "a finite number")
     return loss if loss.dtype.kind == "f" else loss.astype(np.float64)
+
+
+def _index(loss: ArrayLike) -> np.ndarray | None:
+    """The index of a pandas Series, if it counts steps."""
+    index: Any = getattr(loss, "index", None)
+    values = index.to_numpy() if hasattr(index, "to_numpy") else np.zeros(0, object)
+    counts = values.dtype.kind in "iuf" and np.isfinite(values).all()
+    return values if counts and (np.diff(values) > 0).all() else None
 
 
 def _steps(step: ArrayLike | None, shape: tuple[int, ...]) -> Losses:
