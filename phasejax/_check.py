@@ -107,12 +107,18 @@ def whole(argument: str, value: Any, least: int = 1, most: int | None = None) ->
     A float or a NumPy number without a fractional part counts as an integer.
     """
     number = value.item() if getattr(value, "ndim", None) == 0 else value
-    numeric = isinstance(number, int | float) and not isinstance(number, bool)
-    in_range = numeric and math.isfinite(number) and number >= least
+    in_range = is_finite_number(number) and number >= least
     if not in_range or int(number) != number or (most is not None and number > most):
         upper = "" if most is None else f" and at most {most}"
         raise bad(argument, value, f"an integer, at least {least}{upper}")
     return int(number)
+
+
+def is_finite_number(value: Any) -> bool:
+    """Say whether a value is one finite real number, and no bool."""
+    number = value.item() if getattr(value, "ndim", None) == 0 else value
+    numeric = isinstance(number, int | float) and not isinstance(number, bool)
+    return numeric and math.isfinite(number)
 
 
 def is_number(text: str) -> bool:

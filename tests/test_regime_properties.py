@@ -106,19 +106,22 @@ def test_a_spike_train_that_is_cut_out_is_missed(level, height, period):
 
 @st.composite
 def noises(draw):
-    """Stationary noise around zero or over a level, from a thin tail to a heavy one."""
+    """Stationary noise around zero, over a level or below it, from a thin tail to a heavy one."""
     steps = draw(st.integers(256, 8192))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    kind = draw(st.sampled_from(["normal", "uniform", "exponential", "gamma", "lognormal", "t"]))
-    noise = {
+    kinds = {
         "normal": lambda: rng.standard_normal(steps),
         "uniform": lambda: rng.random(steps),
         "exponential": lambda: rng.exponential(size=steps),
         "gamma": lambda: rng.gamma(draw(st.floats(0.3, 5)), size=steps),
         "lognormal": lambda: np.exp(draw(st.floats(0.01, 1)) * rng.standard_normal(steps)),
         "t": lambda: rng.standard_t(draw(st.floats(3, 9)), steps),
-    }[kind]()
-    return np.abs(noise) if draw(st.booleans()) else draw(st.floats(-10, 10)) + noise
+        "rare": lambda: rng.random(steps) < draw(st.floats(0.02, 0.5)),
+    }
+    noise = kinds[draw(st.sampled_from(list(kinds)))]()
+    if draw(st.booleans()):
+        return np.abs(noise)
+    return draw(st.floats(-10, 10)) + draw(st.sampled_from([-1, 1])) * noise
 
 
 @settings(max_examples=150, deadline=None)

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -176,6 +177,44 @@ def test_rounding_floor_is_that_of_the_dtype():
 def test_invalid_curves_are_refused(loss, message):
     with pytest.raises(ValueError, match=message):
         pj.classify_curve(loss)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"minimum": True}, "minimum = True: must be a finite number"),
+        ({"step": ["a"] * len(T)}, "step.dtype = '<U1': must be real numbers"),
+        ({"step": [[1], [1, 2]]}, "step = 'list': must be an array of numbers"),
+        ({"step": np.r_[0, T[:-1]]}, r"step\[1\] = 0.0: must be finite, and larger than the step"),
+    ],
+)
+def test_invalid_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pj.classify_curve(DESCENT, **arguments)
+
+
+def test_masked_losses_are_gaps_and_the_index_of_a_series_is_the_step():
+    masked = np.ma.masked_array(DESCENT.copy(), T % 7 == 0)
+    masked.data[::7] = 1e30
+    assert str(pj.classify_curve(masked)) == "converged"
+    series = pd.Series(np.maximum(DESCENT, spikes()), 10 * T)
+    regime = pj.classify_curve(series)
+    assert regime.spikes[0].step == 10 * pj.classify_curve(series.to_numpy()).spikes[0].step
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_largest_numbers_are_labelled_without_a_warning():
+    assert str(pj.classify_curve(DESCENT * 1e308)) == "converged"
+    assert str(pj.classify_curve(np.full(100, np.finfo(float).max))) == "converged"
+    assert str(pj.classify_curve(DESCENT, step=np.linspace(0, 1.7e308, len(T)))) == "converged"
+
+
+def test_a_label_is_in_doubt_if_the_loss_vanishes_or_rises_at_rest():
+    vanished = np.where(len(T) / 2 > T, 2.5 + 3 * np.exp(-T / 600), 0.0)
+    rising = 1 + 1.5 * np.exp(-T / 50) + 0.4 * T / len(T)
+    for loss in (vanished, rising):
+        regime = pj.classify_curve(loss)
+        assert regime.doubt or str(regime) != "converged"
 
 
 @pytest.mark.parametrize("power", [1.0, 0.3, 0.05])

@@ -35,6 +35,11 @@ def rates(*levels, noise=0.02, steps=900):
     return loss * (1 + noise * RNG.standard_normal(len(loss)))
 
 
+def burst(at):
+    """A jump by 3 that decays in some steps."""
+    return np.where(at <= T, 3 * np.exp(-np.maximum(T - at, 0) / 4), 0)
+
+
 def language_model(jumps):
     """20,000 steps with noise of 0.1 around 3.2, and jumps of one batch."""
     t = np.arange(20_000)
@@ -62,6 +67,14 @@ SHAPES = {
     "stuck at chance": (2.303 * (1 + 0.001 * NORMAL), "converged", 0),
     "above its start": (np.r_[2.18, 2.2, 2.25, 2.3, np.full(800, 2.31)], "converged", 0),
     "flat at 1e-12": (1e-12 + 0.7 * np.exp(-T / 30), "converged", 0),
+    # a level, and what returns to it
+    "three bursts over a level": (
+        1 + 0.003 * NORMAL + sum(burst(at) for at in (500, 1200, 2100)),
+        "spike",
+        3,
+    ),
+    "a burst over a level": (1 + 0.003 * NORMAL + burst(500), "converged", 1),
+    "rare dips": (1 - 0.05 * (RNG.random(len(T)) < 0.1), "converged", 0),
     # the scatter of the run itself
     **{f"thirteen spikes of {h}": (train(h), "spike", 13) for h in (0.5, 1.0, 2.2)},
     "eleven spikes over 0.03": (

@@ -182,8 +182,11 @@ def _draw(answers: Sequence[Answer], path: Path) -> None:
         for log, regimes in answers
         for name, regime in regimes.items()
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    loss_curves(runs).savefig(path, dpi=150)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        loss_curves(runs).savefig(path, dpi=150)
+    except OSError as error:
+        raise bad("plot", str(path), f"a file that can be written: {error.strerror}") from error
 
 
 def _points(log: Log, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from .content import Content, of_rows, of_series
 from .source import Source
 
 FAIRSEQ = re.compile(r"\| (?:train_inner|train) \| (?=\{)")
-PRINTED = re.compile(r"\{'[^{}]*loss'[^{}]*\}")
+PRINTED = re.compile(r"\{'[^{}]*\}")
 
 
 def fits_trainer(source: Source) -> bool:
@@ -52,14 +52,19 @@ def read_fairseq(source: Source) -> Content:
 
 def fits_printed(source: Source) -> bool:
     """Whether a text has lines with a printed dict that has a loss, as the Trainer's output."""
-    return bool(PRINTED.search(source.start))
+    return _printed(source.start) is not None
 
 
 def read_printed(source: Source) -> Content:
     """Read the dict of each line that has one."""
-    found = filter(None, map(PRINTED.search, source.lines()))
-    rows = _of_trainer(_object(_as_json(text[0])) for text in found)
+    found = filter(None, map(_printed, source.lines()))
+    rows = _of_trainer(_object(_as_json(text)) for text in found)
     return of_rows("Hugging Face output", rows, ("loss",))
+
+
+def _printed(text: str) -> str | None:
+    """Return the first printed dict with a loss in a text."""
+    return next((one for one in PRINTED.findall(text) if "loss'" in one), None)
 
 
 def fits_lines(source: Source) -> bool:

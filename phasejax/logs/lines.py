@@ -12,6 +12,8 @@ COUNT = r"(?P<step>\d+)"
 STEP = "step"
 COLOUR = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 """What turns colours of a terminal on and off."""
+LONGEST = 2000
+"""Letters of a line that are looked at: to search a longer one would take too long."""
 
 
 class LineFormat(NamedTuple):
@@ -42,7 +44,8 @@ FORMATS = (
                rf"\| *([^|:]+?) *: *{NUMBER}", ("lm loss", "loss")),
     LineFormat("nanotron", rf"\biteration: +{COUNT} ?/ *\d+ (?=\|)",
                rf"\| *([^|:]+?) *: *{NUMBER}(?![\w.])", ("lm_loss", "loss")),
-    LineFormat("lines with a step", rf"\b(?:step|iter|iteration|epoch)\b\W{{0,4}}{COUNT}\b(?=.*loss)",
+    LineFormat("lines with a step",
+               rf"\b(?:step|iter|iteration|epoch)\b\W{{0,4}}{COUNT}\b(?=.*loss)",
                rf"([a-z][\w/]*(?: loss)?) ?[:= ] ?{NUMBER}(?![\w.])", ()),
     # Keras' progress bar (a line of an unfinished bar is none), and other lines without a step.
     LineFormat("lines with a loss",
@@ -73,8 +76,8 @@ def _find(text: str) -> LineFormat | None:
 
 
 def _plain(line: str) -> str:
-    """Return a line as a terminal leaves it: without colours and what was deleted."""
-    return COLOUR.sub("", line).rpartition("\b")[2]
+    """Return the end of a line as a terminal leaves it: without colours and what was deleted."""
+    return COLOUR.sub("", line.rpartition("\b")[2][-LONGEST:])
 
 
 def _rows(source: Source, found: LineFormat) -> Iterator[dict[str, str]]:

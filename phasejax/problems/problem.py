@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt32
 
-from .._check import bad
+from .._check import bad, is_finite_number
 from .._precision import precision
 from .._types import AnyArray
 from ..identity import arrays_digest, trace_digest
@@ -88,9 +88,7 @@ class Problem:
                 allowed = f"a value that JSON can encode, such as a list of numbers ({error})"
                 raise TypeError(f"config[{name!r}] = {value!r}: must be {allowed}") from error
         if self.minimum is not None:
-            numeric = isinstance(self.minimum, int | float | np.number | np.ndarray | jax.Array)
-            numeric = numeric and not isinstance(self.minimum, bool) and np.ndim(self.minimum) == 0
-            if not numeric or not np.isfinite(float(self.minimum)):
+            if not is_finite_number(self.minimum):
                 raise bad("minimum", self.minimum, "a finite number, or left out if unknown")
             object.__setattr__(self, "minimum", float(self.minimum))
         if not self.name:

@@ -60,7 +60,7 @@ def judge(
     curves = in_decades(over(envelope, floor, eps), lowest)
     initial = np.maximum(excess(initial_loss, floor.minimum, eps), floor.lowest)
     lost = np.where(floor.estimated, errors, np.maximum(np.abs(floor.minimum) * eps, errors))
-    found = features(curves, initial, eps, lost, horizon)
+    found = features(curves, initial, eps, lost, horizon, floor.estimated)
     finer = curves if fine is None else in_decades(over(fine, floor, eps), lowest)
     excursions = excursions_of(finer, is_tall(found), floor.estimated)
     there = spikes(excursions)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Num
 from numpy.typing import ArrayLike
 
-from .._check import bad
+from .._check import bad, is_finite_number
 from ..envelope import Envelope, edges, excess, of_curve
 from .classify import Judged, judge
 from .codes import name_of
@@ -106,6 +106,7 @@ class Curve(NamedTuple):
         return Envelope(*(np.asarray(field)[None] for field in curve))
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def classify_curve(
     loss: ArrayLike, minimum: float | None = None, *, step: ArrayLike | None = None
 ) -> Regime:
@@ -163,14 +164,24 @@ def _is_odd(curve: Curve, labels: Mapping[str, Any]) -> bool:
 
 def _checked(loss: ArrayLike, minimum: float | None) -> Losses:
     """Losses as floating-point numbers."""
-    loss = np.asarray(loss)
+    loss = _array("loss", loss)
     if loss.ndim != 1 or len(loss) < MIN_STEPS:
         raise bad("loss.shape", loss.shape, f"[steps] with at least {MIN_STEPS} steps")
     if loss.dtype.kind not in "fiub":
         raise bad("loss.dtype", str(loss.dtype), "real numbers")
-    if minimum is not None and not np.isfinite(minimum):
+    if minimum is not None and not is_finite_number(minimum):
         raise bad("minimum", minimum, "a finite number")
     return loss if loss.dtype.kind == "f" else loss.astype(np.float64)
+
+
+def _array(name: str, values: ArrayLike) -> np.ndarray:
+    """Values as an array; those that are masked are nan."""
+    try:
+        if isinstance(values, np.ma.MaskedArray):
+            return np.where(np.ma.getmaskarray(values), np.nan, values.data)
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise bad(name, type(values).__name__, f"an array of numbers: {error}") from error
 
 
 def _index(loss: ArrayLike) -> np.ndarray | None:
@@ -185,11 +196,15 @@ def _steps(step: ArrayLike | None, shape: tuple[int, ...]) -> Losses:
     """The steps as float64; checks them."""
     if step is None:
         return np.arange(shape[0], dtype=np.float64)
-    steps = np.asarray(step, np.float64)
+    given = _array("step", step)
+    if given.dtype.kind not in "fiu":
+        raise bad("step.dtype", str(given.dtype), "real numbers")
+    steps = given.astype(np.float64)
     if steps.shape != shape:
         raise bad("step.shape", steps.shape, f"the shape of loss, {shape}")
     if not (np.isfinite(steps).all() and (np.diff(steps) > 0).all()):
-        raise bad("step", "not increasing", "finite numbers, each larger than the one before")
+        at = np.flatnonzero(~(np.diff(steps, prepend=-np.inf) > 0) | ~np.isfinite(steps))[0]
+        raise bad(f"step[{at}]", float(steps[at]), "finite, and larger than the step before")
     return steps
 
 

@@ -7,7 +7,7 @@ is a factor of ten. Every feature is an array of the cells' shape.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ..envelope import Envelope
 from .windows import deviation, parts, rolling_median, slope
@@ -101,11 +101,13 @@ def features(
     eps: float,
     lost: Cells | float = 0.0,
     horizon: float = 0.0,
+    estimated: Bool[np.ndarray, "*cells"] | bool = False,
 ) -> Features:
     """Compute the features of curves `[..., window]` that started at `initial_loss` `[...]`.
 
     `eps` is the machine epsilon of the loss. `lost` is the loss below which only errors are seen:
-    the rounding of the subtracted minimum, or the tolerance of a solver. All losses are losses
+    the rounding of the subtracted minimum, or the tolerance of a solver. `estimated` says whether
+    the minimum is an estimate. All losses are losses
     over the minimum; a loss below the minimum gives nan. L_w is the mean of log10 of the loss in
     window w, P_w the log10 of its maximum, f0 the initial loss. Only the late windows are used,
     except where the whole run is named.
@@ -131,7 +133,7 @@ def features(
       median of their second differences; 0 for a smooth curve.
     - `overshoot`: the larger of max L_w over the run and max P_w over its first sixteenth − the
       larger of log10 f0 and max P_w over the last quarter of the run. A single loss later on is an
-      excursion.
+      excursion. Over an estimated minimum it is max M_v: a short rise spans decades there.
     - `climb`: the least difference of the medians of L_w in successive quarters.
     - `end_level`: median of L_w in the last eighth.
     - `end_excess`: `end_level` − log10 f0.
@@ -179,7 +181,7 @@ def features(
         rise=end_level - sixteenths.min(-1),
         swing=_swing(sixteenths),
         wander=_wander(sixteenths),
-        overshoot=_overshoot(level, peak, start),
+        overshoot=_overshoot(curves, sixteenths, start, estimated),
         climb=np.diff(quarters, axis=0).min(0),
         end_level=end_level,
         end_excess=end_level - start,
@@ -261,12 +263,18 @@ def _wander(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
     return scatter * PARTS / medians.shape[-1]
 
 
-def _overshoot(level: Levels, peak: Levels, start: Cells) -> Cells:
+def _overshoot(
+    curves: Curves,
+    medians: Float[np.ndarray, "*cells parts"],
+    start: Cells,
+    estimated: Bool[np.ndarray, "*cells"] | bool,
+) -> Cells:
     """How far the run rose over its start and its end; a single loss counts only at first."""
-    windows = level.shape[-1]
-    first = peak[..., : max(windows // 16, 1)].max(-1)
-    end = peak[..., -max(windows // 4, 1) :].max(-1)
-    return np.maximum(first, level.max(-1)) - np.maximum(start, end)
+    windows = curves.level.shape[-1]
+    first = curves.peak[..., : max(windows // 16, 1)].max(-1)
+    end = curves.peak[..., -max(windows // 4, 1) :].max(-1)
+    highest = np.where(estimated, medians.max(-1), np.maximum(first, curves.level.max(-1)))
+    return highest - np.maximum(start, end)
 
 
 def _swing(medians: Float[np.ndarray, "*cells parts"]) -> Cells:

@@ -2,7 +2,8 @@
 
 A loss that falls by a decade and a half shows that its minimum is near zero. Otherwise, if the
 minimum is not known, it is estimated: it lies below the lowest level that the run kept, by a margin
-that noise does not cross. The unit of the loss, or a constant added to it, changes nothing.
+that noise does not cross. The unit of the loss changes nothing, and a constant added to it only
+whether a run that hardly falls is at rest.
 """
 
 from typing import NamedTuple
@@ -77,8 +78,9 @@ def estimate(envelope: Envelope, initial_loss: Cells, per_window: float) -> Floo
     with np.errstate(invalid="ignore"):
         spread = np.where(finite, high - low, 0.0)
     noise = _noise(spread, level, per_window)
+    around = np.maximum(noise, _dips(level))
     last = level[..., -max(level.shape[-1] // 4, 1) :]
-    margin = np.maximum(SHARE * (top - bottom), NOISES * noise)
+    margin = np.maximum(SHARE * (top - bottom), NOISES * around)
     margin = np.where(margin > ROUNDING * np.abs(bottom), margin, 0.0)
     rose = (margin > 0) & (start - bottom <= SHARE * (top - bottom))
     margin = np.where(rose, np.maximum(margin, OF_START * np.abs(bottom)), margin)
@@ -146,3 +148,9 @@ def _noise(spread: Windows, level: Windows, per_window: float) -> Cells:
     per_window = np.clip(per_window, 3, 1000)
     within = np.median(spread[..., half:], axis=-1) / (2 * np.sqrt(2 * np.log(per_window)))
     return np.maximum(within, deviation((level - rolling_median(level))[..., half:]))
+
+
+def _dips(level: Windows) -> Cells:
+    """Standard deviation of the levels, from those below their rolling median: rare dips count."""
+    below = np.minimum(level - rolling_median(level), 0.0)
+    return np.sqrt(2 * np.mean(below[..., below.shape[-1] // 2 :] ** 2, axis=-1))
