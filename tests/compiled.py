@@ -5,13 +5,15 @@ from typing import Any
 from phasejax.engine import kernel
 
 
+ADVANCE: Any = kernel.advance
+"""As it is before a test replaces it."""
+
+
 def programs() -> int:
     """How many programs of the engine's kernel this process has compiled so far."""
-    advance: Any = kernel.advance
-    return advance._cached._cache_size()
+    return ADVANCE._cached._cache_size()
 
 
 def forget_programs() -> None:
     """Compile what the engine's kernel runs again."""
-    advance: Any = kernel.advance
-    advance._cached.clear_cache()
+    ADVANCE._cached.clear_cache()
