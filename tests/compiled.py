@@ -4,7 +4,6 @@ from typing import Any
 
 from phasejax.engine import kernel
 
-
 ADVANCE: Any = kernel.advance
 """As it is before a test replaces it."""
 
