@@ -31,20 +31,23 @@ os.fsync = lambda descriptor: None  # no test cuts the power, and thousands of f
 UNROLLED, step_loop.UNROLL = step_loop.UNROLL, 1
 
 
-# By processor seconds, the commands that they start included: from two hundred to thirty.
+# By processor seconds, the commands that they start included: from two hundred to forty.
 LONGEST = (
     "test_flows",
+    "test_sweep",
     "test_kills",
     "test_docs",
-    "test_sweep",
     "test_refine",
-    "test_cli",
-    "test_paper",
     "test_executors",
-    "test_figures",
-    "test_page",
     "test_install",
+    "test_cli",
+    "test_identity",
+    "test_page",
+    "test_figures",
+    "test_paper",
+    "test_dynamics",
     "test_stores",
+    "test_minimum",
 )
 
 
