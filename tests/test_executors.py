@@ -22,6 +22,8 @@ from phasejax.engine import tasks
 
 from .serial import fail_at
 
+pytestmark = pytest.mark.usefixtures("unrolled")  # as in the workers, which compare digests
+
 distributed = pytest.importorskip("distributed")
 
 
