@@ -118,10 +118,10 @@ def noises(draw):
         "t": lambda: rng.standard_t(draw(st.floats(3, 9)), steps),
         "rare": lambda: rng.random(steps) < draw(st.floats(0.02, 0.5)),
     }
-    noise = kinds[draw(st.sampled_from(list(kinds)))]()
-    if draw(st.booleans()):
-        return np.abs(noise)
-    return draw(st.floats(-10, 10)) + draw(st.sampled_from([-1, 1])) * noise
+    kind = draw(st.sampled_from(list(kinds)))
+    if kind != "rare" and draw(st.booleans()):  # of zeros and ones, one run of 200 is divergence
+        return np.abs(kinds[kind]())
+    return draw(st.floats(-10, 10)) + draw(st.sampled_from([-1, 1])) * kinds[kind]()
 
 
 @settings(max_examples=150, deadline=None)
