@@ -18,6 +18,8 @@ Levels = Float[np.ndarray, "*cells window"]
 LIMIT = 400.0
 """Decades that represent infinity: a loss of zero has level −400, a non-finite loss +400."""
 
+LEFT = 0.95
+"""Least depth of the level before a blow-up, under that at the end, over an estimated minimum."""
 PARTS = 16
 """The level of a run is taken in this many parts, if it has four windows for each."""
 
@@ -133,7 +135,8 @@ def features(
       median of their second differences; 0 for a smooth curve.
     - `overshoot`: the larger of max L_w over the run and max P_w over its first sixteenth − the
       larger of log10 f0 and max P_w over the last quarter of the run. A single loss later on is an
-      excursion. Over an estimated minimum it is max M_v: a short rise spans decades there.
+      excursion. Over an estimated minimum, where a short rise spans decades, it is max M_v, unless
+      the run was lower before the highest L_w than at its end.
     - `climb`: the least difference of the medians of L_w in successive quarters.
     - `end_level`: median of L_w in the last eighth.
     - `end_excess`: `end_level` − log10 f0.
@@ -273,7 +276,11 @@ def _overshoot(
     windows = curves.level.shape[-1]
     first = curves.peak[..., : max(windows // 16, 1)].max(-1)
     end = curves.peak[..., -max(windows // 4, 1) :].max(-1)
-    highest = np.where(estimated, medians.max(-1), np.maximum(first, curves.level.max(-1)))
+    place = curves.level.argmax(-1)[..., None]
+    before = np.where(np.arange(windows) < place, curves.level, LIMIT).min(-1)
+    left = np.median(curves.level[..., -max(windows // 16, 1) :], axis=-1) - before >= LEFT
+    short = np.asarray(estimated) & ~left
+    highest = np.where(short, medians.max(-1), np.maximum(first, curves.level.max(-1)))
     return highest - np.maximum(start, end)
 
 
