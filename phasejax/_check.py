@@ -106,12 +106,11 @@ def whole(argument: str, value: Any, least: int = 1, most: int | None = None) ->
 
     A float or a NumPy number without a fractional part counts as an integer.
     """
-    number = value.item() if getattr(value, "ndim", None) == 0 else value
-    in_range = is_finite_number(number) and number >= least
-    if not in_range or int(number) != number or (most is not None and number > most):
+    in_range = is_finite_number(value) and value >= least
+    if not in_range or int(value) != value or (most is not None and value > most):
         upper = "" if most is None else f" and at most {most}"
         raise bad(argument, value, f"an integer, at least {least}{upper}")
-    return int(number)
+    return int(value)
 
 
 def is_finite_number(value: Any) -> bool:

@@ -13,17 +13,17 @@ SPIKE, OSCILLATION, DIVERGENCE, CONVERGED, _ = range(5)
 
 def test_the_set_is_large_and_split_by_problem():
     runs = read.runs()
-    halves = {run.about["problem"]: run.about["half"] for run in runs}
+    parts = {run.about["problem"]: run.about["part"] for run in runs}
     assert len(runs) == 360
-    assert all(halves[run.about["problem"]] == run.about["half"] for run in runs)
-    assert sum(half == "set" for half in halves.values()) == 7
-    assert sum(half in ("judge", "fresh") for half in halves.values()) == 11
+    assert all(parts[run.about["problem"]] == run.about["part"] for run in runs)
+    assert sum(part == "set" for part in parts.values()) == 7
+    assert sum(part in ("judge", "fresh") for part in parts.values()) == 11
     assert {run.label for run in runs} == set(NAMES)
 
 
-@pytest.mark.parametrize("half", ["judge", "fresh"])
-def test_labels_of_problems_that_were_not_used_to_set_thresholds(half):
-    counts = judge.confusion([run for run in read.runs() if run.about["half"] == half])
+@pytest.mark.parametrize("part", ["judge", "fresh"])
+def test_labels_of_problems_that_were_not_used_to_set_thresholds(part):
+    counts = judge.confusion([run for run in read.runs() if run.about["part"] == part])
     assert counts.trace() >= 0.97 * counts.sum()
 
 
@@ -45,7 +45,7 @@ def training_logs():
 def test_labels_of_training_logs(training_logs, part, size):
     """Of which no thresholds were set; docs/regimes.md has the tables."""
     clear = [(log, said) for log, said, _ in training_logs if not log.ambiguous]
-    right = [log.label == said for log, said in clear if log.half == part]
+    right = [log.label == said for log, said in clear if log.part == part]
     assert len(right) == size
     assert np.mean(right) >= 0.95
 
@@ -61,6 +61,6 @@ def test_spikes_of_training_logs_are_counted(training_logs, part):
     counted = [
         of_logs.same_count(log.spikes, found)
         for log, _, found in training_logs
-        if log.half == part and log.spikes is not None
+        if log.part == part and log.spikes is not None
     ]
     assert np.mean(counted) >= 0.9

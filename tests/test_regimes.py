@@ -213,8 +213,7 @@ def test_a_label_is_in_doubt_if_the_loss_vanishes_or_rises_at_rest():
     vanished = np.where(len(T) / 2 > T, 2.5 + 3 * np.exp(-T / 600), 0.0)
     rising = 1 + 1.5 * np.exp(-T / 50) + 0.4 * T / len(T)
     for loss in (vanished, rising):
-        regime = pj.classify_curve(loss)
-        assert regime.doubt or str(regime) != "converged"
+        assert pj.classify_curve(loss).doubt
 
 
 @pytest.mark.parametrize("power", [1.0, 0.3, 0.05])

@@ -150,6 +150,11 @@ SHAPES = {
         "divergence",
         None,
     ),
+    "a network that dies early": (
+        np.r_[0.05 + 1.15 * np.exp(-np.arange(40) / 8), np.geomspace(1e6, 1, 60), np.ones(3000)],
+        "divergence",
+        None,
+    ),
     "nine epochs and seven": (np.geomspace(2.3, 0.4, 16), "descending", 0),
 }
 

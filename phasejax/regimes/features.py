@@ -17,11 +17,10 @@ Levels = Float[np.ndarray, "*cells window"]
 
 LIMIT = 400.0
 """Decades that represent infinity: a loss of zero has level −400, a non-finite loss +400."""
-
-LEFT = 0.95
-"""Least depth of the level before a blow-up, under that at the end, over an estimated minimum."""
 PARTS = 16
 """The level of a run is taken in this many parts, if it has four windows for each."""
+LEFT = 0.95
+"""Least depth of the level before a blow-up, under that at the end, over an estimated minimum."""
 
 
 class Curves(NamedTuple):
@@ -109,10 +108,11 @@ def features(
 
     `eps` is the machine epsilon of the loss. `lost` is the loss below which only errors are seen:
     the rounding of the subtracted minimum, or the tolerance of a solver. `estimated` says whether
-    the minimum is an estimate. All losses are losses
-    over the minimum; a loss below the minimum gives nan. L_w is the mean of log10 of the loss in
-    window w, P_w the log10 of its maximum, f0 the initial loss. Only the late windows are used,
-    except where the whole run is named.
+    the minimum is an estimate.
+
+    All losses are losses over the minimum; a loss below the minimum gives nan. L_w is the mean of
+    log10 of the loss in window w, P_w the log10 of its maximum, f0 the initial loss. Only the late
+    windows are used, except where the whole run is named.
 
     - `late_level`: mean of L_w.
     - `late_peak`: max of P_w.

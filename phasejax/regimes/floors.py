@@ -74,16 +74,18 @@ def estimate(envelope: Envelope, initial_loss: Cells, per_window: float) -> Floo
     level = _filled(mean, finite)
     medians = parts(level, min(16, max(level.shape[-1] // 4, 1)))
     start = np.where(np.isfinite(initial_loss), initial_loss, medians[..., 0])
-    bottom, top = np.minimum(medians.min(-1), start), np.maximum(medians.max(-1), start)
     with np.errstate(invalid="ignore"):
         spread = np.where(finite, high - low, 0.0)
-    noise = _noise(spread, level, per_window)
-    around = np.maximum(noise, _dips(level))
+    half = level.shape[-1] // 2
+    residual = (level - rolling_median(level))[..., half:]
+    noise = _noise(spread[..., half:], residual, per_window)
+    around = np.maximum(noise, _dips(residual))
+    # A run may do well for a short time only, early on, before it blows up.
+    early = level[..., : max(level.shape[-1] // 16, 1)].min(-1) + NOISES * around
+    bottom = np.minimum(np.minimum(medians.min(-1), early), start)
+    top = np.maximum(medians.max(-1), start)
     last = level[..., -max(level.shape[-1] // 4, 1) :]
-    margin = np.maximum(SHARE * (top - bottom), NOISES * around)
-    margin = np.where(margin > ROUNDING * np.abs(bottom), margin, 0.0)
-    rose = (margin > 0) & (start - bottom <= SHARE * (top - bottom))
-    margin = np.where(rose, np.maximum(margin, OF_START * np.abs(bottom)), margin)
+    margin = _margin(bottom, top, start, around)
     with np.errstate(divide="ignore", invalid="ignore"):
         spans = np.log10(top) - np.log10(bottom) >= SPAN
     positive = np.where(finite, low, 0.0).min(-1) >= 0
@@ -128,6 +130,14 @@ def over(envelope: Envelope, floor: Floor, eps: float) -> Envelope:
     return envelope._replace(loss_min=low, loss_max=high, loss_mean=mean, log10_loss_mean=level)
 
 
+def _margin(bottom: Cells, top: Cells, start: Cells, around: Cells) -> Cells:
+    """Distance of the estimated minimum below the lowest level, `bottom`; 0 for a constant loss."""
+    margin = np.maximum(SHARE * (top - bottom), NOISES * around)
+    margin = np.where(margin > ROUNDING * np.abs(bottom), margin, 0.0)
+    rose = (margin > 0) & (start - bottom <= SHARE * (top - bottom))
+    return np.where(rose, np.maximum(margin, OF_START * np.abs(bottom)), margin)
+
+
 def _filled(mean: Windows, finite: Bool[np.ndarray, "*cells window"]) -> Windows:
     """Replace non-finite windows by the last finite one before them, or by the first one."""
     if finite.all():
@@ -138,19 +148,20 @@ def _filled(mean: Windows, finite: Bool[np.ndarray, "*cells window"]) -> Windows
     return np.where(np.isfinite(found), found, 0.0)
 
 
-def _noise(spread: Windows, level: Windows, per_window: float) -> Cells:
+def _noise(spread: Windows, residual: Windows, per_window: float) -> Cells:
     """Standard deviation of the losses in the late half, from the ranges and means of windows.
 
-    The range of n normal values is about 2 √(2 log n) standard deviations. Where a window has few
+    `residual` are the levels less their rolling median. The range of n normal values is about 2 √(2 log n) standard deviations. Where a window has few
     losses, the differences between windows show the noise.
     """
-    half = level.shape[-1] // 2
     per_window = np.clip(per_window, 3, 1000)
-    within = np.median(spread[..., half:], axis=-1) / (2 * np.sqrt(2 * np.log(per_window)))
-    return np.maximum(within, deviation((level - rolling_median(level))[..., half:]))
+    within = np.median(spread, axis=-1) / (2 * np.sqrt(2 * np.log(per_window)))
+    return np.maximum(within, deviation(residual))
 
 
-def _dips(level: Windows) -> Cells:
-    """Standard deviation of the levels, from those below their rolling median: rare dips count."""
-    below = np.minimum(level - rolling_median(level), 0.0)
-    return np.sqrt(2 * np.mean(below[..., below.shape[-1] // 2 :] ** 2, axis=-1))
+def _dips(residual: Windows) -> Cells:
+    """Standard deviation of the late levels, from those below their rolling median.
+
+    Rare dips count, which `_noise` leaves out.
+    """
+    return np.sqrt(2 * np.mean(np.minimum(residual, 0.0) ** 2, axis=-1))

@@ -36,11 +36,11 @@ def confusion(runs: list[read.Run]) -> np.ndarray:
 
 def main() -> None:
     """Print a table for each part of the set, and with -v every run whose labels differ."""
-    for half in ("set", "judge", "fresh"):
-        runs = [run for run in read.runs() if run.about["half"] == half]
+    for part in ("set", "judge", "fresh"):
+        runs = [run for run in read.runs() if run.about["part"] == part]
         counts = confusion(runs)
         right, total = counts.trace(), counts.sum()
-        print(f"\n{half}: {right} of {total} unambiguous runs right ({right / total:.1%})\n")
+        print(f"\n{part}: {right} of {total} unambiguous runs right ({right / total:.1%})\n")
         print("| seen | " + " | ".join(NAMES) + " |")
         print("| --- |" + " --- |" * len(NAMES))
         for name, row in zip(NAMES, counts, strict=True):

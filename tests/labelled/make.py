@@ -60,7 +60,7 @@ iris = functools.partial(scaled, datasets.load_iris, (1, 2))
 diabetes = functools.partial(scaled, datasets.load_diabetes)
 
 PROBLEMS = {
-    # name: (half, problem, dynamics, grid, steps)
+    # name: (part, problem, dynamics, grid, steps)
     "digits 01 relu": ("set", P.digits(), pj.adam, plane(seed=1), 20_000),
     "digits 38 tanh": (
         "judge",
@@ -141,7 +141,7 @@ def main() -> None:
     curves, about = [], []
     pj.use_all_cores()
     pj.use_compilation_cache()
-    for name, (half, problem, dynamics, grid, steps) in PROBLEMS.items():
+    for name, (part, problem, dynamics, grid, steps) in PROBLEMS.items():
         dataset = pj.sweep(problem, dynamics, grid, steps=steps, windows=WINDOWS)
         axes = [dim for dim in dataset["regime"].dims]
         cells = dataset.stack(cell=axes)
@@ -150,7 +150,7 @@ def main() -> None:
         curves.append(np.stack([*fields, cells["log10_loss_mean"].T], 1).astype(np.float32))
         start = float(np.log10(dataset["initial_loss"]))
         about += [
-            {"problem": name, "half": half, "steps": steps, "initial": start}
+            {"problem": name, "part": part, "steps": steps, "initial": start}
             | {"optimizer": dynamics.__name__, **dataset.attrs["fixed"]}
             | {axis: float(cells[axis][i]) for axis in axes}
             for i in range(cells.sizes["cell"])

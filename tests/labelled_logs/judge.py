@@ -37,13 +37,13 @@ def print_table(counts: Counter[tuple[str, str]]) -> None:
         print(f"| {seen} | " + " | ".join(str(counts[seen, said]) for said in columns) + " |")
 
 
-def print_half(half: str, verbose: bool) -> None:
+def print_part(part: str, verbose: bool) -> None:
     """Print the table of a part, and every log that was judged otherwise."""
-    answers = [(log, *judged(log)) for log in read.logs() if log.half == half]
+    answers = [(log, *judged(log)) for log in read.logs() if log.part == part]
     clear = [(log, said) for log, said, _, _ in answers if not log.ambiguous]
     counts = Counter((log.label, said) for log, said in clear)
     right, total = sum(counts[name, name] for name in NAMES), len(clear)
-    print(f"\n{half}: {right} of {total} unambiguous logs right ({right / total:.1%})\n")
+    print(f"\n{part}: {right} of {total} unambiguous logs right ({right / total:.1%})\n")
     print_table(counts)
     counted = [(log, found) for log, _, found, _ in answers if log.spikes is not None]
     agree = sum(same_count(log.spikes or 0, found) for log, found in counted)
@@ -58,8 +58,8 @@ def print_half(half: str, verbose: bool) -> None:
 
 def main() -> None:
     """Print the tables of all parts, and with -v every log whose labels or counts differ."""
-    for half in ("set", "held-out", "fresh"):
-        print_half(half, "-v" in sys.argv)
+    for part in ("set", "held-out", "fresh"):
+        print_part(part, "-v" in sys.argv)
 
 
 if __name__ == "__main__":

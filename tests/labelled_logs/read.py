@@ -15,7 +15,7 @@ class Log(NamedTuple):
     """A log and its label."""
 
     file: str
-    half: str
+    part: str
     label: str
     ambiguous: bool
     spikes: int | None
@@ -40,7 +40,7 @@ def logs() -> list[Log]:
     return [
         Log(
             row["file"],
-            row["half"],
+            row["part"],
             row["label"],
             row["ambiguous"] == "yes",
             int(row["spikes"]) if row["spikes"] else None,

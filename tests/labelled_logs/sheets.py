@@ -72,10 +72,10 @@ def main(folder: Path, dpi: int = 40) -> None:
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     logs = read.logs()
-    for half in ("set", "held-out", "fresh"):
-        chosen = [log for log in logs if log.half == half]
+    for part in ("set", "held-out", "fresh"):
+        chosen = [log for log in logs if log.part == part]
         for i in range(0, len(chosen), LOGS):
-            draw(chosen[i : i + LOGS], folder / f"logs-{half}-{i // LOGS + 1}.png", dpi)
+            draw(chosen[i : i + LOGS], folder / f"logs-{part}-{i // LOGS + 1}.png", dpi)
 
 
 if __name__ == "__main__":
