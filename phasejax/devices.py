@@ -9,22 +9,43 @@ from ._check import bad
 from ._platform import usable_cores
 
 
+SMALL_LOOP = "xla_cpu_small_while_loop_byte_threshold"
+"""Option of XLA's CPU backend: a loop that touches fewer bytes per iteration becomes one kernel."""
+SMALL_LOOP_BYTES = 2**20
+"""Takes blocks of toy problems, and leaves out networks: those gain nothing (docs/benchmarks.md)."""
+
+
 def use_all_cores(cores: int | None = None) -> None:
-    """Make every processor core a device of JAX; call it before JAX computes anything.
+    """Make JAX fast for sweeps on a CPU; call it before JAX computes anything.
 
     `cores` is the number of cores, by default all that the process can use.
 
-    `sweep` distributes cells over JAX's devices. By default JAX has one device for all cores, and
-    a small block of cells does not keep them busy. The function sets `jax_num_cpu_devices` for the
-    whole process, so it is for scripts and the command line. It does nothing if the number of CPU
-    devices is already set (by `jax_num_cpu_devices`, or by
-    `--xla_force_host_platform_device_count` in `XLA_FLAGS`). Raises a `RuntimeError` if JAX has
-    already started.
+    - Every core becomes a device of JAX, and `sweep` distributes cells over devices. By default JAX
+      has one device for all cores, and a small block of cells does not keep them busy. Nothing
+      changes if the number of CPU devices is already set (by `jax_num_cpu_devices`, or by
+      `--xla_force_host_platform_device_count` in `XLA_FLAGS`).
+    - The loop over the steps of a toy problem is compiled into one kernel, which takes about a
+      quarter less time: by default, XLA starts some seven kernels per step. The function adds
+      `--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1048576` to `XLA_FLAGS`
+      in the environment, from where JAX and processes started later read it, unless
+      `XLA_FLAGS` has that option.
+
+    Both hold for the whole process, so the function is for scripts, notebooks and the command line.
+    Raises a `RuntimeError` if JAX has already started.
+
+    ```python
+    import phasejax as pj
+
+    pj.use_all_cores()
+    ```
     """
-    forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if forced or getattr(jax.config, "jax_num_cpu_devices", -1) >= 0:
-        return
-    jax.config.update("jax_num_cpu_devices", cores or usable_cores())
+    flags = os.environ.get("XLA_FLAGS", "")
+    forced = "xla_force_host_platform_device_count" in flags
+    if not (forced or getattr(jax.config, "jax_num_cpu_devices", -1) >= 0):
+        jax.config.update("jax_num_cpu_devices", cores or usable_cores())
+    if SMALL_LOOP not in flags:
+        option = f"--xla_backend_extra_options={SMALL_LOOP}={SMALL_LOOP_BYTES}"
+        os.environ["XLA_FLAGS"] = f"{flags} {option}".strip()
 
 
 def use_compilation_cache() -> None:

@@ -11,8 +11,3 @@ ADVANCE: Any = kernel.advance
 def programs() -> int:
     """How many programs of the engine's kernel this process has compiled so far."""
     return ADVANCE._cached._cache_size()
-
-
-def forget_programs() -> None:
-    """Compile what the engine's kernel runs again."""
-    ADVANCE._cached.clear_cache()

@@ -16,19 +16,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 
 import phasejax as pj  # noqa: E402
 from phasejax import _trajectory  # noqa: E402
-from phasejax.dynamics import steps as step_loop  # noqa: E402
 from phasejax.engine import checkpoint, kernel, placement, steps  # noqa: E402
 
-from .compiled import forget_programs  # noqa: E402
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a background job
     signal.signal(signal.SIGINT, signal.default_int_handler)
 matplotlib.use("Agg")
 pj.use_all_cores()
 os.fsync = lambda descriptor: None  # no test cuts the power, and thousands of files are written
-# Toy problems compile in two thirds of the time. Commands that tests start, and tests with the
-# fixture `unrolled`, take several steps per iteration.
-UNROLLED, step_loop.UNROLL = step_loop.UNROLL, 1
 
 
 # By processor seconds, the commands that they start included: from two hundred to forty.
@@ -70,15 +65,6 @@ def small():
 
 
 # These fixtures are where tests reach into the engine, so that its inside can change.
-
-
-@pytest.fixture
-def unrolled(monkeypatch):
-    """Tiny problems take as many steps per iteration as they do outside of tests."""
-    monkeypatch.setattr(step_loop, "UNROLL", UNROLLED)
-    forget_programs()
-    yield
-    forget_programs()
 
 
 @pytest.fixture

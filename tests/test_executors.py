@@ -22,8 +22,6 @@ from phasejax.engine import tasks
 
 from .serial import fail_at
 
-pytestmark = pytest.mark.usefixtures("unrolled")  # as in the workers, which compare digests
-
 distributed = pytest.importorskip("distributed")
 
 

@@ -64,7 +64,6 @@ def test_a_pickle_is_the_arguments_alone(package):
     assert again == used
 
 
-@pytest.mark.usefixtures("unrolled")
 def test_it_knows_no_device():
     """Another number of devices is another placement of the same specification."""
     script = (

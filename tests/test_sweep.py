@@ -47,7 +47,6 @@ def assert_same(one, two):
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
-@pytest.mark.usefixtures("unrolled")
 def test_every_cell_is_the_run_one_would_write_by_hand(small):
     small["steps"] = 700  # no multiple of the windows
     dataset = pj.sweep(**small)
@@ -75,7 +74,6 @@ def test_seed_is_an_axis(small):
         )
 
 
-@pytest.mark.usefixtures("unrolled")
 def test_any_optax_optimizer_sweeps_its_own_arguments(small):
     small["dynamics"] = optax.adamw
     small["grid"] = pj.Grid(
@@ -103,16 +101,6 @@ def test_own_problem_is_two_functions(small):
         init=lambda key: {"w": jax.random.normal(key, (3,)), "c": jnp.ones(())},
     )
     assert (pj.sweep(**small).regime >= 0).all()
-
-
-def test_steps_per_iteration_change_nothing(small, request):
-    """Ten steps per window: two times four, one, and the last one."""
-    plain = pj.sweep(**small)
-    request.getfixturevalue("unrolled")
-    unrolled = pj.sweep(**small)
-    np.testing.assert_array_equal(plain.regime, unrolled.regime)
-    for name in Envelope._fields:
-        np.testing.assert_allclose(plain[name], unrolled[name], rtol=1e-9, err_msg=name)
 
 
 def test_a_repeat_is_bit_identical(small):
@@ -181,7 +169,6 @@ def test_results_carry_their_configuration(small, tmp_path):
     assert (tmp_path / "s" / "zarr.json").exists()  # Zarr v3
 
 
-@pytest.mark.usefixtures("unrolled")
 def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, small_tasks):
     whole = pj.sweep(**small, block_size=1)
     with pytest.raises(KeyboardInterrupt):
@@ -322,7 +309,6 @@ def block_steps(on_advance):
     return asked
 
 
-@pytest.mark.usefixtures("unrolled")
 def test_diverged_cells_stop_costing_and_nothing_else_changes(small, block_steps, short_segments):
     """A third of the cells overflow in the first tenth: at most 0.75 of the work is left."""
     rates = np.concatenate([np.linspace(0.1, 1.0, 42), np.linspace(100.0, 300.0, 22)])
@@ -350,7 +336,6 @@ def test_cells_that_reached_zero_exactly_stop_costing(small, block_steps, short_
 
 
 @pytest.mark.parametrize("problem", ["quadratic", "digits"])
-@pytest.mark.usefixtures("unrolled")
 def test_a_cell_keeps_its_bits_wherever_in_the_batch_it_is(small, problem):
     small["problem"] = {
         "quadratic": small["problem"],

@@ -21,10 +21,7 @@ from ..program import Program
 from .base import Cost, Dynamics
 
 TINY = 64
-"""Problems of at most this many parameters run several steps per iteration of the loop, whose
-overhead dominates their cost."""
-UNROLL = 4
-"""Steps per iteration of the loop on such problems."""
+"""Cells of problems of at most this many parameters are innermost in memory."""
 
 Loss = Callable[[PyTree], Float[Array, ""]]
 """A function from the parameters to the loss."""
@@ -175,24 +172,17 @@ def _repeat(
     The outer loop has two iterations, all steps but the last and then the last one, so that the
     body is compiled once.
     """
-    unroll = UNROLL if tiny else 1
-    step = jax.jit(step, inline=True)  # traced once, not for each place in the loops
-
-    def several(count: int, _: Any, carry: PyTree) -> PyTree:
-        carry = _cells_innermost(carry) if tiny else carry
-        for _ in range(count):
-            carry = step(carry)
-        return _cells_innermost(carry) if tiny else carry
+    laid_out = _cells_innermost if tiny else lambda carry: carry
 
     def part(last: Int[Array, ""], before_and_carry: PyTree) -> PyTree:
         _, carry = before_and_carry
         before = carry[0][0]
         count = jnp.where(last, jnp.minimum(length, 1), jnp.maximum(length - 1, 0))
-        turn = functools.partial(several, unroll)
-        carry = jax.lax.fori_loop(0, count // unroll, turn, carry)
-        if unroll > 1:
-            carry = jax.lax.fori_loop(0, count % unroll, functools.partial(several, 1), carry)
-        return before, carry
+
+        def turn(_: Any, carry: PyTree) -> PyTree:
+            return laid_out(step(laid_out(carry)))
+
+        return before, jax.lax.fori_loop(0, count, turn, carry)
 
     return jax.lax.fori_loop(0, 2, part, (carry[0][0], carry))
 

@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.metadata
+import os
 import platform
 from typing import Any
 
@@ -174,6 +175,7 @@ def coordinates(spec: Spec, placement: Placement) -> xr.Dataset:
             "Conventions": "CF-1.11",
             **configuration(spec, placement),
             "block_size_source": placement.source,
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
             **_versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "failures": [],

@@ -7,6 +7,7 @@ the same bits.
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 
@@ -136,7 +137,8 @@ def _key(spec: Spec) -> str:
     named = spec.problem.name, spec.dynamics.name, settings, getattr(program, "method", "")
     mesh = local_mesh()
     devices = f"{mesh.size} x {mesh.devices.flat[0].device_kind}"
-    return " ".join(map(str, (*named, spec.dtype, devices, shapes, f"jax {jax.__version__}")))
+    compiler = f"jax {jax.__version__} {os.environ.get('XLA_FLAGS', '')}".strip()
+    return " ".join(map(str, (*named, spec.dtype, devices, shapes, compiler)))
 
 
 def _platform() -> str:

@@ -151,8 +151,9 @@ def _filled(mean: Windows, finite: Bool[np.ndarray, "*cells window"]) -> Windows
 def _noise(spread: Windows, residual: Windows, per_window: float) -> Cells:
     """Standard deviation of the losses in the late half, from the ranges and means of windows.
 
-    `residual` are the levels less their rolling median. The range of n normal values is about 2 √(2 log n) standard deviations. Where a window has few
-    losses, the differences between windows show the noise.
+    `residual` are the levels less their rolling median. The range of n normal values is about
+    2 √(2 log n) standard deviations. Where a window has few losses, the differences between windows
+    show the noise.
     """
     per_window = np.clip(per_window, 3, 1000)
     within = np.median(spread, axis=-1) / (2 * np.sqrt(2 * np.log(per_window)))

@@ -37,6 +37,8 @@ def summary(dataset: xr.Dataset) -> Summary:
         f"({attrs['block_size_source']}), phasejax {attrs['phasejax_version']}, "
         f"jax {attrs['jax_version']}"
     )
+    if attrs.get("xla_flags"):
+        lines.append(f"  XLA flags      {attrs['xla_flags']}")
     if "solver" in attrs:
         steps = dataset["solver_steps"].values
         steps = steps[np.isfinite(steps)] if np.isfinite(steps).any() else np.zeros(1)
