@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import network, toy
-from .harness import REPEATS, in_own_process, medians
+from .harness import REPEATS, Turns, in_own_process, take_turns
 
 OUTPUT = Path("out/bench.json")
 """File of the results."""
@@ -21,31 +21,55 @@ DTYPES = {"f64": "float64", "f32": "float32"}
 
 def toy_table(dtype: str) -> dict:
     """Adam on a quadratic in two dimensions, compared with C, numba and simple JAX."""
-    ns = medians("benchmarks.toy", toy.WAYS, dtype)
-    result = {"phasejax_ns": ns.pop("phasejax"), "limit_ns": ns.pop("limit"), "peers": ns}
-    show(result, "C with SIMD and OpenMP: the limit")
-    return result
+    turns = take_turns("benchmarks.toy", toy.WAYS, dtype)
+    return show(turns, "C with SIMD and OpenMP: the limit")
 
 
 def network_table(net: str, dtype: str) -> dict:
     """Adam on a network and digits, compared with PyTorch and the machine's matrix product."""
-    rates = in_own_process("benchmarks.network", "limit", net, dtype)
-    ns = medians("benchmarks.network", network.WAYS, net, dtype)
-    limit = statistics.median(rates["ns"])
-    result = {"phasejax_ns": ns.pop("phasejax"), "limit_ns": limit, "peers": ns}
-    show(result, "its matrix products at gemm speed: the limit")
-    share = limit / result["phasejax_ns"]
+    turns = take_turns("benchmarks.network", (*network.WAYS, "limit"), net, dtype)
+    result = show(turns, "its matrix products at gemm speed: the limit")
+    share = 1 / result["over_limit"]["median"]
     usual = share * network.NETS[net].usual_flops / network.NETS[net].flops
     result |= {"gemm_share": share, "gemm_share_6np": usual}
     print(f"  {share:.0%} of the gemm rate; {usual:.0%} if a step counts as 6 x weights x samples")
     return result
 
 
-def show(result: dict, limit: str) -> None:
-    """Print a table of nanoseconds per cell-step."""
-    own = result["phasejax_ns"]
-    for name, ns in {"phasejax": own, limit: result["limit_ns"], **result["peers"]}.items():
-        print(f"  {name:45} {ns:12.2f} ns per cell-step {ns / own:8.2f} x phasejax")
+def show(turns: dict[str, Turns], limit: str) -> dict:
+    """Print a table of nanoseconds per cell-step, and return it.
+
+    Ratios are those within one turn: their median, and in brackets the least and the largest.
+    """
+    own, ideal = turns["phasejax"], turns["limit"]
+    peers = {way: t for way, t in turns.items() if way not in ("phasejax", "limit")}
+    print(f"  {'phasejax':45} {own.median:12.2f} ns per cell-step")
+    for name, other in {limit: ideal, **peers}.items():
+        ratio = other.over(own)
+        print(
+            f"  {name:45} {other.median:12.2f} ns per cell-step {ratio['median']:8.2f} x phasejax "
+            f"({ratio['low']:.2f} to {ratio['high']:.2f})"
+        )
+    result = {
+        "phasejax_ns": own.median,
+        "limit_ns": ideal.median,
+        "peers": {way: t.median for way, t in peers.items()},
+        "over_limit": own.over(ideal),
+        "peers_over_phasejax": {way: t.over(own) for way, t in peers.items()},
+    }
+    print(f"  phasejax takes {result['over_limit']['median']:.2f} x the limit")
+    return result
+
+
+def ahead(results: dict) -> list[str]:
+    """Peers that were faster than phasejax in every turn, with their benchmark."""
+    return [
+        f"{way} in {key}"
+        for key, result in results.items()
+        if isinstance(result, dict)
+        for way, ratio in result.get("peers_over_phasejax", {}).items()
+        if ratio["high"] < 1
+    ]
 
 
 def scale() -> dict:
@@ -95,6 +119,14 @@ def flows() -> dict:
     return result
 
 
+def first() -> dict:
+    """Time to the first result of small sweeps on the command line, and of imports."""
+    result = in_own_process("benchmarks.first")
+    for name, seconds in result.items():
+        print(f"  {name:45} {seconds:12.2f} s")
+    return result
+
+
 def cluster() -> dict:
     """Time per tile in this process, and with Dask's workers on this machine."""
     result = in_own_process("benchmarks.cluster")
@@ -133,14 +165,15 @@ KEYS: dict[str, Callable[[], dict]] = {
     "scale": scale,
     "retirement": retirement,
     "flows": flows,
+    "first": first,
     "cluster": cluster,
     "refinement": refinement,
 }
 """Benchmarks by key. Every benchmark prints a table and returns the results for the file."""
 
 
-def main(keys: list[str]) -> None:
-    """Run the benchmarks, print tables, write the results."""
+def main(keys: list[str]) -> int:
+    """Run the benchmarks, print tables, write the results; returns 1 if a peer is ahead."""
     import jax
 
     device = jax.devices()[0]
@@ -151,8 +184,11 @@ def main(keys: list[str]) -> None:
         results[key] = KEYS[key]()
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
-    print(f"\nwrote {OUTPUT}")
+    faster = ahead(results)
+    print(f"\nahead of phasejax: {', '.join(faster) or 'no peer'}")
+    print(f"wrote {OUTPUT}")
+    return 1 if faster else 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

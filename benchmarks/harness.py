@@ -1,8 +1,10 @@
-"""Functions that benchmarks share: repeats, processes, and phasejax's own computation.
+"""Functions that benchmarks share: turns, processes, and phasejax's own computation.
 
-A *way* is one implementation of the same work.
+A *way* is one implementation of the same work. Each runs in a process of its own, and all take
+turns, so that a slow minute of the machine slows all of them.
 """
 
+import contextlib
 import json
 import os
 import statistics
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,11 +65,18 @@ def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Resu
     return work
 
 
-def measure(work: Callable[[], Result], cell_steps: int) -> dict[str, list[float]]:
-    """Nanoseconds per cell-step of each repeat, and medians that identify the result."""
+def serve(once: Callable[[], float], result: Iterable[float] = ()) -> None:
+    """Print what identifies the result, then one measurement for each line of standard input."""
+    print(json.dumps(list(result)), flush=True)
+    for _ in sys.stdin:
+        print(once(), flush=True)
+
+
+def serve_work(work: Callable[[], Result], cell_steps: int) -> None:
+    """Serve the nanoseconds per cell-step of work, and medians of its result."""
     result = work()  # compiles
-    times = nanoseconds(work, cell_steps, REPEATS)
-    return {"ns": times, "print": [float(np.median(field[:, 0])) for field in result]}
+    prints = (float(np.median(field[:, 0])) for field in result)
+    serve(lambda: nanoseconds(work, cell_steps, 1)[0], prints)
 
 
 def nanoseconds(work: Callable[[], object], cell_steps: int, repeats: int) -> list[float]:
@@ -81,26 +90,78 @@ def nanoseconds(work: Callable[[], object], cell_steps: int, repeats: int) -> li
 
 
 def in_own_process(module: str, *arguments: str) -> dict:
-    """Run `python -m MODULE ARGUMENTS`, and read the JSON that it prints.
+    """Run `python -m MODULE ARGUMENTS`, and read the JSON that it prints."""
+    return json.loads(subprocess.check_output(_command(module, *arguments), env=_on_cpu()))
 
-    JAX uses the CPU unless `JAX_PLATFORMS` is set.
+
+def _command(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def _on_cpu() -> dict[str, str]:
+    """Environment in which JAX uses the CPU, unless `JAX_PLATFORMS` is set."""
+    return os.environ | {"JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu")}
+
+
+class Turns(NamedTuple):
+    """Nanoseconds per cell-step of one way, one per turn."""
+
+    ns: list[float]
+
+    @property
+    def median(self) -> float:
+        """Median of all turns."""
+        return statistics.median(self.ns)
+
+    def over(self, other: "Turns") -> dict[str, float]:
+        """Time over that of another way in the same turn: median, least and largest."""
+        ratios = [a / b for a, b in zip(self.ns, other.ns, strict=True)]
+        return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+
+
+class Contender:
+    """A way in a process of its own, which does the work whenever it is asked to.
+
+    `python -m MODULE WAY ARGUMENTS` calls `serve`. `result` identifies what it computed.
     """
-    answer = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu")},
-    )
-    return json.loads(answer.stdout)
 
-
-def medians(module: str, ways: Iterable[str], *arguments: str) -> dict[str, float]:
-    """Median nanoseconds of each way, each in its own process; fails if results differ."""
-    measured = {way: in_own_process(module, way, *arguments) for way in ways}
-    own = measured["phasejax"]["print"]
-    for way, answer in measured.items():
-        np.testing.assert_allclose(
-            answer["print"], own, rtol=1e-4, err_msg=f"{module} {way} {arguments}"
+    def __init__(self, module: str, *arguments: str) -> None:
+        pipe = subprocess.PIPE
+        self._command = _command(module, *arguments)
+        self._process = subprocess.Popen(
+            self._command, stdin=pipe, stdout=pipe, text=True, env=_on_cpu()
         )
-    return {way: statistics.median(answer["ns"]) for way, answer in measured.items()}
+        self.result: list[float] = self._answer()
+
+    def __enter__(self) -> "Contender":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()  # closes its input, by which it ends
+
+    def turn(self) -> float:
+        """Let it do the work once; returns nanoseconds per cell-step."""
+        assert self._process.stdin
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{' '.join(self._command)} has failed")
+        return json.loads(line)
+
+
+def take_turns(module: str, ways: Iterable[str], *arguments: str) -> dict[str, Turns]:
+    """Let ways take turns; fails if one has another result than phasejax."""
+    with contextlib.ExitStack() as stack:
+        started = {w: stack.enter_context(Contender(module, w, *arguments)) for w in ways}
+        own = started["phasejax"].result
+        for way, contender in started.items():
+            expected = own if contender.result else []
+            text = f"{module} {way} {arguments}"
+            np.testing.assert_allclose(contender.result, expected, rtol=1e-4, err_msg=text)
+        rounds = [{way: c.turn() for way, c in started.items()} for _ in range(REPEATS)]
+    return {way: Turns([one[way] for one in rounds]) for way in started}

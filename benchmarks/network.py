@@ -1,12 +1,12 @@
 """The network benchmark: Adam on a relu network and digits, with the statistics of an envelope.
 
 Every way trains the same cells on all data from the same start. `python -m benchmarks.network WAY
-NET DTYPE` runs one way and prints JSON; the way `limit` measures the machine's matrix product.
+NET DTYPE` runs one way once for each line of its input, and prints nanoseconds per cell-step; the
+way `limit` measures the machine's matrix product.
 """
 
 import importlib
 import itertools
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .harness import REPEATS, Result, Way, measure, sweep_work
+from .harness import Result, Way, serve, serve_work, sweep_work
 
 LEARNING_RATE = 1e-3
 """η of all cells."""
@@ -182,25 +182,30 @@ WAYS: dict[str, Way] = {
     "PyTorch, one cell after the other": torch_loop,
     "torch.func.vmap": torch_vmap,
 }
-"""Ways by the names in the table."""
+"""Ways by the names in the table, beside `limit`."""
 
 
-def gemm_rate(dtype: str, size: int = 2048) -> list[float]:
-    """Floating-point operations per nanosecond of NumPy's matrix product, on all cores."""
+def gemm_seconds(dtype: str, size: int = 2048) -> Callable[[], float]:
+    """Return a function that measures the seconds per operation of NumPy's matrix product.
+
+    It uses all cores, on factors `[size, size]`.
+    """
     x = np.random.default_rng(0).normal(size=(size, size)).astype(dtype)
     y = x @ x
-    rates = []
-    for _ in range(REPEATS):
+
+    def once() -> float:
         begin = time.perf_counter()
         np.matmul(x, x, out=y)
-        rates.append(2.0 * size**3 / (time.perf_counter() - begin) / 1e9)
-    return rates
+        return (time.perf_counter() - begin) / (2.0 * size**3)
+
+    return once
 
 
 if __name__ == "__main__":
     way, name, dtype = sys.argv[1:]
     net = NETS[name]
     if way == "limit":
-        print(json.dumps({"ns": [net.flops / rate for rate in gemm_rate(dtype)]}))
+        seconds = gemm_seconds(dtype)
+        serve(lambda: net.flops * seconds() * 1e9)
     else:
-        print(json.dumps(measure(WAYS[way](net, dtype), net.cell_steps)))
+        serve_work(WAYS[way](net, dtype), net.cell_steps)

@@ -8,11 +8,10 @@ import platformdirs
 from ._check import bad
 from ._platform import usable_cores
 
-
 SMALL_LOOP = "xla_cpu_small_while_loop_byte_threshold"
 """Option of XLA's CPU backend: a loop that touches fewer bytes per iteration becomes one kernel."""
 SMALL_LOOP_BYTES = 2**20
-"""Takes blocks of toy problems, and leaves out networks: those gain nothing (docs/benchmarks.md)."""
+"""Takes blocks of toy problems, and leaves out networks, which gain nothing."""
 
 
 def use_all_cores(cores: int | None = None) -> None:

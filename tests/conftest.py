@@ -18,7 +18,6 @@ import phasejax as pj  # noqa: E402
 from phasejax import _trajectory  # noqa: E402
 from phasejax.engine import checkpoint, kernel, placement, steps  # noqa: E402
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a background job
     signal.signal(signal.SIGINT, signal.default_int_handler)
 matplotlib.use("Agg")
