@@ -15,7 +15,11 @@ from . import kernel
 from .spec import Spec
 
 BLOCKS = 16
-"""Most blocks per device of a task: enough that ended cells free whole blocks."""
+"""Blocks per device of a task: enough that ended cells free whole blocks."""
+TILE_WORK = 1e9
+"""A task whose gradients × cells × parameters are fewer has more blocks: it takes half a second."""
+TILE_NUMBERS = 2**20
+"""Most cells × windows of a task with more blocks: its results take 40 MB."""
 
 Slots = Int[np.ndarray, " slots"]
 """For each slot the cell that sits there, or −1."""
@@ -50,7 +54,7 @@ class Placement:
         block_size = min(block_size, cells)
         compiled_in = spec.structure.axes
         shape = [1 if name in compiled_in else len(axis) for name, axis in spec.grid.axes.items()]
-        tile = tile_shape(tuple(shape), mesh.size * block_size * BLOCKS)
+        tile = tile_shape(tuple(shape), mesh.size * block_size * _blocks(spec, mesh, block_size))
         return cls(block_size, source, mesh.size, device.platform, device.device_kind, tile)
 
     @property
@@ -111,3 +115,14 @@ class Placement:
 def local_mesh() -> Mesh:
     """All devices of this process, in a row."""
     return Mesh(np.array(jax.local_devices()), ("cells",))
+
+
+def _blocks(spec: Spec, mesh: Mesh, block_size: int) -> int:
+    """Blocks per device of a task: more than `BLOCKS` if storing it would take longer than it does.
+
+    A power of two times `BLOCKS`.
+    """
+    work = spec.dynamics.cost(spec.horizon).gradients * spec.size
+    cells = min(TILE_WORK / work, TILE_NUMBERS / spec.windows)
+    times = cells / (mesh.size * block_size * BLOCKS)
+    return BLOCKS * 2 ** max(math.floor(math.log2(times)), 0)

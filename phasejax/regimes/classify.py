@@ -1,13 +1,15 @@
 """Classify envelopes and datasets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from .._platform import usable_cores
 from ..envelope import SOLVED, Envelope, Solved, edges, excess
 from .codes import COMPUTED, NAMES, NO_REGIME, UNRESOLVED
 from .describe import UNITS, describe
@@ -16,6 +18,11 @@ from .floors import Floor, estimate, known, over, stillness
 from .nearest import nearest
 from .rule import classify_features, is_tall
 from .spikes import Excursions, Spikes, excursions_of, several, spike_numbers, spikes
+
+Cells = Float[np.ndarray, "*cells"]
+
+AT_ONCE = 2**17
+"""Cells × windows that are labelled at once: their arrays fit a processor core's cache."""
 
 
 class Judged(NamedTuple):
@@ -93,11 +100,40 @@ def classify_envelope(
         fields are returned with the others.
     """
     floor = floor if solved is None else np.maximum(floor, solved.loss_floor)
-    labels = judge(envelope, initial_loss, eps, horizon, minimum, floor).labels
+
+    def label(envelope: Envelope, initial: np.ndarray, floor: np.ndarray) -> dict[str, np.ndarray]:
+        return judge(envelope, initial, eps, horizon, minimum, floor).labels
+
+    floors = np.broadcast_to(floor, np.shape(initial_loss))
+    labels = _in_pieces(label, envelope, initial_loss, floors)
     if solved is None:
         return labels
     regime = np.where(solved.end_time < horizon, UNRESOLVED, labels["regime"]).astype(np.int8)
     return labels | {"regime": regime} | solved._asdict()
+
+
+def _in_pieces(
+    label: Callable[..., dict[str, np.ndarray]], envelope: Envelope, *numbers: Cells
+) -> dict[str, np.ndarray]:
+    """Label cells in pieces, on all cores: sorting, most of the work, runs without Python's lock.
+
+    `label` takes envelopes `[cells, window]` and numbers `[cells]`.
+    """
+    shape, windows = np.shape(numbers[0]), envelope.loss_mean.shape[-1]
+    curves: list[Any] = [x if x is None else x.reshape(-1, windows) for x in envelope]
+    rows = [x.reshape(-1) for x in numbers]
+    size = max(AT_ONCE // windows, 1)
+
+    def labels_of(first: int) -> dict[str, np.ndarray]:
+        piece = slice(first, first + size)
+        part = Envelope(*(x if x is None else x[piece] for x in curves))
+        return label(part, *(x[piece] for x in rows))
+
+    starts = range(0, max(len(rows[0]), 1), size)
+    with ThreadPoolExecutor(min(usable_cores(), len(starts))) as pool:
+        pieces = list(pool.map(labels_of, starts))
+    joined = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    return {name: values.reshape(shape) for name, values in joined.items()}
 
 
 def label_attributes(
