@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.codecs import BloscCodec, BloscShuffle, Crc32cCodec
 
 from ..envelope import LOSSES
 from ..regimes import LABELS, UNLABELLED
@@ -49,6 +50,11 @@ WORK_NAMES = {"lock", "holder", "checkpoints", "new", "ready", "cleared", "old"}
 """Names that this folder may contain."""
 
 
+CODECS = BloscCodec(cname="lz4", clevel=1, shuffle=BloscShuffle.shuffle), Crc32cCodec()
+"""Bytes of one significance together, by which floats shrink by a sixth to a third, at 2 GB/s; and
+a checksum, by which a damaged chunk is noticed."""
+
+
 def lay_out(
     storage: Any, coords: xr.Dataset, curves: Collection[str], labels: Mapping[str, dict]
 ) -> None:
@@ -71,6 +77,7 @@ def lay_out(
             chunks=(*tile, windows),
             dtype=coords.attrs["dtype"],
             fill_value=np.nan,
+            compressors=CODECS,
             dimension_names=(*axes, "window"),
             attributes=ENVELOPE_ATTRIBUTES[name],
         )
@@ -83,6 +90,7 @@ def lay_out(
             chunks=tile,
             dtype=kind,
             fill_value=fill,
+            compressors=CODECS,
             dimension_names=axes,
             attributes=attributes,
         )

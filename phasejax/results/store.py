@@ -6,11 +6,13 @@ its variables or not at all, whenever the process is killed.
 """
 
 import contextlib
+import functools
 import os
 import re
 import shutil
 import socket
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ from .opening import StoreError, open_dataset, reading, regime_first
 
 PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 """Ending of the names under which Zarr begins to write a file."""
+AT_ONCE = 4
+"""Variables of a tile that are written at once: compressing and the disk take turns."""
 WAIT = 0.2
 """Seconds to wait for a lock: its holder may be about to release it."""
 
@@ -235,10 +239,18 @@ class Store:
     ) -> None:
         """Write some cells of a tile: first their values, then their status."""
         computed = np.full(len(values["regime"]), COMPUTED, np.int8)
-        for step in (values, {STATUS: computed}):
-            for name, array in step.items():
-                _put(_array(group, name), tile, inside, array)
-            self._sync(group, step, tile)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for step in (values, {STATUS: computed}):
+                put = functools.partial(self._put, group, tile, inside)
+                list(pool.map(put, step, step.values()))  # raises what a thread raised
+
+    def _put(
+        self, group: zarr.Group, tile: Tile, inside: tuple, name: str, values: np.ndarray
+    ) -> None:
+        """Put values of some cells of a tile into the chunk of a variable, on the disk."""
+        array = _array(group, name)
+        _put(array, tile, inside, values)
+        self._sync(array, tile)
 
     def computed(self) -> np.ndarray:
         """Return for each cell, in the flattened grid, whether it has been computed."""
@@ -256,7 +268,7 @@ class Store:
                 array = _array(group, name)
                 array[...] = values
                 for tile, _ in by_tile(np.arange(array.size), array.shape, array.chunks):
-                    self._sync(group, [name], tile)
+                    self._sync(array, tile)
 
     def relabel(self, dataset: xr.Dataset) -> None:
         """Replace the labels of every cell by those of `dataset`; older stores lack some."""
@@ -282,18 +294,16 @@ class Store:
         with reading(self.path, name):
             return np.asarray(_array(zarr.open_group(self._storage, mode="r"), name)[...])
 
-    def _sync(self, group: zarr.Group, names: Iterable[str], tile: Tile) -> None:
-        """Flush chunks and their folders to the disk, so that they survive a power cut."""
+    def _sync(self, array: zarr.Array, tile: Tile) -> None:
+        """Flush a chunk and its folder to the disk, so that they survive a power cut."""
         if self.path is None:
             return
-        for name in names:
-            array = _array(group, name)
-            sides = zip(tile, array.chunks, strict=False)
-            chunk = tuple(side.start // size for side, size in sides)
-            full = chunk + (0,) * (array.ndim - len(chunk))
-            file = self.path / name / array.metadata.encode_chunk_key(full)
-            for path in (file, file.parent) if file.exists() else ():  # an empty chunk has no file
-                flush(path)
+        sides = zip(tile, array.chunks, strict=False)
+        chunk = tuple(side.start // size for side, size in sides)
+        full = chunk + (0,) * (array.ndim - len(chunk))
+        file = self.path / array.basename / array.metadata.encode_chunk_key(full)
+        for path in (file, file.parent) if file.exists() else ():  # an empty chunk has no file
+            flush(path)
 
     def _remove_leftovers(self, finished: bool) -> None:
         """Remove unfinished files of a killed process, and the checkpoints of a finished sweep."""
