@@ -24,16 +24,11 @@ def measure(side: int) -> dict[str, list[float] | float]:
 
     pj.use_all_cores()
     arguments = quadratic_sweep(side)
-    job, compute = computing(**arguments, dtype="float64")
+    _, compute = computing(**arguments, dtype="float64")
 
     def whole() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            pj.sweep(
-                dynamics=pj.adam,
-                **arguments,
-                store=f"{folder}/store",
-                block_size=job.placement.block_size,
-            )
+            pj.sweep(dynamics=pj.adam, **arguments, store=f"{folder}/store")
 
     def discard() -> None:
         for _ in compute():

@@ -70,7 +70,6 @@ def small():
 def small_tasks(monkeypatch):
     """Every task has one block per device."""
     monkeypatch.setattr(placement, "BLOCKS", 1)
-    monkeypatch.setattr(placement, "TILE_WORK", 1)
 
 
 @pytest.fixture

@@ -114,7 +114,6 @@ def test_a_refined_diagram_is_the_dense_one_for_a_tenth_of_the_work(toy, tmp_pat
     assert f"{computed.sum()} of them computed" in pj.summary(refined)
 
 
-@pytest.mark.usefixtures("small_tasks")
 def test_a_refined_sweep_that_is_cut_off_resumes_to_the_same_bits(tmp_path):
     axis = pj.log_axis(1, 300, 9)
     arguments = {

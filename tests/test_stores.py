@@ -282,7 +282,7 @@ def test_a_pool_of_forks_is_refused(tmp_path):
 # Signals -----------------------------------------------------------------------------------------
 
 LONG = (
-    "sweep --problem quadratic --a 0.3:300:64 --b 0.3:300:64 --steps 1000000 --windows 64 "
+    "sweep --problem quadratic --a 0.3:300:64 --b 0.3:300:64 --steps 20000 --windows 64 "
     "--block-size 4"
 )
 

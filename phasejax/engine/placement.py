@@ -17,7 +17,8 @@ from .spec import Spec
 BLOCKS = 16
 """Blocks per device of a task: enough that ended cells free whole blocks."""
 TILE_WORK = 1e9
-"""A task whose gradients × cells × parameters are fewer has more blocks: it takes half a second."""
+"""A task whose gradients × cells × parameters are fewer has more blocks, if the block size was not
+given: half a second."""
 TILE_NUMBERS = 2**20
 """Most cells × windows of a task with more blocks: its results take 40 MB."""
 
@@ -54,7 +55,8 @@ class Placement:
         block_size = min(block_size, cells)
         compiled_in = spec.structure.axes
         shape = [1 if name in compiled_in else len(axis) for name, axis in spec.grid.axes.items()]
-        tile = tile_shape(tuple(shape), mesh.size * block_size * _blocks(spec, mesh, block_size))
+        blocks = BLOCKS if source == "given" else _blocks(spec, mesh, block_size)
+        tile = tile_shape(tuple(shape), mesh.size * block_size * blocks)
         return cls(block_size, source, mesh.size, device.platform, device.device_kind, tile)
 
     @property

@@ -126,8 +126,8 @@ def _in_pieces(
 
     def labels_of(first: int) -> dict[str, np.ndarray]:
         piece = slice(first, first + size)
-        part = Envelope(*(x if x is None else x[piece] for x in curves))
-        return label(part, *(x[piece] for x in rows))
+        part: Any = [x if x is None else x[piece] for x in curves]
+        return label(Envelope(*part), *(x[piece] for x in rows))
 
     starts = range(0, max(len(rows[0]), 1), size)
     with ThreadPoolExecutor(min(usable_cores(), len(starts))) as pool:
