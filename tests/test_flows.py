@@ -155,7 +155,7 @@ def test_steps_are_those_of_diffrax(method):
         first = 0.01 * steppers.rms(start / scale) / steppers.rms(field(0, start, None) / scale)
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
-            steppers.EXPLICIT[method](),
+            steppers.solver(method)(),
             0.0,
             1.0,
             first,
@@ -182,7 +182,7 @@ def test_implicit_steps_are_those_of_diffrax(method):
         scale = jnp.full(2, 1e-10)
         own = steppers.take(method, slope, t, t1, y, slope(t, y), scale)
         newton = diffrax.VeryChord(rtol=1e-6, atol=1e-6)
-        solver = steppers.IMPLICIT[method](root_finder=newton, root_find_max_steps=100)
+        solver = steppers.solver(method)(root_finder=newton, root_find_max_steps=100)
         term = diffrax.ODETerm(lambda t, y, args: slope(t, y))
         state = jnp.array(False), slope(t, y)
         expected, *_ = solver.step(term, t, t1, y, None, state, False)

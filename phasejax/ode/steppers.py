@@ -8,9 +8,8 @@ solves their equations, does not work in `jax.shard_map` (patrick-kidger/lineax,
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,19 +21,10 @@ Scalar = Float[Array, ""]
 Slope = Callable[[Scalar, Numbers], Numbers]
 """The derivative of y, from t and y."""
 
-EXPLICIT: dict[str, type] = {
-    "bosh3": diffrax.Bosh3,
-    "tsit5": diffrax.Tsit5,
-    "dopri5": diffrax.Dopri5,
-    "dopri8": diffrax.Dopri8,
-}
-"""Explicit methods by name."""
-IMPLICIT: dict[str, type] = {
-    "kvaerno3": diffrax.Kvaerno3,
-    "kvaerno4": diffrax.Kvaerno4,
-    "kvaerno5": diffrax.Kvaerno5,
-}
-"""Implicit methods by name."""
+EXPLICIT = {"bosh3": "Bosh3", "tsit5": "Tsit5", "dopri5": "Dopri5", "dopri8": "Dopri8"}
+"""Explicit methods: their names in diffrax by ours."""
+IMPLICIT = {"kvaerno3": "Kvaerno3", "kvaerno4": "Kvaerno4", "kvaerno5": "Kvaerno5"}
+"""Implicit methods: the same."""
 NEAR = 1e-2
 """Newton's method has converged once a step is less than this share of the tolerated error."""
 NEWTON_STEPS = 10
@@ -55,10 +45,17 @@ class Step(NamedTuple):
     stiffness: Scalar
 
 
+def solver(method: str) -> Any:
+    """Return diffrax's class of a method."""
+    import diffrax  # a third of a second, which sweeps of optimizers do not need
+
+    return getattr(diffrax, (EXPLICIT | IMPLICIT)[method])
+
+
 @cache
 def order(method: str) -> int:
     """Order of a method."""
-    return int((EXPLICIT | IMPLICIT)[method]().order(None))
+    return int(solver(method)().order(None))
 
 
 def take(
@@ -72,7 +69,7 @@ def take(
 def _explicit(
     method: str, slope: Slope, t: Scalar, t1: Scalar, y: Numbers, first: Numbers, scale: Numbers
 ) -> Step:
-    tableau = EXPLICIT[method].tableau
+    tableau = solver(method).tableau
     h = t1 - t
     stages, places = [first], [y]
     for weights, c in zip(tableau.a_lower, tableau.c, strict=True):
@@ -95,7 +92,7 @@ def _implicit(
     method: str, slope: Slope, t: Scalar, t1: Scalar, y: Numbers, first: Numbers, scale: Numbers
 ) -> Step:
     """Take an implicit step; Newton's method solves for y in units of the tolerated error."""
-    tableau, h = IMPLICIT[method].tableau, t1 - t
+    tableau, h = solver(method).tableau, t1 - t
 
     def scaled(t: Scalar, z: Numbers) -> Numbers:
         return slope(t, z * scale) / scale
