@@ -54,9 +54,9 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
 def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Result]:
     """phasejax's way: returns a function that computes all cells of a sweep."""
     _, compute = computing(grid=grid, windows=windows, dtype=dtype, **arguments)
+    results = tuple(np.empty((grid.size, windows), dtype) for _ in range(4))
 
     def work() -> Result:
-        results = tuple(np.empty((grid.size, windows), dtype) for _ in range(4))
         for cells, envelope in compute():
             for result, values in zip(results, envelope[:4], strict=True):
                 result[cells] = values

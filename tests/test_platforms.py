@@ -78,7 +78,13 @@ def test_a_store_is_flushed_under_the_rules_of_windows(tmp_path, monkeypatch, sm
         os.fsync(number)
 
     windows = types.SimpleNamespace(
-        name="nt", open=opened, fsync=fsync, close=os.close, O_RDWR=os.O_RDWR, O_RDONLY=os.O_RDONLY
+        name="nt",
+        cpu_count=os.cpu_count,
+        open=opened,
+        fsync=fsync,
+        close=os.close,
+        O_RDWR=os.O_RDWR,
+        O_RDONLY=os.O_RDONLY,
     )
     monkeypatch.setattr(_platform, "os", windows)
     dataset = pj.sweep(**small, store=tmp_path / "s")
