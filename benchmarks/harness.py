@@ -18,6 +18,8 @@ import numpy as np
 
 REPEATS = 7
 """Repeats of each measurement."""
+PAUSE = 0.5
+"""Seconds before each turn: threads of the way before may still wait for work at full speed."""
 Result = tuple[np.ndarray, ...]
 """`loss_min`, `loss_max`, `loss_mean`, `log10_loss_mean`, each `[cells, windows]`."""
 Way = Callable[..., Callable[[], Result]]
@@ -142,6 +144,7 @@ class Contender:
     def turn(self) -> float:
         """Let it do the work once; returns nanoseconds per cell-step."""
         assert self._process.stdin
+        time.sleep(PAUSE)
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         return self._answer()
