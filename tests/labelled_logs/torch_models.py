@@ -387,8 +387,8 @@ class Causal(nn.Module):
 
     def forward(self, text: Any) -> Any:
         x = self.embedding(text).transpose(1, 2)
-        for stage in self.stages:
-            x = x + F.silu(stage(F.pad(x, (stage.dilation[0], 0))))
+        for i, stage in enumerate(self.stages):
+            x = x + F.silu(stage(F.pad(x, (2**i, 0))))
         return self.head(x.transpose(1, 2))
 
 
