@@ -241,10 +241,10 @@ class Store:
         computed = np.full(len(values["regime"]), COMPUTED, np.int8)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for step in (values, {STATUS: computed}):
-                put = functools.partial(self._put, group, tile, inside)
+                put = functools.partial(self._write_variable, group, tile, inside)
                 list(pool.map(put, step, step.values()))  # raises what a thread raised
 
-    def _put(
+    def _write_variable(
         self, group: zarr.Group, tile: Tile, inside: tuple, name: str, values: np.ndarray
     ) -> None:
         """Put values of some cells of a tile into the chunk of a variable, on the disk."""
