@@ -11,7 +11,7 @@ from ._platform import usable_cores
 SMALL_LOOP = "xla_cpu_small_while_loop_byte_threshold"
 """Option of XLA's CPU backend: a loop that touches fewer bytes per iteration becomes one kernel."""
 SMALL_LOOP_BYTES = 2**20
-"""Takes blocks of toy problems, and leaves out networks, which gain nothing."""
+"""Takes blocks of toy problems; XLA itself leaves out most loops with matrix products."""
 
 
 def use_all_cores(cores: int | None = None) -> None:
