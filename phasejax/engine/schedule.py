@@ -6,6 +6,7 @@ A terminal shows progress.
 import functools
 import sys
 from concurrent.futures import Executor
+from contextlib import closing
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -31,12 +32,13 @@ def run_all(job: Job, results: Store, executor: Executor | None) -> list[str]:
             missing = cells[~computed[cells]]
             progress.total += spec.horizon * len(cells)
             progress.update(spec.horizon * (len(cells) - len(missing)))
-            for task, error in run_tasks(job, results, missing, progress.update):
-                if error is None:
-                    computed[task] = True
-                    progress.set_postfix_str(f"{computed.sum()}/{spec.grid.size} cells")
-                else:
-                    failures.append(f"{_where(spec.grid, task)}: {located(error) or error}")
+            with closing(run_tasks(job, results, missing, progress.update)) as outcomes:
+                for task, error in outcomes:
+                    if error is None:
+                        computed[task] = True
+                        progress.set_postfix_str(f"{computed.sum()}/{spec.grid.size} cells")
+                    else:
+                        failures.append(f"{_where(spec.grid, task)}: {located(error) or error}")
 
         if not spec.refined_from:
             run_cells(np.arange(spec.grid.size), results)

@@ -6,7 +6,9 @@ tasks, so no two of them write to one tile.
 
 import concurrent.futures
 import functools
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +17,7 @@ import numpy as np
 
 from .._precision import precision
 from ..dynamics import Flow
-from ..envelope import Envelope
+from ..envelope import Envelope, Solved
 from ..grid import Cells, by_tile
 from ..regimes import classify_envelope
 from ..results.gathered import Gathered
@@ -32,8 +34,13 @@ Progress = Callable[[float], object]
 """Receives the steps or the time that were done, summed over cells."""
 Outcome = tuple[Cells, BaseException | None]
 """Cells of a task, and its error, if it failed."""
+Ran = tuple[Envelope, Solved | None]
+"""Envelopes of the cells of a task, and for a flow how its solver ended."""
 Computed = tuple[Envelope, dict[str, np.ndarray]]
 """Envelopes of the cells of a task, and their labels and features by name."""
+
+FAILURES = (RuntimeError, MemoryError, OSError)
+"""Errors that cost a sweep one task."""
 
 
 class Job(NamedTuple):
@@ -61,16 +68,19 @@ def _of_whole_tiles(job: Job, cells: Cells) -> list[Cells]:
     return [np.sort(np.concatenate(part)) for part in parts]
 
 
-def compute(
+def run(
     job: Job, cells: Cells, progress: Progress = lambda horizon: None, folder: Path | None = None
-) -> Computed:
-    """Run cells and label them: envelopes `[cells, window]`, labels and features `[cells]`."""
-    spec = job.spec
-    with precision(spec.dtype):
-        if isinstance(spec.dynamics, Flow):
-            envelope, solved = run_adaptive(*job, cells, progress, folder)
-        else:
-            envelope, solved = run_steps(*job, cells, progress, folder), None
+) -> Ran:
+    """Run cells: envelopes `[cells, window]`, and for a flow how its solver ended, `[cells]`."""
+    with precision(job.spec.dtype):
+        if isinstance(job.spec.dynamics, Flow):
+            return run_adaptive(*job, cells, progress, folder)
+        return run_steps(*job, cells, progress, folder), None
+
+
+def label(job: Job, cells: Cells, ran: Ran) -> Computed:
+    """Label cells that have run: their envelopes, and labels and features `[cells]` by name."""
+    spec, (envelope, solved) = job.spec, ran
     initial_loss = spec.initial_loss[spec.seed_places(cells)]
     eps = float(np.finfo(spec.dtype).eps)
     minimum = spec.problem.minimum
@@ -78,27 +88,41 @@ def compute(
     return envelope, labels
 
 
-def run_task(
-    job: Job, store: Store | Gathered, cells: Cells, progress: Progress = lambda _: None
-) -> None:
-    """Compute a task and store it, and remove its checkpoint."""
-    store.write(cells, *compute(job, cells, progress, store.checkpoints))
+def keep(job: Job, store: Store | Gathered, cells: Cells, ran: Ran) -> None:
+    """Label cells that have run, store them, and remove their checkpoint."""
+    store.write(cells, *label(job, cells, ran))
     Checkpoint(store.checkpoints, cells).remove()
 
 
 def run_here(
     job: Job, store: Store | Gathered, cells: Cells, progress: Progress
-) -> Iterator[Outcome]:
-    """Run tasks one after the other; the others run even if one fails."""
-    for task in tasks(job, cells):
-        try:
-            run_task(job, store, task, progress)
-        except StoreError:
-            raise
-        except (RuntimeError, MemoryError, OSError) as error:
-            yield task, error
-        else:
-            yield task, None
+) -> Generator[Outcome]:
+    """Run tasks one after the other; the others run even if one fails.
+
+    A thread labels and stores a task while the next one runs.
+    """
+    kept: list[tuple[Cells, Future[None]]] = []
+    with ThreadPoolExecutor(1) as thread:
+        for task in tasks(job, cells):
+            try:
+                ran = run(job, task, progress, store.checkpoints)
+            except FAILURES as error:
+                yield task, error
+                continue
+            yield from itertools.starmap(_outcome, kept)
+            kept = [(task, thread.submit(keep, job, store, task, ran))]
+        yield from itertools.starmap(_outcome, kept)
+
+
+def _outcome(task: Cells, kept: Future[None]) -> Outcome:
+    """Wait until a task is stored. Raises the `StoreError` that ends a sweep."""
+    try:
+        kept.result()
+    except StoreError:
+        raise
+    except FAILURES as error:
+        return task, error
+    return task, None
 
 
 def placement_of(
@@ -114,7 +138,7 @@ def run_on(
     store: Store | Gathered,
     cells: Cells,
     progress: Progress,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Run tasks by an executor; its workers write to the store if that is a folder."""
     packed, digest, address = cloudpickle.dumps(job), job.spec.digest, store.address
     futures = {
@@ -160,6 +184,7 @@ def _run_there(
 ) -> Computed | None:
     job = _unpacked(packed, digest)
     if address is None:
-        return compute(job, cells)
-    run_task(job, Store(*address), cells)
+        return label(job, cells, run(job, cells))
+    store = Store(*address)
+    keep(job, store, cells, run(job, cells, folder=store.checkpoints))
     return None
