@@ -4,14 +4,16 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import phasejax as pj
 from phasejax.envelope import Envelope, edges, of_curve
-from phasejax.regimes import NAMES, classify_envelope
+from phasejax.regimes import LABELS, NAMES, classify_envelope
 from phasejax.regimes.describe import describe
 from phasejax.regimes.features import in_decades
+from phasejax.regimes.median import median, ranked
 
 STEPS = 20_000
 T = np.arange(STEPS)
@@ -116,6 +118,27 @@ def test_many_cells_are_described_like_each_one_alone():
         one = jax.tree.map(lambda field: field[None], envelope)
         alone = describe(in_decades(one), edges(STEPS, 256))
         np.testing.assert_allclose([x[i] for x in together], [x[0] for x in alone], rtol=1e-12)
+
+
+@pytest.mark.parametrize("windows", [20, 256, 512])
+def test_a_cell_has_the_same_labels_to_the_last_bit_among_others_and_alone(windows):
+    """A tile, a resumed sweep and a refinement label other numbers of cells at once."""
+    grid = pj.Grid(a=pj.log_axis(0.3, 300, 257), b=10.0, learning_rate=1e-3)
+    dataset = pj.sweep(pj.problems.quadratic(), pj.adam, grid, steps=1024, windows=windows)
+    labels = dataset[[name for name in LABELS if name in dataset]].drop_attrs()
+    for chosen in (slice(256, 257), slice(0, 1), slice(3, 5), slice(None)):
+        again = pj.classify(dataset.isel(a=chosen))
+        xr.testing.assert_identical(again[list(labels)].drop_attrs(), labels.isel(a=chosen))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans())
+def test_medians_by_networks_are_those_of_numpy(windows, seed, ties):
+    values = np.random.default_rng(seed).normal(size=(7, windows)).round(1 if ties else 12)
+    np.testing.assert_array_equal(median(values), np.median(values, axis=-1))
+    ranks = (0, windows // 3, windows - 1)
+    ordered = np.sort(values, axis=-1)
+    np.testing.assert_array_equal(np.stack(ranked(values, *ranks), -1), ordered[:, list(ranks)])
 
 
 def test_a_minimum_is_subtracted_and_its_rounding_is_a_floor():

@@ -21,7 +21,7 @@ from .spikes import Excursions, Spikes, excursions_of, several, spike_numbers, s
 
 Cells = Float[np.ndarray, "*cells"]
 
-AT_ONCE = 2**17
+AT_ONCE = 2**16
 """Cells × windows that are labelled at once: their arrays fit a processor core's cache."""
 
 
@@ -115,21 +115,25 @@ def classify_envelope(
 def _in_pieces(
     label: Callable[..., dict[str, np.ndarray]], envelope: Envelope, *numbers: Cells
 ) -> dict[str, np.ndarray]:
-    """Label cells in pieces, on all cores: sorting, most of the work, runs without Python's lock.
+    """Label cells in pieces, on all cores: most of the work runs without Python's lock.
 
-    `label` takes envelopes `[cells, window]` and numbers `[cells]`.
+    `label` takes envelopes `[cells, window]` and numbers `[cells]`. In memory, the cells of a
+    window lie together, so that NumPy works on many cells at once. A cell alone is given twice:
+    NumPy would sum its windows in another order.
     """
     shape, windows = np.shape(numbers[0]), envelope.loss_mean.shape[-1]
     curves: list[Any] = [x if x is None else x.reshape(-1, windows) for x in envelope]
     rows = [x.reshape(-1) for x in numbers]
-    size = max(AT_ONCE // windows, 1)
+    count, size = len(rows[0]), max(AT_ONCE // windows, 2)
 
     def labels_of(first: int) -> dict[str, np.ndarray]:
-        piece = slice(first, first + size)
-        part: Any = [x if x is None else x[piece] for x in curves]
-        return label(Envelope(*part), *(x[piece] for x in rows))
+        last = min(first + size, count)
+        piece = [first, first] if last == first + 1 else slice(first, last)
+        part: Any = [x if x is None else np.asfortranarray(x[piece]) for x in curves]
+        labels = label(Envelope(*part), *(x[piece] for x in rows))
+        return {name: values[: last - first] for name, values in labels.items()}
 
-    starts = range(0, max(len(rows[0]), 1), size)
+    starts = range(0, max(count, 1), size)
     with ThreadPoolExecutor(min(usable_cores(), len(starts))) as pool:
         pieces = list(pool.map(labels_of, starts))
     joined = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}

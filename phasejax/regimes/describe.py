@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .features import Cells, Curves, Levels
+from .median import median
 from .windows import slope
 
 CLEAR = 0.3
@@ -55,7 +56,7 @@ def describe(curves: Curves, step: np.ndarray) -> Description:
     last_outside = half - np.argmax(outside[..., half - 1 :: -1], axis=-1)
     return Description(
         step[np.where(outside.any(-1), last_outside, 0)].astype(float),
-        np.median(late_peaks - late, axis=-1),
+        median(late_peaks - late),
         _period(late, float(step[-1] - step[half])),
     )
 

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..envelope import Envelope
-from .windows import deviation, parts, rolling_median, slope
+from .median import median
+from .windows import along_windows, deviation, parts, rolling_median, slope
 
 Cells = Float[np.ndarray, "*cells"]
 Levels = Float[np.ndarray, "*cells window"]
@@ -168,7 +169,7 @@ def features(
     late, late_peaks = level[..., half:], peak[..., half:]
     late_level, late_peak = late.mean(-1), late_peaks.max(-1)
     end = max(late.shape[-1] // 8, 1)
-    end_level = np.median(late[..., -end:], axis=-1)
+    end_level = median(late[..., -end:])
     peak_is_recent = late_peaks[..., -end:].max(-1) >= late_peak
     quarters = np.stack(_medians(late, 4))
     sixteenths = parts(level, 2 * (min(max(level.shape[-1] // 4, 2), PARTS) // 2))
@@ -254,8 +255,8 @@ def _log_mean(decades: Levels) -> Cells:
 
 
 def _scatter(late: Levels, peaks: Levels) -> Cells:
-    within = np.median(peaks - late, axis=-1)
-    return np.maximum(within, np.median(np.abs(late - rolling_median(late)), axis=-1))
+    within = median(peaks - late)
+    return np.maximum(within, median(np.abs(late - rolling_median(late))))
 
 
 def _wander(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
@@ -278,7 +279,7 @@ def _overshoot(
     end = curves.peak[..., -max(windows // 4, 1) :].max(-1)
     place = curves.level.argmax(-1)[..., None]
     before = np.where(np.arange(windows) < place, curves.level, LIMIT).min(-1)
-    left = np.median(curves.level[..., -max(windows // 16, 1) :], axis=-1) - before >= LEFT
+    left = median(curves.level[..., -max(windows // 16, 1) :]) - before >= LEFT
     short = np.asarray(estimated) & ~left
     highest = np.where(short, medians.max(-1), np.maximum(first, curves.level.max(-1)))
     return highest - np.maximum(start, end)
@@ -319,11 +320,11 @@ def _tail(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
 
 def usual_level(late: Levels) -> Cells:
     """The larger of the mean and the median of late levels: rare dips do not lower it."""
-    return np.maximum(late.mean(-1), np.median(late, axis=-1))
+    return np.maximum(late.mean(-1), median(late))
 
 
 def _medians(late: Levels, parts: int) -> list[Cells]:
-    return [np.median(part, axis=-1) for part in np.array_split(late, parts, axis=-1)]
+    return [median(part) for part in np.array_split(late, parts, axis=-1)]
 
 
 def _excursion(medians: Float[np.ndarray, "*cells parts"], peak: Levels) -> Cells:
@@ -332,6 +333,6 @@ def _excursion(medians: Float[np.ndarray, "*cells parts"], peak: Levels) -> Cell
     The medians are those of the sixteenths from the last early one on.
     """
     half = medians.shape[-1] // 2
-    peaks = np.stack([p.max(-1) for p in np.array_split(peak, 2 * half, axis=-1)], axis=-1)
+    peaks = along_windows([p.max(-1) for p in np.array_split(peak, 2 * half, axis=-1)])
     before = np.minimum.accumulate(medians[..., half - 1 : -1], axis=-1)
     return np.max(peaks[..., half:] - before, axis=-1)

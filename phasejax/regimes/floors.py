@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from ..envelope import Envelope, excess
 from .features import LIMIT
+from .median import median
 from .windows import Windows, deviation, parts, rolling_median
 
 Cells = Float[np.ndarray, "*cells"]
@@ -156,7 +157,7 @@ def _noise(spread: Windows, residual: Windows, per_window: float) -> Cells:
     show the noise.
     """
     per_window = np.clip(per_window, 3, 1000)
-    within = np.median(spread, axis=-1) / (2 * np.sqrt(2 * np.log(per_window)))
+    within = median(spread) / (2 * np.sqrt(2 * np.log(per_window)))
     return np.maximum(within, deviation(residual))
 
 

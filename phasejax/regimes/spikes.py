@@ -6,8 +6,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .features import LIMIT, Curves, least_peak, usual_level
+from .median import median
 from .rule import EXCURSION
-from .windows import NORMAL, Windows, neighbourhood, off_centre, rolling_median, rolling_scatter
+from .windows import (
+    NORMAL,
+    Windows,
+    along_windows,
+    neighbourhood,
+    off_centre,
+    rolling_median,
+    rolling_scatter,
+)
 
 HEIGHT = 0.1
 """Least height of a spike over the level around it, in decades: a factor of 1.26."""
@@ -136,7 +145,7 @@ def _surroundings(
     after = np.where(returned, np.arange(windows) + distance, before)
     scatter = np.maximum(
         np.maximum(scatter[..., before], scatter[..., after]),
-        LEAST * np.median(scatter, axis=-1, keepdims=True),
+        LEAST * median(scatter)[..., None],
     )
     level_before = np.where(
         np.arange(windows) < distance,
@@ -208,7 +217,7 @@ def several(found: Excursions, there: Spikes) -> Cells:
     shape, windows = found.height.shape[:-1], found.height.shape[-1]
     excess = np.log10(np.maximum(found.height, TINY) / found.needed).reshape(-1, windows)
     pieces = np.array_split(excess, min(16, windows), axis=-1)
-    highest = np.sort(np.stack([piece.max(-1) for piece in pieces], axis=-1), axis=-1)
+    highest = np.sort(along_windows([piece.max(-1) for piece in pieces]), axis=-1)
     clear = np.minimum(highest[:, -min(SEVERAL, windows)], -1e-9)
     cell = there.cell[there.returned]
     heights = excess[cell, there.highest[there.returned]]

@@ -1,8 +1,12 @@
 """Robust statistics along the windows of curves."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from numpy.lib.stride_tricks import sliding_window_view
+
+from .median import median, ranked
 
 Windows = Float[np.ndarray, "*cells window"]
 
@@ -12,14 +16,17 @@ QUARTILE = 0.6745
 """Upper quartile of a normal distribution of standard deviation one."""
 STRIDE = 4
 """Rolling quantiles are computed this many times per neighbourhood."""
-AT_ONCE = 2**22
-"""Numbers that are sorted at once, so that memory does not grow with the cells."""
 
 
 def parts(values: Windows, count: int) -> Float[np.ndarray, "*cells parts"]:
     """Medians of `count` successive parts of equal length."""
     pieces = np.array_split(values, count, axis=-1)
-    return np.stack([np.median(piece, axis=-1) for piece in pieces], axis=-1)
+    return along_windows([median(piece) for piece in pieces])
+
+
+def along_windows(columns: Sequence[Float[np.ndarray, "*cells"]]) -> Windows:
+    """Put one array per window together, so that those of a window lie together in memory."""
+    return np.moveaxis(np.stack(columns), 0, -1)
 
 
 def slope(values: Windows) -> Float[np.ndarray, "*cells"]:
@@ -65,17 +72,12 @@ def _rolling(values: Windows, quantile: float) -> Windows:
     size = neighbourhood(windows)
     stride = max(size // STRIDE, 1)
     rank = int(quantile * (size - 1) + 0.5)
-    cells = values.reshape(-1, windows)
-    padded = np.pad(cells, [(0, 0), (size // 2, size // 2 + stride)], mode="edge")
-    around = sliding_window_view(padded, size, axis=-1)[:, stride // 2 :: stride]
-    at_once = max(AT_ONCE // (around.shape[1] * size), 1)
-    every = np.empty(around.shape[:2])
-    for first in range(0, len(cells), at_once):
-        part = slice(first, first + at_once)
-        every[part] = np.partition(around[part], rank, axis=-1)[..., rank]
-    return np.repeat(every, stride, axis=-1)[:, :windows].reshape(values.shape)
+    ends = [(0, 0)] * (values.ndim - 1) + [(size // 2, size // 2 + stride)]
+    padded = np.pad(values, ends, mode="edge")
+    around = sliding_window_view(padded, size, axis=-1)[..., stride // 2 :: stride, :]
+    return ranked(around, rank)[0][..., np.arange(windows) // stride]
 
 
 def deviation(residuals: Windows) -> Float[np.ndarray, "*cells"]:
     """Robust standard deviation of residuals around zero."""
-    return NORMAL * np.median(np.abs(residuals), axis=-1)
+    return NORMAL * median(np.abs(residuals))
