@@ -251,6 +251,15 @@ def by_tile(
         )
 
 
+def rows(cells: Cells) -> Cells | slice:
+    """Return ascending positions as a slice if they are consecutive, so that indexing copies none.
+
+    **Example:** `rows(np.array([2, 3, 4]))` is `slice(2, 5)`.
+    """
+    consecutive = len(cells) and cells[-1] - cells[0] == len(cells) - 1
+    return slice(cells[0], cells[-1] + 1) if consecutive else cells
+
+
 def tile_shape(shape: tuple[int, ...], cells: int) -> tuple[int, ...]:
     """Shape of at most `cells` cells that covers a grid with the fewest tiles.
 

@@ -19,8 +19,8 @@ BLOCKS = 16
 TILE_WORK = 1e9
 """A task whose gradients × cells × parameters are fewer has more blocks, if the block size was not
 given: half a second."""
-TILE_NUMBERS = 2**20
-"""Most cells × windows of a task with more blocks: its results take 40 MB."""
+TILE_NUMBERS = 2**19
+"""Most cells × windows of a task with more blocks: its results take 20 MB."""
 
 Slots = Int[np.ndarray, " slots"]
 """For each slot the cell that sits there, or −1."""

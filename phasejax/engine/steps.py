@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ..envelope import Envelope
-from ..grid import Cells
+from ..grid import Cells, rows
 from .checkpoint import Checkpoint
 from .placement import Placement, Slots
 from .running import Running
@@ -82,10 +82,7 @@ def _write(whole: Envelope, part: Envelope, cell_of: Slots, first: int, last: in
         for shard in values.addressable_shards:
             cells = cell_of[shard.index[0]]
             cells = cells[cells >= 0]  # ascending, and first in the shard
-            used = len(cells)
-            if used and cells[-1] - cells[0] == used - 1:
-                cells = slice(cells[0], cells[-1] + 1)
-            field[cells, first:last] = np.asarray(shard.data)[:used, : last - first]
+            field[rows(cells), first:last] = np.asarray(shard.data)[: len(cells), : last - first]
 
 
 def _retire(running: Running, whole: Envelope, windows: int) -> None:

@@ -26,7 +26,7 @@ from jaxtyping import Float, Int
 from .._check import bad
 from .._platform import flush
 from ..envelope import Envelope
-from ..grid import Cells, Tile, by_tile
+from ..grid import Cells, Tile, by_tile, rows
 from ..regimes import LABELS
 from ..regimes.codes import COMPUTED, INFERRED, Labels
 from .format import STATUS, WORK, consolidate, foreign_nodes, is_not_array, is_ours, lay_out, nodes
@@ -34,7 +34,7 @@ from .opening import StoreError, open_dataset, reading, regime_first
 
 PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 """Ending of the names under which Zarr begins to write a file."""
-AT_ONCE = 4
+AT_ONCE = 2
 """Variables of a tile that are written at once: compressing and the disk take turns."""
 WAIT = 0.2
 """Seconds to wait for a lock: its holder may be about to release it."""
@@ -231,7 +231,7 @@ class Store:
             for tile, where in by_tile(cells, status.shape, status.chunks):
                 index = np.unravel_index(cells[where], status.shape)
                 inside = tuple(i - side.start for i, side in zip(index, tile, strict=True))
-                chosen = {name: array[where] for name, array in values.items()}
+                chosen = {name: array[rows(where)] for name, array in values.items()}
                 self._write_tile(group, tile, inside, chosen)
 
     def _write_tile(
