@@ -127,6 +127,16 @@ def first() -> dict:
     return result
 
 
+def accelerator() -> dict:
+    """What a step costs an accelerator, estimated from the program: not measured."""
+    result = in_own_process("benchmarks.accelerator")
+    for name, row in result.items():
+        print(
+            f"  {name:10} {row['kernels']:4} kernels per step, {row['bytes']:9,.0f} bytes per cell"
+        )
+    return result
+
+
 def cluster() -> dict:
     """Time per tile in this process, and with Dask's workers on this machine."""
     result = in_own_process("benchmarks.cluster")
@@ -166,6 +176,7 @@ KEYS: dict[str, Callable[[], dict]] = {
     "retirement": retirement,
     "flows": flows,
     "first": first,
+    "accelerator": accelerator,
     "cluster": cluster,
     "refinement": refinement,
 }
