@@ -27,12 +27,19 @@ def toy_table(dtype: str) -> dict:
 
 def network_table(net: str, dtype: str) -> dict:
     """Adam on a network and digits, compared with PyTorch and the machine's matrix product."""
-    turns = take_turns("benchmarks.network", (*network.WAYS, "limit"), net, dtype)
+    turns = take_turns("benchmarks.network", (*network.WAYS, "limit", "gradient"), net, dtype)
+    gradient = turns.pop("gradient")
     result = show(turns, "its matrix products at gemm speed: the limit")
     share = 1 / result["over_limit"]["median"]
     usual = share * network.NETS[net].usual_flops / network.NETS[net].flops
     result |= {"gemm_share": share, "gemm_share_6np": usual}
     print(f"  {share:.0%} of the gemm rate; {usual:.0%} if a step counts as 6 x weights x samples")
+    result |= {"gradient": gradient.over(turns["phasejax"])}
+    result |= {"gradient_gemm_share": turns["limit"].over(gradient)["median"]}
+    print(
+        f"  {result['gradient']['median']:.0%} of a step is the gradient, at "
+        f"{result['gradient_gemm_share']:.0%} of the gemm rate; the rest is Adam"
+    )
     return result
 
 

@@ -10,11 +10,11 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .harness import Result, Way, serve, serve_work, sweep_work
+from .harness import Result, Way, nanoseconds, serve, serve_work, sweep_work
 
 LEARNING_RATE = 1e-3
 """η of all cells."""
@@ -83,9 +83,31 @@ def phasejax(net: Net, dtype: str) -> Callable[[], Result]:
     pj.use_all_cores()
     axis = pj.log_axis(1, 100, net.side)
     grid = pj.Grid(a=axis, b=axis, learning_rate=LEARNING_RATE, eps=EPS)
-    problem = pj.problems.digits(samples=net.samples, hidden=net.hidden)
-    steps = net.windows * net.length
-    return sweep_work(problem=problem, grid=grid, steps=steps, windows=net.windows, dtype=dtype)
+    return _swept(net, dtype, pj.adam, grid)
+
+
+def gradient(net: Net, dtype: str) -> Callable[[], Result]:
+    """The same with gradient descent: what remains of a step without Adam."""
+    import optax
+
+    import phasejax as pj
+
+    pj.use_all_cores()
+    axis = pj.log_axis(LEARNING_RATE / 10, LEARNING_RATE, net.side**2)
+    return _swept(net, dtype, optax.sgd, pj.Grid(learning_rate=axis))
+
+
+def _swept(net: Net, dtype: str, optimizer: Callable, grid: Any) -> Callable[[], Result]:
+    import phasejax as pj
+
+    return sweep_work(
+        problem=pj.problems.digits(samples=net.samples, hidden=net.hidden),
+        dynamics=optimizer,
+        grid=grid,
+        steps=net.windows * net.length,
+        windows=net.windows,
+        dtype=dtype,
+    )
 
 
 def _torch_problem(net: Net, dtype: str):
@@ -182,7 +204,7 @@ WAYS: dict[str, Way] = {
     "PyTorch, one cell after the other": torch_loop,
     "torch.func.vmap": torch_vmap,
 }
-"""Ways by the names in the table, beside `limit`."""
+"""Ways by the names in the table, beside `limit` and `gradient`."""
 
 
 def gemm_seconds(dtype: str, size: int = 2048) -> Callable[[], float]:
@@ -207,5 +229,9 @@ if __name__ == "__main__":
     if way == "limit":
         seconds = gemm_seconds(dtype)
         serve(lambda: net.flops * seconds() * 1e9)
+    elif way == "gradient":
+        work = gradient(net, dtype)
+        work()  # compiles
+        serve(lambda: nanoseconds(work, net.cell_steps, 1)[0])
     else:
         serve_work(WAYS[way](net, dtype), net.cell_steps)
