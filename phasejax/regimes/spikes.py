@@ -15,6 +15,7 @@ from .windows import (
     neighbourhood,
     off_centre,
     rolling_median,
+    rolling_quantiles,
     rolling_scatter,
 )
 
@@ -29,7 +30,7 @@ SCATTERS = 3.5
 BANDS = 2.0
 """Least height of a spike, in the usual height of a window's maximum over its level."""
 RARE = 0.4
-"""Spikes are raised in at most this share of the windows."""
+"""Spikes are raised in at most this share of the windows, of the run and around each spike."""
 APART = 16
 """Raised windows are one spike if less than a neighbourhood over this is between them."""
 TAILED = 4.0
@@ -93,8 +94,10 @@ def excursions_of(
 
     The level before a window is the median of the maxima in a neighbourhood, a sixteenth of the
     run, that ends a quarter of its length before the window; the level after it likewise. The
-    level around it is the higher of the two, or on a steady slope the median around the window. A
-    descent, a slow wave, or a step from one level to another has therefore no excursion. The
+    level around it is the highest of the two and of what the share `RARE` of the maxima around the
+    window exceeds, or on a steady slope the median around the window. A descent, a slow wave, or a
+    step from one level to another has therefore no excursion: if the troughs of a wave are the
+    levels before and after its crest, the crest itself fills the neighbourhood between them. The
     scatter is that in either neighbourhood, but at least a quarter of its median over the run.
 
     Levels and scatter are those of the logarithm; where the floor was `estimated`, they are those
@@ -135,7 +138,7 @@ def _surroundings(
     """The higher level around each window, the height that a spike needs, and what is returned."""
     windows, size = peak.shape[-1], neighbourhood(peak.shape[-1])
     distance = size // 2 + size // 4 + 1
-    usual = rolling_median(peak)
+    usual, exceeded = rolling_quantiles(peak, 0.5, 1 - RARE)
     within = BANDS * rolling_median(peak - level)
     noise = rolling_median(np.abs(np.diff(peak, axis=-1, prepend=peak[..., :1])))
     scatter = np.maximum(NOISES * NORMAL / np.sqrt(2) * noise, within)
@@ -157,6 +160,7 @@ def _surroundings(
     here = usual - slope * off_centre(windows)
     steady = np.abs(here - (level_before + lower) / 2) <= SLOPE * np.abs(level_before - lower)
     inside = returned & (np.arange(windows) >= distance)
+    higher = np.where(returned, np.maximum(higher, exceeded), higher)
     return np.where(inside & steady, here, higher), scatter, returned
 
 

@@ -55,7 +55,7 @@ def rolling_median(values: Windows) -> Windows:
 
     It follows slow changes and steps, and leaves out what is shorter than half a neighbourhood.
     """
-    return _rolling(values, 0.5)
+    return rolling_quantiles(values, 0.5)[0]
 
 
 def rolling_scatter(residuals: Windows) -> Windows:
@@ -63,19 +63,19 @@ def rolling_scatter(residuals: Windows) -> Windows:
 
     Spikes and their tails are upward, and do not raise it.
     """
-    return np.maximum(-_rolling(residuals, 0.25), 0.0) / QUARTILE
+    return np.maximum(-rolling_quantiles(residuals, 0.25)[0], 0.0) / QUARTILE
 
 
-def _rolling(values: Windows, quantile: float) -> Windows:
-    """A quantile over the neighbourhood of each window; the ends of the run are repeated."""
+def rolling_quantiles(values: Windows, *quantiles: float) -> list[Windows]:
+    """Quantiles over the neighbourhood of each window; the ends of the run are repeated."""
     windows = values.shape[-1]
     size = neighbourhood(windows)
     stride = max(size // STRIDE, 1)
-    rank = int(quantile * (size - 1) + 0.5)
+    ranks = [int(quantile * (size - 1) + 0.5) for quantile in quantiles]
     ends = [(0, 0)] * (values.ndim - 1) + [(size // 2, size // 2 + stride)]
     padded = np.pad(values, ends, mode="edge")
     around = sliding_window_view(padded, size, axis=-1)[..., stride // 2 :: stride, :]
-    return ranked(around, rank)[0][..., np.arange(windows) // stride]
+    return [found[..., np.arange(windows) // stride] for found in ranked(around, *ranks)]
 
 
 def deviation(residuals: Windows) -> Float[np.ndarray, "*cells"]:
