@@ -186,8 +186,9 @@ def begin(loss: Float[Array, ""]) -> FlowWindow:
     return FlowWindow(loss, loss, jnp.zeros_like(loss), jnp.zeros_like(loss))
 
 
-SIMPSON = np.array([1, 4, 1]) / 6
-"""Weights of Simpson's rule for the mean of three values at evenly spaced times."""
+def simpson(values: Float[Array, "3"]) -> Float[Array, ""]:
+    """Mean of a function over an interval from its values at start, middle and end."""
+    return (values[0] + 4 * values[1] + values[2]) / 6
 
 
 def extend(
@@ -204,8 +205,8 @@ def extend(
     return FlowWindow(
         jnp.minimum(span.minimum, losses[1:].min()),
         jnp.maximum(span.maximum, losses[1:].max()),
-        span.mean + share * (losses @ SIMPSON),
-        span.log10_mean + share * (jnp.log10(over) @ SIMPSON),
+        span.mean + share * simpson(losses),
+        span.log10_mean + share * simpson(jnp.log10(over)),
     )
 
 

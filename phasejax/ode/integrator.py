@@ -12,13 +12,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from ..envelope import LOSSES, Envelope, begin
 from ..factory import Factory
 from ..program import Program
 from .cell import Cell
 from .state import RUNNING, TURNED_STIFF, FlowState, Portion, Shapes, Walk, live, ravel
+
+ROWS = 32
+"""Steps after which the statistics of completed windows are written to the envelopes.
+
+Writing takes a scatter; with one after every step, XLA's CPU backend would not compile the loop
+over the steps into one kernel.
+"""
 
 
 @dataclass(frozen=True)
@@ -100,19 +107,33 @@ class Integrator(Program):
             )
 
         def advance_once(carry: PyTree) -> PyTree:
-            done, walk, envelope = carry
+            done, walk, rows = carry
             window = walk.window
             walk, closed = attempt(hyper, walk)
             crossed = jnp.where(walk.window > window, window, self.windows)  # or out of range
-            rows = jnp.arange(len(window))
-            envelope = jax.tree.map(
-                lambda all, one: all.at[rows, crossed].set(one, mode="drop"), envelope, closed
+            row, new = done % ROWS, (crossed, closed)
+            rows = jax.tree.map(lambda all, one: all.at[row].set(one), rows, new)
+            return done + 1, walk, rows
+
+        def advance_some(carry: PyTree) -> PyTree:
+            done, walk, envelope = carry
+            end, cells = (done // ROWS + 1) * ROWS, jnp.arange(len(walk.window))
+            rows = self._empty_rows(walk)
+            done, walk, (crossed, closed) = lax.while_loop(
+                lambda carry: going(carry) & (carry[0] < end), advance_once, (done, walk, rows)
             )
-            return done + 1, walk, envelope
+            write = lambda all, some: all.at[cells, crossed].set(some, mode="drop")  # noqa: E731
+            return done, walk, jax.tree.map(write, envelope, closed)
 
         carry = jnp.zeros((), jnp.int32), begun(hyper, state.walk), state.envelope
-        _, walk, envelope = lax.while_loop(going, advance_once, carry)
+        _, walk, envelope = lax.while_loop(going, advance_some, carry)
         return FlowState(walk, envelope), ()
+
+    def _empty_rows(self, walk: Walk) -> tuple[Int[Array, "steps cells"], Envelope]:
+        """Windows that cells crossed in each of `ROWS` steps, none so far, and their statistics."""
+        shape = ROWS, len(walk.window)
+        statistics = Envelope(*(jnp.zeros(shape, walk.time.dtype) for _ in LOSSES))
+        return jnp.full(shape, self.windows, walk.window.dtype), statistics
 
     def stopped(self, state: FlowState, last: int) -> str:
         """Say why the first cell stopped before the end of window `last` − 1, or ""."""
