@@ -122,8 +122,10 @@ class Integrator(Program):
             done, walk, (crossed, closed) = lax.while_loop(
                 lambda carry: going(carry) & (carry[0] < end), advance_once, (done, walk, rows)
             )
-            write = lambda all, some: all.at[cells, crossed].set(some, mode="drop")  # noqa: E731
-            return done, walk, jax.tree.map(write, envelope, closed)
+            envelope = jax.tree.map(
+                lambda all, some: all.at[cells, crossed].set(some, mode="drop"), envelope, closed
+            )
+            return done, walk, envelope
 
         carry = jnp.zeros((), jnp.int32), begun(hyper, state.walk), state.envelope
         _, walk, envelope = lax.while_loop(going, advance_some, carry)
