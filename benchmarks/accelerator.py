@@ -16,8 +16,8 @@ from .network import NETS
 
 BLOCK = 256
 """Most cells of a block."""
-LOOPS = {"steps": 4, "time": 2}
-"""Loops around a step: blocks, windows, two parts of a window, steps; blocks, attempts."""
+LOOPS = {"steps": 4, "time": 3}
+"""Loops around a step: blocks, windows, parts of a window, steps; or blocks, some steps, steps."""
 LOOPING = {"while", "scan"}
 """Operations that are loops."""
 PRODUCTS = {"dot_general", "conv_general_dilated"}
@@ -92,10 +92,11 @@ def cost(advance: Advance, loops: int) -> Cost:
         body = max(_inner(body, LOOPING), key=lambda inner: len(inner.eqns))
     groups = _Groups()
     groups.follow(body, [0] * len(body.invars))
-    state = sum(_bytes(var) for var in (*body.outvars, *body.outvars))
-    return Cost(
-        len(groups.products) + len(groups.stages), (state + sum(groups.products)) / advance.cells
-    )
+    # Arrays with another first axis are buffers, of which a step writes a small part in place.
+    cells = (advance.cells,)
+    state = sum(_bytes(x) for x in body.outvars if x.aval.shape[:1] == cells)
+    moved = 2 * state + sum(groups.products)
+    return Cost(len(groups.products) + len(groups.stages), moved / advance.cells)
 
 
 class _Groups:
