@@ -16,7 +16,7 @@ from .network import NETS
 
 BLOCK = 256
 """Most cells of a block."""
-LOOPS = {"steps": 4, "time": 3}
+LOOPS = {"step": 4, "time": 3}
 """Loops around a step: blocks, windows, parts of a window, steps; or blocks, some steps, steps."""
 LOOPING = {"while", "scan"}
 """Operations that are loops."""
@@ -38,12 +38,16 @@ class Cost(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """The function that advances blocks of `cells` cells of a sweep, and its arguments."""
+    """The function that advances blocks of `cells` cells, and its arguments.
+
+    `loops` is the number of loops around a step.
+    """
 
     function: Any
     arguments: tuple
     dtype: str
     cells: int
+    loops: int
 
 
 def advance_of(problem: Any, dynamics: Any, grid: Any, dtype: str, **horizon: float) -> Advance:
@@ -71,7 +75,7 @@ def advance_of(problem: Any, dynamics: Any, grid: Any, dtype: str, **horizon: fl
 
     numbers = running._fixed, running.hyper, running.state
     arguments = (*numbers, portion, np.asarray(1, np.int32))
-    return Advance(function, arguments, dtype, placement.block_size)
+    return Advance(function, arguments, dtype, placement.block_size, LOOPS[unit])
 
 
 def exported(advance: Advance, platform: str) -> str:
@@ -84,12 +88,12 @@ def exported(advance: Advance, platform: str) -> str:
         return lower(*advance.arguments).mlir_module()
 
 
-def cost(advance: Advance, loops: int) -> Cost:
-    """Estimate the cost of an iteration of the innermost of `loops` nested loops."""
+def cost(advance: Advance) -> Cost:
+    """Estimate the cost of an iteration of the innermost loop around a step."""
     with jax.enable_x64(advance.dtype == "float64"):
         body = jax.make_jaxpr(advance.function)(*advance.arguments).jaxpr
-    for _ in range(loops):
-        body = max(_inner(body, LOOPING), key=lambda inner: len(inner.eqns))
+    for _ in range(advance.loops):
+        body = max(_loops(body), key=lambda inner: len(inner.eqns))
     groups = _Groups()
     groups.follow(body, [0] * len(body.invars))
     # Arrays with another first axis are buffers, of which a step writes a small part in place.
@@ -132,15 +136,15 @@ class _Groups:
         return [now + waits] * len(operation.outvars)
 
 
-def _inner(body: Any, names: set[str]) -> list[Any]:
+def _loops(body: Any) -> list[Any]:
     """Bodies of the loops in a program, those in called functions included."""
     found = []
     for operation in body.eqns:
         called = _called(operation)
-        if operation.primitive.name in names:
+        if operation.primitive.name in LOOPING:
             found += called[-1:]
         else:
-            found += [inner for each in called for inner in _inner(each, names)]
+            found += [inner for each in called for inner in _loops(each)]
     return found
 
 
@@ -169,9 +173,8 @@ def measure() -> dict[str, dict]:
     }
     found = {}
     for name, (problem, dynamics, grid, horizon) in sweeps.items():
-        loops = LOOPS[next(iter(horizon))]
         advance = advance_of(problem, dynamics, grid, "float64", **horizon)
-        found[name] = cost(advance, loops)._asdict()
+        found[name] = cost(advance)._asdict()
     return found
 
 

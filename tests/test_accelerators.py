@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import phasejax as pj
-from benchmarks.accelerator import LOOPS, advance_of, cost, exported
+from benchmarks.accelerator import advance_of, cost, exported
 
 AXIS = pj.log_axis(1, 100, 4)
 GRID = pj.Grid(a=AXIS, b=AXIS)
@@ -73,10 +73,10 @@ def test_a_loss_that_calls_its_host_does_not_lower():
 def test_kernels_and_bytes_of_known_programs():
     problem = pj.problems.quadratic()
     grid = pj.Grid(learning_rate=AXIS)
-    toy = cost(advance_of(problem, optax.sgd, grid, "float64", steps=320), LOOPS["steps"])
-    wide = cost(advance_of(problem, optax.sgd, grid, "float32", steps=320), LOOPS["steps"])
+    toy = cost(advance_of(problem, optax.sgd, grid, "float64", steps=320))
+    wide = cost(advance_of(problem, optax.sgd, grid, "float32", steps=320))
     net = pj.problems.digits(samples=32, hidden=(8,))
-    network = cost(advance_of(net, optax.sgd, grid, "float64", steps=320), LOOPS["steps"])
+    network = cost(advance_of(net, optax.sgd, grid, "float64", steps=320))
     assert toy.kernels == 2  # the loss is a sum, and the rest of the step
     assert toy.bytes / 2 <= wide.bytes < toy.bytes
     assert network.kernels >= 5  # products: two forward, three backward

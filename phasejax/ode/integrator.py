@@ -117,7 +117,7 @@ class Integrator(Program):
 
         def advance_some(carry: PyTree) -> PyTree:
             done, walk, envelope = carry
-            end, cells = (done // ROWS + 1) * ROWS, jnp.arange(len(walk.window))
+            end, cells = done + ROWS, jnp.arange(len(walk.window))
             rows = self._empty_rows(walk)
             done, walk, (crossed, closed) = lax.while_loop(
                 lambda carry: going(carry) & (carry[0] < end), advance_once, (done, walk, rows)

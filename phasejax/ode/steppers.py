@@ -102,8 +102,8 @@ def _implicit(
     inverse = jnp.linalg.inv(jnp.eye(len(z), dtype=z.dtype) - h * diagonal * jacobian)
 
     def solve(carry, row):
-        stages, converged, number = carry
-        lower, predictor, c = row
+        stages, converged = carry
+        number, lower, predictor, c = row
         place = z + h * jnp.sum(lower[:, None] * stages, 0)
         time = jnp.where(c == 1, t1, t + c * h)
 
@@ -112,13 +112,13 @@ def _implicit(
 
         stage, near = _newton(missing, inverse, jnp.sum(predictor[:, None] * stages, 0), h)
         stages = lax.dynamic_update_index_in_dim(stages, stage, number, 0)
-        return (stages, converged & near, number + 1), None
+        return (stages, converged & near), None
 
     # A loop over the stages compiles in two thirds of the time of stages written out.
-    rows = _filled(tableau.a_lower), _filled(tableau.a_predictor), np.asarray(tableau.c)
-    stages = jnp.zeros((len(tableau.c) + 1, len(z)), z.dtype).at[0].set(first / scale)
-    begin = stages, jnp.ones((), bool), jnp.ones((), jnp.int32)
-    (stages, converged, _), _ = lax.scan(solve, begin, rows)
+    numbers = np.arange(1, len(tableau.c) + 1)
+    rows = numbers, _filled(tableau.a_lower), _filled(tableau.a_predictor), np.asarray(tableau.c)
+    stages = jnp.zeros((len(numbers) + 1, len(z)), z.dtype).at[0].set(first / scale)
+    (stages, converged), _ = lax.scan(solve, (stages, jnp.ones((), bool)), rows)
     error = jnp.where(converged, h * _combine(tableau.b_error, list(stages)), jnp.inf)
     solution = z + h * _combine(tableau.b_sol, list(stages))
     return Step(solution * scale, stages[-1] * scale, error * scale, jnp.zeros((), y.dtype))

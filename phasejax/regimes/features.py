@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from ..envelope import Envelope
 from .median import median
-from .windows import along_windows, deviation, parts, rolling_median, slope
+from .windows import deviation, highest, parts, rolling_median, slope
 
 Cells = Float[np.ndarray, "*cells"]
 Levels = Float[np.ndarray, "*cells window"]
@@ -171,14 +171,13 @@ def features(
     end = max(late.shape[-1] // 8, 1)
     end_level = median(late[..., -end:])
     peak_is_recent = late_peaks[..., -end:].max(-1) >= late_peak
-    quarters = np.stack(_medians(late, 4))
+    quarters, thirds = parts(late, 4), parts(late, 3)
     sixteenths = parts(level, 2 * (min(max(level.shape[-1] // 4, 2), PARTS) // 2))
-    thirds = _medians(late, 3)
     return Features(
         late_level=late_level,
         late_peak=late_peak,
-        late_trend=1.5 * (thirds[-1] - thirds[0]),
-        fall=-4 * np.diff(quarters, axis=0).max(0),
+        late_trend=1.5 * (thirds[..., -1] - thirds[..., 0]),
+        fall=-4 * np.diff(quarters, axis=-1).max(-1),
         intermittency=np.minimum(late_peak - usual_level(late), _excursion(sixteenths, peak)),
         rarity=-_log_mean(mean[..., half:] - late_peak[..., None]),
         recovery=np.where(peak_is_recent, LIMIT, late_peak - end_level),
@@ -186,7 +185,7 @@ def features(
         swing=_swing(sixteenths),
         wander=_wander(sixteenths),
         overshoot=_overshoot(curves, sixteenths, start, estimated),
-        climb=np.diff(quarters, axis=0).min(0),
+        climb=np.diff(quarters, axis=-1).min(-1),
         end_level=end_level,
         end_excess=end_level - start,
         last_finite_excess=last_finite - start,
@@ -323,16 +322,12 @@ def usual_level(late: Levels) -> Cells:
     return np.maximum(late.mean(-1), median(late))
 
 
-def _medians(late: Levels, parts: int) -> list[Cells]:
-    return [median(part) for part in np.array_split(late, parts, axis=-1)]
-
-
 def _excursion(medians: Float[np.ndarray, "*cells parts"], peak: Levels) -> Cells:
     """Largest maximum of a late sixteenth of the run over the least median before it.
 
     The medians are those of the sixteenths from the last early one on.
     """
     half = medians.shape[-1] // 2
-    peaks = along_windows([p.max(-1) for p in np.array_split(peak, 2 * half, axis=-1)])
+    peaks = parts(peak, 2 * half, highest)
     before = np.minimum.accumulate(medians[..., half - 1 : -1], axis=-1)
     return np.max(peaks[..., half:] - before, axis=-1)

@@ -11,9 +11,10 @@ from .rule import EXCURSION
 from .windows import (
     NORMAL,
     Windows,
-    along_windows,
+    highest,
     neighbourhood,
     off_centre,
+    parts,
     rolling_median,
     rolling_quantiles,
     rolling_scatter,
@@ -220,9 +221,8 @@ def several(found: Excursions, there: Spikes) -> Cells:
     """
     shape, windows = found.height.shape[:-1], found.height.shape[-1]
     excess = np.log10(np.maximum(found.height, TINY) / found.needed).reshape(-1, windows)
-    pieces = np.array_split(excess, min(16, windows), axis=-1)
-    highest = np.sort(along_windows([piece.max(-1) for piece in pieces]), axis=-1)
-    clear = np.minimum(highest[:, -min(SEVERAL, windows)], -1e-9)
+    of_parts = np.sort(parts(excess, min(16, windows), highest), axis=-1)
+    clear = np.minimum(of_parts[:, -min(SEVERAL, windows)], -1e-9)
     cell = there.cell[there.returned]
     heights = excess[cell, there.highest[there.returned]]
     order = np.lexsort((-heights, cell))

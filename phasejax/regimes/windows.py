@@ -1,14 +1,12 @@
 """Robust statistics along the windows of curves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .median import median, ranked
-
-Windows = Float[np.ndarray, "*cells window"]
+from .median import Windows, median, ranked
 
 NORMAL = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
@@ -18,15 +16,17 @@ STRIDE = 4
 """Rolling quantiles are computed this many times per neighbourhood."""
 
 
-def parts(values: Windows, count: int) -> Float[np.ndarray, "*cells parts"]:
-    """Medians of `count` successive parts of equal length."""
-    pieces = np.array_split(values, count, axis=-1)
-    return along_windows([median(piece) for piece in pieces])
+def parts(
+    values: Windows, count: int, of: Callable[[Windows], Float[np.ndarray, "*cells"]] = median
+) -> Float[np.ndarray, "*cells parts"]:
+    """Medians, or what `of` returns, of `count` successive parts of equal length."""
+    found = [of(piece) for piece in np.array_split(values, count, axis=-1)]
+    return np.moveaxis(np.stack(found), 0, -1)  # in memory, the cells of a part lie together
 
 
-def along_windows(columns: Sequence[Float[np.ndarray, "*cells"]]) -> Windows:
-    """Put one array per window together, so that those of a window lie together in memory."""
-    return np.moveaxis(np.stack(columns), 0, -1)
+def highest(values: Windows) -> Float[np.ndarray, "*cells"]:
+    """Largest value of all windows."""
+    return values.max(-1)
 
 
 def slope(values: Windows) -> Float[np.ndarray, "*cells"]:

@@ -231,7 +231,8 @@ class Store:
             for tile, where in by_tile(cells, status.shape, status.chunks):
                 index = np.unravel_index(cells[where], status.shape)
                 inside = tuple(i - side.start for i, side in zip(index, tile, strict=True))
-                chosen = {name: array[rows(where)] for name, array in values.items()}
+                place = rows(where)
+                chosen = {name: array[place] for name, array in values.items()}
                 self._write_tile(group, tile, inside, chosen)
 
     def _write_tile(
