@@ -1,4 +1,5 @@
 from . import dynamics as dynamics
+from . import probes as probes
 from . import problems as problems
 from . import regimes as regimes
 from . import theory as theory

@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from .devices import check_platform
 from .dynamics import Dynamics
 from .dynamics.names import as_dynamics
 from .engine.executors import as_executor
-from .engine.metadata import check_same, coordinates
+from .engine.metadata import check_same, coordinates, curve_attributes
 from .engine.placement import Placement
 from .engine.schedule import run_all
 from .engine.spec import Spec
 from .engine.tasks import Job, placement_of
 from .engine.tuning import choose_placement
 from .grid import MOST_VALUES, Grid
+from .probes import Probe
+from .probes.names import as_probes
 from .problems import Problem
 from .regimes import UNLABELLED, label_attributes
 from .results.store import Store
@@ -48,6 +50,7 @@ def sweep(
     block_size: Whole | None = None,
     refine: Whole | Mapping[str, Whole] | None = None,
     executor: Executor | Any = None,
+    probes: Sequence[str | Probe | Callable] = (),
 ) -> xr.Dataset:
     """Run every cell of a grid and say in which regime it is.
 
@@ -78,6 +81,8 @@ def sweep(
     - `executor`: a `concurrent.futures.Executor`, or a `distributed.Client` of Dask, whose workers
         run the tiles and, where `store` is a folder that all of them see, write them. By default
         they run here.
+    - `probes`: what else to measure along every run: names (`phasejax.probes.BUILT_IN`), objects
+        such as `phasejax.probes.Norms()`, and functions of (params, grads, updates, state).
 
     Returns an `xarray.Dataset` with the grid's axes and `window` as dimensions: `loss_min`,
     `loss_max`, `loss_mean`, `log10_loss_mean` and, for an optimizer, `relative_step` per window;
@@ -96,7 +101,7 @@ def sweep(
     with Store(store) as results:
         stored = _opened(results, store, overwrite, resume)
         size = _block_size(block_size, stored)
-        spec = _specification(problem, dynamics, grid, steps, time, windows, dtype, refine)
+        spec = _specification(problem, dynamics, grid, steps, time, windows, dtype, refine, probes)
         executor = as_executor(executor)
         job = Job(spec, _placement(spec, size, executor))
         _warn_before(spec)
@@ -104,7 +109,7 @@ def sweep(
             check_same(*job, stored)
         else:
             labels = label_attributes(spec.dynamics.unit, spec.dynamics.cell_variables)
-            results.create(coordinates(*job), spec.dynamics.window_variables, labels)
+            results.create(coordinates(*job), curve_attributes(spec), labels)
         try:
             failures = run_all(job, results, executor)
             results.close(failures)
@@ -136,6 +141,7 @@ def _specification(
     windows: Whole,
     dtype: str,
     refine: Whole | Mapping[str, Whole] | None,
+    probes: Sequence[str | Probe | Callable],
 ) -> Spec:
     """Check the arguments that decide what a sweep computes."""
     moving = as_dynamics(dynamics, "step" if time is None else "time")
@@ -146,6 +152,8 @@ def _specification(
     start, counts = _refined(grid, refine)
     fine = grid.with_counts(counts)
     spec = Spec(problem, moving, fine, horizon, windows, dtype, refined_from=start)
+    if probed := as_probes(probes):
+        spec = spec.with_probes(probed)
     spec.check()
     return spec
 

@@ -4,6 +4,7 @@ They are computed during the run, so memory grows with cells × windows and not 
 takes a few operations per step and no logarithm.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -39,6 +40,13 @@ ROUNDING = 4.0
 
 LOSSES = Envelope._fields[:4]
 """Fields of `Envelope` that describe the loss; a flow has no others."""
+
+
+class Windows(NamedTuple):
+    """What is known of each window of a run: of its loss, and what probes measured, by variable."""
+
+    envelope: Envelope
+    measured: Mapping[str, Float[AnyArray, "*cells window"]]
 
 
 class Solved(NamedTuple):

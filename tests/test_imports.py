@@ -11,6 +11,7 @@ ORDER = (
     "_check _types _version _files _platform _interrupt _precision identity".split(),
     ["devices", "grid", "envelope", "theory"],
     ["problems"],
+    ["probes"],
     ["factory", "program"],
     ["ode"],
     ["dynamics"],

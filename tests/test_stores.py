@@ -26,7 +26,6 @@ from phasejax import cli
 from phasejax.engine import tuning
 from phasejax.engine.checkpoint import Checkpoint
 from phasejax.engine.executors import as_executor
-from phasejax.envelope import Envelope
 from phasejax.results import store
 from phasejax.results.format import WORK
 from phasejax.results.opening import KINDS
@@ -254,7 +253,7 @@ def test_of_two_that_create_one_store_one_does(tmp_path):
 def test_a_worker_does_not_write_to_what_has_replaced_its_store(copy):
     """It may go on for a while after its sweep was interrupted, and another one has begun."""
     created = pj.open_dataset(copy).attrs["created"]
-    nothing = np.arange(0), Envelope(*np.empty((4, 0, 8))), {"regime": np.empty(0, np.int8)}
+    nothing = np.arange(0), {"loss_min": np.empty((0, 8))}, {"regime": np.empty(0, np.int8)}
     store.Store(copy, created).write(*nothing)
     change_attributes(copy, created="later")
     with pytest.raises(store.StoreError, match="has been overwritten meanwhile"):

@@ -189,21 +189,21 @@ def test_cells_cut_off_between_their_variables_are_not_there(small, tmp_path, mo
     small["store"] = tmp_path / "run.zarr"
     dataset = pj.sweep(**small).load()
     labels = {name: dataset[name].values.ravel() for name in label_attributes()}
-    envelope = [dataset[name].values.reshape(12, -1) for name in Envelope._fields]
+    curves = {name: dataset[name].values.reshape(12, -1) for name in Envelope._fields}
 
     def part(first, last):
         chosen = slice(first, last)
         return (
             np.arange(first, last),
-            Envelope(*(field[chosen] for field in envelope)),
+            {name: values[chosen] for name, values in curves.items()},
             {name: values[chosen] for name, values in labels.items()},
         )
 
-    put, writes = store_module._put, len(labels) + len(envelope) + 1
+    put, writes = store_module._put, len(labels) + len(curves) + 1
     coords = dataset.drop_vars([*Envelope._fields, *labels, "status"])
     for allowed in (*range(0, writes, 6), writes - 2, writes - 1, writes):
         store = store_module.Store(tmp_path / f"cut_{allowed}.zarr")
-        store.create(coords, Envelope._fields, label_attributes())
+        store.create(coords, dict.fromkeys(curves, {}), label_attributes())
         store.write(*part(0, 6))
         left = iter(range(allowed))
 

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -11,6 +11,7 @@ from jaxtyping import Float, PyTree
 
 from ..envelope import Envelope
 from ..factory import Factory, Hyperparameters
+from ..probes.base import Probe, Quantity
 from ..problems.problem import Problem
 from ..program import Program
 
@@ -81,12 +82,37 @@ class Dynamics(Factory, abc.ABC):
         """Settings besides the hyper-parameters that decide the bits of a result; JSON values."""
         return {}
 
+    def with_probes(
+        self, probes: Sequence[Probe], hyper: Hyperparameters, params: PyTree
+    ) -> "Dynamics":
+        """Return the same dynamics with probes; `hyper` and `params` are those of one cell.
+
+        Only steps can have probes: others raise a `TypeError`.
+        """
+        del hyper, params
+        raise TypeError(
+            f"probes = {[probe.name for probe in probes]}: must be left out for {self.name}; a "
+            "probe measures the steps of an optimizer, and a flow has none of its own"
+        )
+
+    @property
+    def measured_variables(self) -> Mapping[str, Quantity]:
+        """Further variables of results, one value per window: what probes measure."""
+        return {}
+
+    def describe(
+        self, measured: Mapping[str, Float[np.ndarray, "cells window"]], edges: np.ndarray
+    ) -> dict[str, Float[np.ndarray, " cells"]]:
+        """Return variables per cell from what probes measured."""
+        del measured, edges
+        return {}
+
     @property
     def window_variables(self) -> tuple[str, ...]:
         """Fields of an `Envelope` that results have."""
         return Envelope._fields
 
     @property
-    def cell_variables(self) -> Mapping[str, tuple[str, str]]:
+    def cell_variables(self) -> Mapping[str, Quantity]:
         """Further variables of results, one value per cell: long name and unit by name."""
         return {}

@@ -16,6 +16,7 @@ from ..ode.integrator import Integrator
 from ..ode.state import Portion, Shapes
 from ..ode.steppers import EXPLICIT, IMPLICIT
 from ..ode.vector_field import VectorField
+from ..probes.base import Quantity
 from ..problems.problem import Problem
 from ..program import Program
 from .base import Cost, Dynamics
@@ -146,6 +147,6 @@ class Flow(Dynamics):
         return LOSSES
 
     @property
-    def cell_variables(self) -> Mapping[str, tuple[str, str]]:
+    def cell_variables(self) -> Mapping[str, Quantity]:
         """Results of the solver: `SOLVED`."""
-        return SOLVED
+        return {name: Quantity(*of) for name, of in SOLVED.items()}

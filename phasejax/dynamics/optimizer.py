@@ -11,9 +11,10 @@ import optax
 from jaxtyping import Array, Bool, Float, PyTree
 
 from ..factory import Hyperparameters
+from ..probes.base import Loss
 from ..problems.problem import has_batches
 from .rest import rests
-from .steps import Loss, Steps
+from .steps import Steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,19 @@ class Optimizer(Steps):
         value, grads = jax.value_and_grad(loss)(params)
         updates, state = _updated(rule.update, (grads, state, params), value, loss)
         return value, optax.apply_updates(params, updates), state
+
+    def observe(
+        self,
+        rule: optax.GradientTransformation,
+        loss: Loss,
+        params: PyTree,
+        state: PyTree,
+        following: PyTree,
+    ) -> tuple[PyTree, PyTree]:
+        """Return gradient and update as the optimizer made it, before it was added."""
+        del following
+        value, grads = jax.value_and_grad(loss)(params)
+        return grads, _updated(rule.update, (grads, state, params), value, loss)[0]
 
     def ended(self, loss: Loss, hyper: Hyperparameters, state: PyTree) -> Bool[Array, ""]:
         """Say whether the loss of one cell can no longer change.

@@ -3,8 +3,8 @@
 import abc
 import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -14,17 +14,15 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float, Int, PyTree
 
 from .._check import bad
-from ..envelope import Envelope, add, empty, finish
+from ..envelope import Windows, add, empty, finish
 from ..factory import Hyperparameters
-from ..problems.problem import Problem, draw, has_batches, lowest
+from ..probes.base import End, Loss, Probe, Quantity, Step
+from ..problems.problem import Problem, draw, has_batches, initial_params, lowest
 from ..program import Program
 from .base import Cost, Dynamics
 
 TINY = 64
 """Cells of problems of at most this many parameters are innermost in memory."""
-
-Loss = Callable[[PyTree], Float[Array, ""]]
-"""A function from the parameters to the loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +45,10 @@ class Steps(Dynamics, Program):
     function of hyper-parameters, returned for the cell.
 
     - `random`: set it to `True` to receive a `key` in every step.
+    - `probes`: what is measured along a run besides the loss.
     """
 
+    probes: tuple[Probe, ...] = field(default=(), kw_only=True)
     unit = "step"
 
     @abc.abstractmethod
@@ -72,13 +72,47 @@ class Steps(Dynamics, Program):
 
     def check_run(self, problem: Problem, horizon: float, windows: int, dtype: str) -> None:
         """Refuse fewer steps than windows."""
-        del problem, dtype
         if horizon < windows:
             raise bad("steps", horizon, f"at least windows = {windows}")
+        for probe in self.probes:
+            probe.check(problem, initial_params(problem, 0), dtype)
+
+    def with_probes(
+        self, probes: Sequence[Probe], hyper: Hyperparameters, params: PyTree
+    ) -> "Steps":
+        """Return the same dynamics with probes, bound to the rule of one cell."""
+        rule = self.build_plain(hyper)
+        return replace(self, probes=tuple(probe.bind(rule, params) for probe in probes))
 
     def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Program]:
         """Return what is compiled: the dynamics themselves."""
-        return [self]
+        return [self.with_probes(self.probes, hyper, params)] if self.probes else [self]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Settings of the probes, by name."""
+        return (
+            {"probes": {probe.name: probe.config for probe in self.probes}} if self.probes else {}
+        )
+
+    @property
+    def measured_variables(self) -> Mapping[str, Quantity]:
+        """Variables per window of all probes."""
+        return {name: of for probe in self.probes for name, of in probe.variables.items()}
+
+    @property
+    def cell_variables(self) -> Mapping[str, Quantity]:
+        """Variables per cell of all probes."""
+        return {name: of for probe in self.probes for name, of in probe.cell_variables.items()}
+
+    def describe(
+        self, measured: Mapping[str, Float[np.ndarray, "cells window"]], edges: np.ndarray
+    ) -> dict[str, Float[np.ndarray, " cells"]]:
+        """Return the variables per cell of all probes."""
+        described: dict[str, Float[np.ndarray, " cells"]] = {}
+        for probe in self.probes:
+            described |= probe.describe(measured, edges)
+        return described
 
     def portion(
         self, edges: Float[np.ndarray, " edges"], last: int, steps: int | None = None
@@ -92,8 +126,10 @@ class Steps(Dynamics, Program):
         return Cost(horizon)
 
     def start(self, hyper: Hyperparameters, params: PyTree, noise: PyTree = ()) -> PyTree:
-        """Return parameters, state, noise and the largest size of a parameter so far."""
-        return params, self.init(self.build(hyper), params), noise, largest(params)
+        """Return parameters, state, noise, largest size of a parameter so far, probes' memories."""
+        state = self.init(self.build(hyper), params)
+        memories = tuple(probe.start(params, state) for probe in self.probes)
+        return params, state, noise, largest(params), memories
 
     def params_of(self, state: PyTree) -> PyTree:
         """Return the parameters that a state holds."""
@@ -106,14 +142,14 @@ class Steps(Dynamics, Program):
         hyper: Hyperparameters,
         state: PyTree,
         portion: Int[Array, " windows"],
-    ) -> tuple[PyTree, Envelope]:
-        """Advance cells by windows of `portion` steps; `hyper`, `state` and envelope: `[cells]`."""
+    ) -> tuple[PyTree, Windows]:
+        """Advance cells by windows of `portion` steps; `hyper`, `state` and result: `[cells]`."""
 
         def window(state, length):
             return self._window(loss, fixed, hyper, state, length)
 
-        state, envelope = jax.lax.scan(window, state, portion)
-        return state, jax.tree.map(jnp.transpose, envelope)
+        state, windows = jax.lax.scan(window, state, portion)
+        return state, jax.tree.map(jnp.transpose, windows)
 
     def _window(
         self,
@@ -122,9 +158,9 @@ class Steps(Dynamics, Program):
         hyper: Hyperparameters,
         state: PyTree,
         length: Int[Array, ""],
-    ) -> tuple[PyTree, Envelope]:
+    ) -> tuple[PyTree, Windows]:
         """Advance cells by `length` steps, with the loss before each step."""
-        *state, size = state
+        *state, size, memories = state
         params = state[0]
         dtype = jnp.result_type(*jax.tree.leaves(params))
         minimum = None if lowest(loss) is None else jnp.asarray(lowest(loss), dtype)
@@ -133,11 +169,14 @@ class Steps(Dynamics, Program):
         running = jax.tree.map(lambda x: jnp.broadcast_to(x, cells), empty(dtype))
         one_step = functools.partial(self._recorded_step, loss, fixed, weight, minimum)
         step = functools.partial(jax.vmap(one_step), hyper)
-        before, (state, running) = _repeat(step, (tuple(state), running), length, _is_tiny(params))
+        carry = (tuple(state), running, memories)
+        before, (state, running, memories) = _repeat(step, carry, length, _is_tiny(params))
         moved = jax.vmap(largest)(jax.tree.map(jnp.subtract, state[0], before))
         size = jnp.maximum(size, jax.vmap(largest)(state[0]))
         relative_step = jnp.where(moved == 0, 0, moved / size).astype(dtype)
-        return (*state, size), finish(running, length, relative_step, minimum)
+        envelope = finish(running, length, relative_step, minimum)
+        memories, measured = self._measured(loss, fixed, hyper, (state, memories), length)
+        return (*state, size, memories), Windows(envelope, measured)
 
     def _recorded_step(
         self,
@@ -149,7 +188,7 @@ class Steps(Dynamics, Program):
         carry: PyTree,
     ) -> PyTree:
         """Take one step of one cell, and add its loss to the statistics of the window."""
-        (params, state, noise), running = carry
+        (params, state, noise), running, memories = carry
         rule = self.build({**fixed, **hyper})
         seen, key = loss, None
         if noise != ():
@@ -158,10 +197,75 @@ class Steps(Dynamics, Program):
             if has_batches(loss):
                 seen = loss.drawn(now, number)
             key = jax.random.fold_in(now, 1) if self.random else None
-        value, following, state = self.step(rule, seen, params, state, key)
+        value, following, after = self.step(rule, seen, params, state, key)
         recorded = value if seen is loss else loss(params)
         running = add(running, recorded.astype(weight.dtype), weight, minimum)
-        return (following, state, noise), running
+        if self.probes:
+            move = functools.partial(self.step, rule, seen, key=key)
+            grads, updates = self.observe(rule, seen, params, state, following)
+            taken = Step(
+                seen,
+                seen is not loss,
+                value,
+                params,
+                grads,
+                updates,
+                state,
+                after,
+                following,
+                lambda params, state: move(params, state)[1:],
+            )
+            memories = tuple(
+                probe.step(memory, taken)
+                for probe, memory in zip(self.probes, memories, strict=True)
+            )
+        return (following, after, noise), running, memories
+
+    def observe(
+        self, rule: Any, loss: Loss, params: PyTree, state: PyTree, following: PyTree
+    ) -> tuple[PyTree, PyTree]:
+        """Return gradient and update of a step from `params` to `following`, for probes.
+
+        The compiler computes a gradient only once that the step itself computes.
+        """
+        del rule, state
+        return jax.grad(loss)(params), jax.tree.map(jnp.subtract, following, params)
+
+    def _measured(
+        self,
+        loss: Loss,
+        fixed: Hyperparameters,
+        hyper: Hyperparameters,
+        carry: PyTree,
+        length: Int[Array, ""],
+    ) -> tuple[PyTree, dict[str, Float[Array, " cells"]]]:
+        """Let the probes end a window; returns their memories and variables, `[cells]`.
+
+        A window without steps only fills the shape of a segment.
+        """
+
+        def end(hyper: Hyperparameters, carry: PyTree) -> tuple[PyTree, dict[str, Any]]:
+            (params, state, _), memories = carry
+            rule = self.build({**fixed, **hyper})
+            there = End(loss, has_batches(loss), rule, params, state, length)
+            dtype = jnp.result_type(*jax.tree.leaves(params))
+            following, variables = [], {}
+            for probe, memory in zip(self.probes, memories, strict=True):
+                memory, values = probe.window(memory, there)
+                following.append(memory)
+                variables |= {name: jnp.asarray(x, dtype) for name, x in values.items()}
+            return tuple(following), variables
+
+        def measured(carry: PyTree) -> PyTree:
+            return jax.vmap(end)(hyper, carry)
+
+        def skipped(carry: PyTree) -> PyTree:
+            shapes = jax.eval_shape(measured, carry)[1]
+            return carry[1], jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), shapes)
+
+        if not self.probes:
+            return carry[1], {}
+        return jax.lax.cond(length > 0, measured, skipped, carry)
 
 
 def _repeat(

@@ -14,7 +14,7 @@ from ..grid import Axis
 from ..identity import arrays_digest, identify
 from ..problems import BUILT_IN, Problem
 from ..problems.problem import fingerprint, initial_params
-from ..results.format import FORMAT
+from ..results.format import ENVELOPE_ATTRIBUTES, FORMAT
 from .placement import Placement
 from .spec import Spec
 
@@ -46,6 +46,7 @@ def configuration(spec: Spec, placement: Placement) -> dict[str, Any]:
         "unit": dynamics.unit,
         "horizon": spec.horizon,
         **dynamics.config,
+        **({"measured": _measured(spec)} if dynamics.measured_variables else {}),
         "windows": spec.windows,
         "dtype": spec.dtype,
         "device": placement.device,
@@ -62,6 +63,18 @@ def _described(axis: Axis) -> dict[str, Any]:
     if axis.scale == "category":
         described["identities"] = [identify(value) for value in axis.values]
     return described
+
+
+def _measured(spec: Spec) -> list[str]:
+    """Names of the variables that probes add to the results."""
+    return [*spec.dynamics.measured_variables, *spec.dynamics.cell_variables]
+
+
+def curve_attributes(spec: Spec) -> dict[str, dict[str, Any]]:
+    """Attributes of the variables per window, by name."""
+    of_loss = {name: ENVELOPE_ATTRIBUTES[name] for name in spec.dynamics.window_variables}
+    measured = spec.dynamics.measured_variables
+    return of_loss | {name: dict(of._asdict()) for name, of in measured.items()}
 
 
 def _fixed(spec: Spec) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The specification of a sweep: its arguments, checked, and what follows from them."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,12 +10,13 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, PyTree
 
-from .._check import bad, choice, is_number
+from .._check import ArgumentError, bad, choice, is_number
 from ..dynamics import Dynamics
 from ..dynamics.names import namesakes
 from ..envelope import edges, excess
 from ..grid import Cells, Grid
 from ..identity import identify
+from ..probes.base import Probe
 from ..problems.problem import Problem, fingerprint, initial_params, initial_values
 from ..program import Program
 from ..results.format import OWN_NAMES
@@ -66,6 +67,22 @@ class Spec:
         settings = self.dynamics.name, self.dynamics.config, dict(self.refined_from)
         run = self.horizon, self.windows, self.dtype
         return json.dumps([self.digest, axes, fixed, settings, run], sort_keys=True)
+
+    def with_probes(self, probes: Sequence[Probe]) -> "Spec":
+        """Return the same specification with probes; checks the names of their variables."""
+        self._check_hyperparameters()
+        corner = next(iter(self.grid.corners()))
+        given = {k: self.dynamics.native(k, v) for k, v in {**self._fixed, **corner}.items()}
+        start = self.starts[self.seeds[0]]
+        probed = replace(self, dynamics=self.dynamics.with_probes(probes, given, start))
+        taken = RESERVED | self.grid.axes.keys()
+        for probe in getattr(probed.dynamics, "probes", ()):
+            names = {*probe.variables, *probe.cell_variables}
+            if names & taken:
+                said = f"the name of its variable {min(names & taken)!r} is taken"
+                raise ArgumentError("probes", f" = {probe.name}: {said}")
+            taken |= names
+        return probed
 
     def check(self) -> None:
         """Refuse arguments that would fail later. Traces every program."""

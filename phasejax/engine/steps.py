@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from ..envelope import Envelope
+from ..envelope import Envelope, Windows
 from ..grid import Cells, rows
 from .checkpoint import Checkpoint
 from .placement import Placement, Slots
@@ -38,13 +38,13 @@ def run_steps(
     cells: Cells,
     progress: Callable[[float], object] = lambda cell_steps: None,
     folder: Path | None = None,
-) -> Envelope:
+) -> Windows:
     """Run the cells of a task; NumPy arrays `[cells, window]`.
 
     `progress` receives the steps of each segment, summed over cells. `folder` holds the checkpoint.
     """
     count = len(cells)
-    whole = Envelope(*(np.empty((count, spec.windows), spec.dtype) for _ in Envelope._fields))
+    whole = _empty(spec, count)
     running, checkpoint = Running(spec, placement, cells), Checkpoint(folder, cells)
     done, whole = running.restore(checkpoint, (np.array(0), whole)) or (0, whole)
     for first, last, lengths in _segments(spec, placement):
@@ -53,10 +53,18 @@ def run_steps(
             if blocks:
                 _write(whole, running.advance(lengths, blocks), running.cell_of, first, last)
                 if last < spec.windows:
-                    _retire(running, whole, last)
+                    _retire(running, whole.envelope, last)
             running.save(checkpoint, (np.array(last), whole))
         progress(float(count * lengths.sum()))
     return whole
+
+
+def _empty(spec: Spec, count: int) -> Windows:
+    """Return room for the results of a task; nan where nothing is measured."""
+    shape = (count, spec.windows)
+    envelope = Envelope(*(np.empty(shape, spec.dtype) for _ in Envelope._fields))
+    names = spec.dynamics.measured_variables
+    return Windows(envelope, {name: np.full(shape, np.nan, spec.dtype) for name in names})
 
 
 def _segments(
@@ -76,7 +84,7 @@ def _segments(
         yield first, last, np.pad(lengths[first:last], (0, windows - (last - first)))
 
 
-def _write(whole: Envelope, part: Envelope, cell_of: Slots, first: int, last: int) -> None:
+def _write(whole: Windows, part: Windows, cell_of: Slots, first: int, last: int) -> None:
     """Copy windows `first` to `last` of a segment; the windows after them in `part` are empty."""
     for field, values in zip(*map(jax.tree.leaves, (whole, part)), strict=True):
         for shard in values.addressable_shards:

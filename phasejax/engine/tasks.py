@@ -17,7 +17,7 @@ import numpy as np
 
 from .._precision import precision
 from ..dynamics import Flow
-from ..envelope import Envelope, Solved
+from ..envelope import Solved, Windows
 from ..grid import Cells, by_tile
 from ..regimes import classify_envelope
 from ..results.gathered import Gathered
@@ -34,10 +34,10 @@ Progress = Callable[[float], object]
 """Receives the steps or the time that were done, summed over cells."""
 Outcome = tuple[Cells, BaseException | None]
 """Cells of a task, and its error, if it failed."""
-Ran = tuple[Envelope, Solved | None]
-"""Envelopes of the cells of a task, and for a flow how its solver ended."""
-Computed = tuple[Envelope, dict[str, np.ndarray]]
-"""Envelopes of the cells of a task, and their labels and features by name."""
+Ran = tuple[Windows, Solved | None]
+"""What is known of the cells of a task, and for a flow how its solver ended."""
+Computed = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+"""Variables of the cells of a task by name: `[cells, window]` and `[cells]`."""
 
 FAILURES = (RuntimeError, MemoryError, OSError)
 """Errors that cost a sweep one task."""
@@ -71,21 +71,24 @@ def _of_whole_tiles(job: Job, cells: Cells) -> list[Cells]:
 def run(
     job: Job, cells: Cells, progress: Progress = lambda horizon: None, folder: Path | None = None
 ) -> Ran:
-    """Run cells: envelopes `[cells, window]`, and for a flow how its solver ended, `[cells]`."""
+    """Run cells: windows `[cells, window]`, and for a flow how its solver ended, `[cells]`."""
     with precision(job.spec.dtype):
         if isinstance(job.spec.dynamics, Flow):
-            return run_adaptive(*job, cells, progress, folder)
+            envelope, solved = run_adaptive(*job, cells, progress, folder)
+            return Windows(envelope, {}), solved
         return run_steps(*job, cells, progress, folder), None
 
 
 def label(job: Job, cells: Cells, ran: Ran) -> Computed:
-    """Label cells that have run: their envelopes, and labels and features `[cells]` by name."""
-    spec, (envelope, solved) = job.spec, ran
+    """Label cells that have run; returns all their variables."""
+    spec, ((envelope, measured), solved) = job.spec, ran
     initial_loss = spec.initial_loss[spec.seed_places(cells)]
     eps = float(np.finfo(spec.dtype).eps)
     minimum = spec.problem.minimum
     labels = classify_envelope(envelope, initial_loss, eps, spec.horizon, minimum, solved=solved)
-    return envelope, labels
+    known = {name: x for name, x in envelope._asdict().items() if x is not None}
+    probed = {name: np.asarray(x) for name, x in measured.items()}
+    return {**known, **probed}, labels | spec.dynamics.describe(probed, spec.edges)
 
 
 def keep(job: Job, store: Store | Gathered, cells: Cells, ran: Ran) -> None:

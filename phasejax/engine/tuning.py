@@ -134,7 +134,8 @@ def _key(spec: Spec) -> str:
         if not callable(leaf)
     ]
     settings = identify(dict(getattr(program, "settings", ())))
-    named = spec.problem.name, spec.dynamics.name, settings, getattr(program, "method", "")
+    probes = " ".join(f"{probe}" for probe in getattr(program, "probes", ()))
+    named = spec.problem.name, spec.dynamics.name, settings, getattr(program, "method", ""), probes
     mesh = local_mesh()
     devices = f"{mesh.size} x {mesh.devices.flat[0].device_kind}"
     compiler = f"jax {jax.__version__} {os.environ.get('XLA_FLAGS', '')}".strip()

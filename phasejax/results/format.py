@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +56,21 @@ a checksum, by which a damaged chunk is noticed."""
 
 
 def lay_out(
-    storage: Any, coords: xr.Dataset, curves: Collection[str], labels: Mapping[str, dict]
+    storage: Any, coords: xr.Dataset, curves: Mapping[str, dict], labels: Mapping[str, dict]
 ) -> None:
     """Write coordinates, attributes and empty variables.
 
     **Arguments:**
 
     - `coords`: coordinates and what is known before the run; its attributes are the configuration.
-    - `curves`: names of the statistics per window, some of `ENVELOPE_ATTRIBUTES`.
+    - `curves`: names and attributes of the variables per window.
     - `labels`: names and attributes of the labels and features, one value per cell.
     """
     coords.to_zarr(storage, zarr_format=3, consolidated=False, mode="w")
     group = zarr.open_group(storage, mode="r+")
     axes, tile = tuple(coords.attrs["axes"]), tuple(coords.attrs["tile_shape"])
     shape, windows = tuple(coords.sizes[axis] for axis in axes), coords.sizes["window"]
-    for name in curves:
+    for name, attributes in curves.items():
         group.create_array(
             name,
             shape=(*shape, windows),
@@ -79,7 +79,7 @@ def lay_out(
             fill_value=np.nan,
             compressors=CODECS,
             dimension_names=(*axes, "window"),
-            attributes=ENVELOPE_ATTRIBUTES[name],
+            attributes=attributes,
         )
     empty = {"regime": ("int8", UNLABELLED), STATUS: ("int8", MISSING)}
     for name, attributes in {**labels, STATUS: STATUS_ATTRIBUTES}.items():
@@ -157,7 +157,8 @@ def foreign_nodes(group: Path) -> list[str]:
     axes = _metadata(group / STATUS).get("dimension_names") or _attributes(group).get("axes")
     if not isinstance(axes, list | dict):
         return []
-    known = {"zarr.json", *OWN_NAMES, *map(str, axes)}
+    measured = _attributes(group).get("measured", [])
+    known = {"zarr.json", *OWN_NAMES, *map(str, [*axes, *measured])}
     return [name for name in nodes(group) if name not in known]
 
 

@@ -5,18 +5,18 @@ all variables of a tile, which takes longer than to compute the cells.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..envelope import Envelope
 from ..grid import Cells
 from .opening import StoreError
 from .store import Store
 
+Values = Mapping[str, np.ndarray]
+"""Variables by name, `[cells, window]` or `[cells]`."""
 SHARE = 0.1
 """Largest share of the running time that is spent on writing."""
 
@@ -35,7 +35,7 @@ class Gathered:
 
     def __init__(self, store: Store, cells: int, most: int) -> None:
         self._store, self._most = store, most
-        self._kept: list[tuple[Cells, Envelope, Mapping[str, np.ndarray]]] = []
+        self._kept: list[tuple[Cells, Values, Values]] = []
         self._seen = np.zeros(cells, bool)
         self._regime, self._margin = np.zeros(cells, np.int8), np.zeros(cells)
         self._due = time.monotonic()
@@ -57,9 +57,9 @@ class Gathered:
         if not isinstance(error, StoreError):
             self.flush()
 
-    def write(self, cells: Cells, envelope: Envelope, labels: Mapping[str, np.ndarray]) -> None:
+    def write(self, cells: Cells, curves: Values, labels: Values) -> None:
         """Take cells that have been computed, as `Store.write` does."""
-        self._kept.append((cells, envelope, labels))
+        self._kept.append((cells, curves, labels))
         self._seen[cells] = True
         self._regime[cells], self._margin[cells] = labels["regime"], labels["margin"]
         many = sum(len(cells) for cells, *_ in self._kept) >= self._most
@@ -71,11 +71,13 @@ class Gathered:
         if not self._kept:
             return
         begin = time.monotonic()
-        cells, envelopes, labels = zip(*self._kept, strict=True)
+        cells, *variables = zip(*self._kept, strict=True)
         order = np.argsort(np.concatenate(cells))
-        curves = (_joined(curve, order) for curve in zip(*envelopes, strict=True))
-        values = {name: _joined([each[name] for each in labels], order) for name in labels[0]}
-        self._store.write(np.concatenate(cells)[order], Envelope(*curves), values)
+        curves, labels = (
+            {name: np.concatenate([each[name] for each in kept])[order] for name in kept[0]}
+            for kept in variables
+        )
+        self._store.write(np.concatenate(cells)[order], curves, labels)
         self._kept = []
         self._due = time.monotonic() + (time.monotonic() - begin) / SHARE
 
@@ -85,7 +87,3 @@ class Gathered:
         if len(others):
             self._regime[others], self._margin[others] = self._store.labels(others)
         return self._regime[cells], self._margin[cells]
-
-
-def _joined(parts: Sequence[Any], order: np.ndarray) -> Any:
-    return None if parts[0] is None else np.concatenate(parts)[order]

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from jaxtyping import Float, Int
 
 from .._check import bad
 from .._platform import flush
-from ..envelope import Envelope
 from ..grid import Cells, Tile, by_tile, rows
 from ..regimes import LABELS
 from ..regimes.codes import COMPUTED, INFERRED, Labels
@@ -142,7 +141,7 @@ class Store:
                 folder.rmdir()  # if it is empty
 
     def create(
-        self, coords: xr.Dataset, curves: Collection[str], labels: Mapping[str, dict]
+        self, coords: xr.Dataset, curves: Mapping[str, dict], labels: Mapping[str, dict]
     ) -> None:
         """Write coordinates, attributes and empty variables: arguments as of `format.lay_out`.
 
@@ -217,15 +216,16 @@ class Store:
             allowed = f"a folder that can be written: {error}"
             raise bad("store", str(self.path), allowed) from error
 
-    def write(self, cells: Cells, envelope: Envelope, labels: Mapping[str, np.ndarray]) -> None:
+    def write(
+        self, cells: Cells, curves: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
+    ) -> None:
         """Write cells that have been computed, `[cells, window]` and `[cells]`, tile by tile.
 
         `cells` are in ascending order. No other process may write to the same tiles meanwhile.
         Raises a `StoreError`.
         """
-        curves = {n: v for n, v in envelope._asdict().items() if v is not None}
         features = {n: v for n, v in labels.items() if n != "regime"}
-        values = curves | features | {"regime": labels["regime"]}
+        values = {**curves, **features, "regime": labels["regime"]}
         with self._writing() as group:
             status = _array(group, STATUS)
             for tile, where in by_tile(cells, status.shape, status.chunks):

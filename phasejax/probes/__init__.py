@@ -1,0 +1,11 @@
+"""Probes: what is measured along a run besides its loss. One probe per file."""
+
+from .base import End as End
+from .base import Probe as Probe
+from .base import Quantity as Quantity
+from .base import Step as Step
+from .cosine import Cosine as Cosine
+from .edge import RealisedEdge as RealisedEdge
+from .names import BUILT_IN as BUILT_IN
+from .norms import Norms as Norms
+from .ranges import PerStep as PerStep

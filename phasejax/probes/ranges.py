@@ -1,0 +1,144 @@
+"""Probes of quantities that every step has: their least, largest and mean value per window."""
+
+import abc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from .base import End, Probe, Quantity, Step
+
+MESSAGE = 400
+"""Most characters that are quoted from an error of a user's function."""
+
+
+class Range(NamedTuple):
+    """Least, largest and sum of the values of a window so far, and their number; nan is skipped."""
+
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+    total: Float[Array, ""]
+    number: Float[Array, ""]
+
+
+class PerStep(Probe):
+    """A probe of numbers that every step has: derive from it, and write two methods.
+
+    The results have `NAME_min`, `NAME_max` and `NAME_mean` of each quantity per window. A step
+    where a quantity is nan is left out.
+    """
+
+    @property
+    @abc.abstractmethod
+    def quantities(self) -> Mapping[str, Quantity]:
+        """What `measure` returns, by name."""
+
+    @abc.abstractmethod
+    def measure(self, memory: PyTree, step: Step) -> tuple[PyTree, dict[str, Any]]:
+        """Return what to remember for the next step, and the value of each quantity."""
+
+    def remember(self, params: PyTree, state: PyTree) -> PyTree:
+        """Return what `measure` receives at the first step."""
+        del params, state
+        return ()
+
+    @property
+    def variables(self) -> Mapping[str, Quantity]:
+        """Least, largest and mean value of each quantity."""
+        words = {"min": "least", "max": "largest", "mean": "mean"}
+        return {
+            f"{name}_{end}": Quantity(f"{word} {text} in the window", units)
+            for name, (text, units) in self.quantities.items()
+            for end, word in words.items()
+        }
+
+    def start(self, params: PyTree, state: PyTree) -> PyTree:
+        """Begin the first window."""
+        dtype = jnp.result_type(*jax.tree.leaves(params))
+        return self.remember(params, state), {name: _empty(dtype) for name in self.quantities}
+
+    def step(self, memory: PyTree, step: Step) -> PyTree:
+        """Add the values of a step."""
+        remembered, ranges = memory
+        remembered, values = self.measure(remembered, step)
+        return remembered, {name: _add(ranges[name], values[name]) for name in ranges}
+
+    def window(self, memory: PyTree, end: End) -> tuple[PyTree, dict[str, Float[Array, ""]]]:
+        """Return the ranges of a window, and begin the next one."""
+        remembered, ranges = memory
+        values = {}
+        for name, (low, high, total, count) in ranges.items():
+            some = count > 0
+            values[f"{name}_min"] = jnp.where(some, low, jnp.nan)
+            values[f"{name}_max"] = jnp.where(some, high, jnp.nan)
+            values[f"{name}_mean"] = total / count
+        fresh = {name: _empty(x.low.dtype) for name, x in ranges.items()}
+        return (remembered, fresh), values
+
+
+@dataclass(frozen=True)
+class Function(PerStep):
+    """A user's function of (params, grads, updates, state), measured in every step.
+
+    It returns a number, named by the function, or a dictionary of numbers. `names` are theirs,
+    which `phasejax.sweep` finds out.
+    """
+
+    function: Callable[[PyTree, PyTree, PyTree, PyTree], Any]
+    names: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Name of the function."""
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """The numbers that the function returns."""
+        return {name: Quantity(name.replace("_", " ")) for name in self.names}
+
+    def bind(self, rule: Any, params: PyTree[np.ndarray]) -> "Function":
+        """Find out which numbers the function returns."""
+        try:
+            state = jax.eval_shape(rule.init, params)
+            shapes = jax.eval_shape(self.numbers, params, params, params, state)
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise TypeError(
+                f"probes = [{self.name}] fails on (params, grads, updates, state): "
+                f"{type(error).__name__}: {said[:MESSAGE]}"
+            ) from error
+        for name, shape in shapes.items():
+            if getattr(shape, "shape", None) != () or not str(name).isidentifier():
+                found = f"{name!r}: {shape}"
+                raise TypeError(f"probes = [{self.name}] must return numbers by name; got {found}")
+        return Function(self.function, tuple(shapes))
+
+    def measure(self, memory: PyTree, step: Step) -> tuple[PyTree, dict[str, Any]]:
+        """Call the function."""
+        return memory, self.numbers(step.params, step.grads, step.updates, step.after)
+
+    def numbers(self, *arguments: PyTree) -> dict[str, Any]:
+        """Return the function's numbers by name."""
+        result = self.function(*arguments)
+        return dict(result) if isinstance(result, Mapping) else {self.name: result}
+
+
+def _empty(dtype: jnp.dtype) -> Range:
+    zero = jnp.zeros((), dtype)
+    return Range(zero + jnp.inf, zero - jnp.inf, zero, zero)
+
+
+def _add(values: Range, value: Any) -> Range:
+    value = jnp.asarray(value, values.low.dtype)
+    known = ~jnp.isnan(value)
+    return Range(
+        jnp.fmin(values.low, value),
+        jnp.fmax(values.high, value),
+        values.total + jnp.where(known, value, 0),
+        values.number + known,
+    )
