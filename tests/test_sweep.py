@@ -203,7 +203,7 @@ def test_cells_cut_off_between_their_variables_are_not_there(small, tmp_path, mo
     coords = dataset.drop_vars([*Envelope._fields, *labels, "status"])
     for allowed in (*range(0, writes, 6), writes - 2, writes - 1, writes):
         store = store_module.Store(tmp_path / f"cut_{allowed}.zarr")
-        store.create(coords, dict.fromkeys(curves, {}), label_attributes())
+        store.create(coords, {name: {} for name in curves}, label_attributes())
         store.write(*part(0, 6))
         left = iter(range(allowed))
 
