@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phasejax.envelope import add, edges, empty, finish, of_curve
+
+from .fuzzing import properties
 
 
 def streamed(loss, dtype="float64"):
@@ -21,7 +23,7 @@ def streamed(loss, dtype="float64"):
         return [float(x) for x in finish(running, length)[:4]]
 
 
-@settings(max_examples=100, deadline=None)
+@properties
 @given(st.lists(st.floats(-300, 300), min_size=1, max_size=40))
 def test_mean_of_log10_holds_over_600_decades(exponents):
     loss = 10.0 ** np.array(exponents)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 from jax.test_util import check_grads
@@ -12,6 +12,8 @@ from sklearn.datasets import load_digits
 
 import phasejax as pj
 from phasejax.problems.problem import initial_params
+
+from .fuzzing import properties
 
 TOYS = [
     pj.problems.quadratic((3.0, 1.0, 0.1)),
@@ -58,7 +60,7 @@ def test_known_hessian_is_that_of_the_loss(problem, minimizer):
 
 
 @pytest.mark.parametrize("problem", [p for p in TOYS if p.pl_constant is not None])
-@settings(max_examples=40, deadline=None)
+@properties
 @given(seed=st.integers(0, 2**31 - 1), scale=st.floats(1e-3, 1e3))
 def test_pl_inequality_holds_and_is_attained(problem, seed, scale):
     with jax.enable_x64(True):

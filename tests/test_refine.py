@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -16,6 +16,7 @@ from phasejax.engine.refinement import UNKNOWN, Refinement
 from phasejax.regimes.codes import COMPUTED, INFERRED
 from phasejax.regimes.nearest import nearest
 
+from .fuzzing import properties
 from .serial import interrupt_at
 
 QUADRATIC = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
@@ -37,7 +38,7 @@ def run(labels, start, margin=None):
 planes = hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=40)
 
 
-@settings(deadline=None)
+@properties
 @given(st.data(), planes, st.integers(2, 9), st.integers(2, 9))
 def test_both_sides_of_every_border_are_computed(data, shape, rows, columns):
     """For any labels, smooth or not; so the nearest computed cell has the same label."""

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import phasejax as pj
@@ -14,6 +14,8 @@ from phasejax.regimes import LABELS, NAMES, classify_envelope
 from phasejax.regimes.describe import describe
 from phasejax.regimes.features import in_decades
 from phasejax.regimes.median import median, ranked
+
+from .fuzzing import properties
 
 STEPS = 20_000
 T = np.arange(STEPS)
@@ -131,7 +133,7 @@ def test_a_cell_has_the_same_labels_to_the_last_bit_among_others_and_alone(windo
         xr.testing.assert_identical(again[list(labels)].drop_attrs(), labels.isel(a=chosen))
 
 
-@settings(max_examples=100, deadline=None)
+@properties
 @given(st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans())
 def test_medians_by_networks_are_those_of_numpy(windows, seed, ties):
     values = np.random.default_rng(seed).normal(size=(7, windows)).round(1 if ties else 12)
@@ -162,7 +164,7 @@ def test_margin_is_the_distance_to_the_nearest_border():
     assert regime.margin == pytest.approx(0.5, abs=0.01)
 
 
-@settings(max_examples=60, deadline=None)
+@properties
 @given(
     level=st.floats(-12, -3),
     height=st.floats(3, 9),

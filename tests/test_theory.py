@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import phasejax as pj
 from phasejax import theory
+
+from .fuzzing import properties
 
 ETA = 1e-3
 positive = st.floats(0.01, 10)
@@ -20,7 +22,7 @@ def on_quadratic(curvatures, start, time):
     return 0.5 * (x**2 @ curvatures)
 
 
-@settings(deadline=None)
+@properties
 @given(
     quadratic=st.lists(st.tuples(positive, st.floats(-3, 3)), min_size=1, max_size=6).filter(
         lambda pairs: any(abs(x) > 1e-3 for _, x in pairs)
@@ -57,7 +59,7 @@ def pl_constant_of_wavy():
     return (slope**2 / wavy(x)).min()
 
 
-@settings(deadline=None)
+@properties
 @given(start=st.floats(0.05, 20))
 def test_bound_holds_without_convexity(start):
     """The gradient has one zero, so that |x| falls at unit speed."""

@@ -1,0 +1,246 @@
+"""How an optimizer responds to the gradient once its preconditioner is frozen.
+
+Nothing of an optimizer's formula is known here. What is frozen, and the filter that remains, are
+read off from how its state and its update respond to gradients.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float, PyTree
+
+from .._precision import precision
+from .filter import Filter, gain
+
+Kind = Literal["clock", "even", "odd"]
+"""How an array of an optimizer's state depends on gradients: not at all (a counter), as a second
+moment does (the same for g and −g), or as a momentum does (linearly)."""
+SMALL = 1e-4
+"""Size of gradients whose squares do not count beside second moments of 1."""
+SAME = 1e-3
+"""Largest relative difference of numbers that count as equal."""
+
+
+class Unknown(Exception):
+    """Why an optimizer is not a filter with a frozen preconditioner; the message says it."""
+
+
+class Response(NamedTuple):
+    """What an optimizer is at the moment, if its second moments are frozen.
+
+    - `gain`: effective step of every parameter, −H(1), `[size]`; 0 where it is not finite, because
+        the parameter has never had a gradient.
+    - `filter`: of every parameter, scaled by its gain.
+    - `known`: whether all parameters have this filter, and the update is that of the filter.
+    """
+
+    gain: Float[Array, " size"]
+    filter: Filter
+    known: Bool[Array, ""]
+
+
+def kinds_of(rule: Any, params: PyTree[np.ndarray]) -> tuple[Kind, ...]:
+    """Say how each array of an optimizer's state depends on gradients.
+
+    `rule` is an `optax.GradientTransformation` of plain numbers. Raises `Unknown` if its update is
+    no filter of the gradients, even with frozen second moments.
+    """
+    if not (hasattr(rule, "init") and hasattr(rule, "update")):
+        raise Unknown("it is not an optimizer of the optax protocol")
+    with precision():
+        params = jax.tree.map(jnp.asarray, params)
+        grads = _pattern(params)
+        state = rule.init(params)
+        try:
+            seen = [_kinds_at(size, rule, state, params, grads) for size in (1.0, SMALL)]
+        except TypeError as error:
+            raise Unknown("its update needs more than gradients, state and parameters") from error
+        kinds = tuple(map(_agreed, *seen))
+        shapes = [x.shape for x in jax.tree.leaves(params)]
+        leaves = jax.tree.leaves(state)
+        for places in _momenta(kinds, params):
+            if [leaves[place].shape for place in places] != shapes:
+                raise Unknown("its momenta are not shaped like the parameters")
+        _check_linear(rule, kinds, state, params, grads)
+        return kinds
+
+
+def _kinds_at(
+    size: float, rule: Any, state: PyTree, params: PyTree, grads: PyTree
+) -> list[Kind | None]:
+    """Compare each array of the state after the gradients g, −g and 2g, from the start."""
+    after = (rule.update(_times(grads, k * size), state, params)[1] for k in (1.0, -1.0, 2.0))
+    return list(map(_kind, *map(jax.tree.leaves, after)))
+
+
+def _kind(plus: Array, minus: Array, twice: Array) -> Kind | None:
+    if _equal(plus, minus):
+        return "clock" if _equal(plus, twice) else "even"
+    return "odd" if _equal(plus, -minus) else None
+
+
+def _agreed(large: Kind | None, small: Kind | None) -> Kind:
+    """Return what large or small gradients show: small ones may vanish beside what is there at the
+    start, and large ones may be clipped."""
+    for kind in (large, small):
+        if kind in ("even", "odd"):
+            return kind
+    if "clock" in (large, small):
+        return "clock"
+    raise Unknown("its state is neither the same nor the opposite for opposite gradients")
+
+
+def _check_linear(
+    rule: Any, kinds: tuple[Kind, ...], state: PyTree, params: PyTree, grads: PyTree
+) -> None:
+    """Refuse an optimizer that is not linear in small gradients, or mixes parameters."""
+    state = _replaced(state, kinds, jax.tree.map(jnp.ones_like, state))
+
+    def change(factor: float, grads: PyTree) -> list[Array]:
+        """What small gradients change in the update and in the momenta."""
+        step, rest = (
+            rule.update(_times(grads, size), state, params) for size in (factor * SMALL, 0.0)
+        )
+        numbers = zip(*(jax.tree.leaves(after) for _, after in (step, rest)), strict=True)
+        odd = [x - y for (x, y), kind in zip(numbers, kinds, strict=True) if kind == "odd"]
+        return [_flat(step[0]) - _flat(rest[0]), *odd]
+
+    one, two = change(1.0, grads), change(2.0, grads)
+    if not (all(map(_equal, two, _times(one, 2.0))) and jnp.any(one[0] != 0)):
+        raise Unknown("it is not linear in the gradient, even with frozen second moments")
+    flat, unflatten = ravel_pytree(grads)
+    first = change(1.0, unflatten(flat * (jnp.arange(flat.size) == 0)))[0]
+    if jnp.max(jnp.abs(first[1:]), initial=0) > SAME * jnp.abs(first[0]):
+        raise Unknown("its update of one parameter depends on the gradients of others")
+
+
+def respond(
+    rule: Any,
+    kinds: tuple[Kind, ...],
+    state: PyTree,
+    params: PyTree,
+    grads: PyTree,
+    frozen: PyTree | None = None,
+) -> Response:
+    """Return the response of one cell's optimizer in the step that it is about to take.
+
+    **Arguments:**
+
+    - `kinds`: of the arrays of `state`, by `kinds_of`.
+    - `state`, `params`, `grads`: before the step.
+    - `frozen`: the state that has the second moments to freeze; by default that after the step.
+    """
+    taken, following = rule.update(grads, state, params)
+    state, held = _holding(rule, kinds, state, params, following if frozen is None else frozen)
+    at_rest, each = _linearized(rule, kinds, state, params)
+    direct = each.d
+    usable = jnp.isfinite(direct) & (direct != 0)
+    place = jnp.argmax(jnp.where(usable, jnp.abs(direct), 0))
+    filtered = jax.tree.map(lambda x: x[..., place], each)
+    whole = -gain(filtered)
+    lengths = direct * (whole / filtered.d)  # gains have one ratio to direct derivatives
+    usable &= jnp.isfinite(lengths) & (lengths > 0)
+    explained = at_rest + jnp.where(usable, direct, 0) * _flat(grads)
+    defect = jnp.max(jnp.where(usable, jnp.abs(_flat(taken) - explained), 0))
+    exact = defect <= SAME * jnp.max(jnp.abs(_flat(taken)))
+    return Response(
+        jnp.where(usable, lengths, 0),
+        filtered._replace(c=filtered.c / whole, d=filtered.d / whole),
+        held & jnp.any(usable) & (exact if frozen is None else True),
+    )
+
+
+def _linearized(
+    rule: Any, kinds: tuple[Kind, ...], state: PyTree, params: PyTree
+) -> tuple[Float[Array, " size"], Filter]:
+    """Linearize an update at zero gradients, where second moments have no derivative.
+
+    Returns the updates there, and the filter of every parameter, `[..., size]`.
+    """
+    leaves, structure = jax.tree.flatten(state)
+    odd = _momenta(kinds, params)
+
+    def update(grads: PyTree, momenta: list[list[Array]], params: PyTree) -> Any:
+        changed = dict(enumerate(leaves))
+        for places, momentum in zip(odd, momenta, strict=True):
+            changed |= dict(zip(places, momentum, strict=True))
+        before = jax.tree.unflatten(structure, changed.values())
+        updates, after = rule.update(grads, before, params)
+        after = jax.tree.leaves(after)
+        return _flat(updates), [_flat([after[place] for place in places]) for places in odd]
+
+    momenta = [[leaves[place] for place in places] for places in odd]
+    point = _times(params, 0.0), momenta, params
+    (at_rest, _), linear = jax.linearize(update, *point)
+    zeros, ones = (jax.tree.map(like, point) for like in (jnp.zeros_like, jnp.ones_like))
+    d, b = linear(ones[0], *zeros[1:])
+    columns = []
+    for place in range(len(odd)):
+        unit = [one if k == place else zeros[1][k] for k, one in enumerate(ones[1])]
+        columns.append(linear(zeros[0], unit, zeros[2]))
+    decay, _ = linear(*zeros[:2], ones[2])
+    count, size = len(odd), d.size
+    a = jnp.reshape(jnp.array([after for _, after in columns], d.dtype), (count, count, size))
+    b = jnp.reshape(jnp.array(b, d.dtype), (count, size))
+    c = jnp.reshape(jnp.array([c for c, _ in columns], d.dtype), (count, size))
+    return at_rest, Filter(jnp.swapaxes(a, 0, 1), b, c, d, decay)
+
+
+def _momenta(kinds: tuple[Kind, ...], params: PyTree) -> list[list[int]]:
+    """Places of the arrays of each momentum, which has one for every array of the parameters."""
+    odd = [place for place, kind in enumerate(kinds) if kind == "odd"]
+    arrays = len(jax.tree.leaves(params))
+    return [odd[first : first + arrays] for first in range(0, len(odd), arrays)]
+
+
+def _holding(
+    rule: Any, kinds: tuple[Kind, ...], state: PyTree, params: PyTree, target: PyTree
+) -> tuple[PyTree, Bool[Array, ""]]:
+    """Choose second moments before a step without gradient such that they are `target` after it.
+
+    They decay by a factor, which a step from `target` itself shows. Also says whether it worked.
+    """
+    zeros = _times(params, 0.0)
+    decayed = rule.update(zeros, _replaced(state, kinds, target), params)[1]
+    wanted = jax.tree.map(lambda x, y: jnp.where(x == 0, 0, x * (x / y)), target, decayed)
+    held = _replaced(state, kinds, wanted)
+    found = jax.tree.leaves(rule.update(zeros, held, params)[1])
+    right = [
+        jnp.max(jnp.abs(x - y)) <= SAME * jnp.max(jnp.abs(y))
+        for x, y, kind in zip(found, jax.tree.leaves(target), kinds, strict=True)
+        if kind == "even"
+    ]
+    return held, jnp.all(jnp.array(right, bool))
+
+
+def _replaced(state: PyTree, kinds: tuple[Kind, ...], other: PyTree) -> PyTree:
+    """Return a state with the second moments of another one."""
+    leaves, structure = jax.tree.flatten(state)
+    mixed = [
+        new if kind == "even" else old
+        for old, new, kind in zip(leaves, jax.tree.leaves(other), kinds, strict=True)
+    ]
+    return jax.tree.unflatten(structure, mixed)
+
+
+def _flat(tree: PyTree) -> Float[Array, " size"]:
+    return ravel_pytree(tree)[0]
+
+
+def _times(tree: PyTree, factor: float) -> PyTree:
+    return jax.tree.map(lambda x: factor * x, tree)
+
+
+def _pattern(params: PyTree) -> PyTree:
+    """Gradients of both signs, of different sizes and none of them zero."""
+    flat, unflatten = ravel_pytree(params)
+    return unflatten(jnp.cos(1.0 + jnp.arange(flat.size)) + 0.01)
+
+
+def _equal(one: Array, other: Array) -> bool:
+    """Say whether two arrays are finite, and equal but for rounding."""
+    largest = jnp.max(jnp.abs(other), initial=0)
+    return bool(jnp.max(jnp.abs(one - other), initial=0) <= SAME * largest)
