@@ -200,26 +200,44 @@ class Steps(Dynamics, Program):
         value, following, after = self.step(rule, seen, params, state, key)
         recorded = value if seen is loss else loss(params)
         running = add(running, recorded.astype(weight.dtype), weight, minimum)
-        if self.probes:
-            move = functools.partial(self.step, rule, seen, key=key)
-            grads, updates = self.observe(rule, seen, params, state, following)
-            taken = Step(
-                seen,
-                seen is not loss,
-                value,
-                params,
-                grads,
-                updates,
-                state,
-                after,
-                following,
-                lambda params, state: move(params, state)[1:],
-            )
-            memories = tuple(
-                probe.step(memory, taken)
-                for probe, memory in zip(self.probes, memories, strict=True)
-            )
+        before, later = (params, state), (following, after)
+        memories = self._probed(memories, rule, seen, seen is not loss, value, before, later, key)
         return (following, after, noise), running, memories
+
+    def _probed(
+        self,
+        memories: tuple[PyTree, ...],
+        rule: Any,
+        loss: Loss,
+        batched: bool,
+        value: Float[Array, ""],
+        before: tuple[PyTree, PyTree],
+        later: tuple[PyTree, PyTree],
+        key: Any,
+    ) -> tuple[PyTree, ...]:
+        """Show the probes a step between two pairs of parameters and state."""
+        if not self.probes:
+            return memories
+        grads, updates = self.observe(rule, loss, *before, later[0])
+
+        def move(params: PyTree, state: PyTree) -> tuple[PyTree, PyTree]:
+            return self.step(rule, loss, params, state, key)[1:]
+
+        taken = Step(
+            rule,
+            loss,
+            batched,
+            value,
+            before[0],
+            grads,
+            updates,
+            before[1],
+            later[1],
+            later[0],
+            move,
+        )
+        pairs = zip(self.probes, memories, strict=True)
+        return tuple(probe.step(memory, taken) for probe, memory in pairs)
 
     def observe(
         self, rule: Any, loss: Loss, params: PyTree, state: PyTree, following: PyTree

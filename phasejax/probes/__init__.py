@@ -8,4 +8,6 @@ from .cosine import Cosine as Cosine
 from .edge import RealisedEdge as RealisedEdge
 from .names import BUILT_IN as BUILT_IN
 from .norms import Norms as Norms
+from .predictor import SpikePredictor as SpikePredictor
 from .ranges import PerStep as PerStep
+from .sharpness import Sharpness as Sharpness

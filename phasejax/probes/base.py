@@ -23,6 +23,7 @@ class Quantity(NamedTuple):
 class Step(NamedTuple):
     """One step of one cell.
 
+    - `rule`: what the factory returned for the cell, an optimizer of the optax protocol.
     - `loss`: the loss of this step: with mini-batches that of the batch (`batched` is then true).
     - `value`: its value before the step.
     - `params`, `grads`, `updates`: parameters before the step, gradient there, and what the step
@@ -32,6 +33,7 @@ class Step(NamedTuple):
     - `move`: the step as a function of (params, state) that returns (params, state).
     """
 
+    rule: Any
     loss: Loss
     batched: bool
     value: Float[Array, ""]

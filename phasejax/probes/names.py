@@ -8,10 +8,12 @@ from .base import Probe
 from .cosine import Cosine
 from .edge import RealisedEdge
 from .norms import Norms
+from .predictor import SpikePredictor
 from .ranges import Function
+from .sharpness import Sharpness
 
 BUILT_IN: dict[str, Callable[[], Probe]] = {
-    probe.name: probe for probe in (Norms, RealisedEdge, Cosine)
+    probe.name: probe for probe in (Norms, RealisedEdge, Cosine, Sharpness, SpikePredictor)
 }
 """Probes with their default settings by name."""
 

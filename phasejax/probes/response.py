@@ -58,7 +58,7 @@ def kinds_of(rule: Any, params: PyTree[np.ndarray]) -> tuple[Kind, ...]:
             seen = [_kinds_at(size, rule, state, params, grads) for size in (1.0, SMALL)]
         except TypeError as error:
             raise Unknown("its update needs more than gradients, state and parameters") from error
-        kinds = tuple(map(_agreed, *seen))
+        kinds = tuple(_agreed(large, small) for large, small in zip(*seen, strict=True))
         shapes = [x.shape for x in jax.tree.leaves(params)]
         leaves = jax.tree.leaves(state)
         for places in _momenta(kinds, params):
@@ -73,7 +73,7 @@ def _kinds_at(
 ) -> list[Kind | None]:
     """Compare each array of the state after the gradients g, −g and 2g, from the start."""
     after = (rule.update(_times(grads, k * size), state, params)[1] for k in (1.0, -1.0, 2.0))
-    return list(map(_kind, *map(jax.tree.leaves, after)))
+    return [_kind(*arrays) for arrays in zip(*map(jax.tree.leaves, after), strict=True)]
 
 
 def _kind(plus: Array, minus: Array, twice: Array) -> Kind | None:

@@ -1,0 +1,74 @@
+"""Largest eigenvalues of a symmetric matrix that is known by its products with vectors."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+class Eigenpairs(NamedTuple):
+    """Estimates of eigenvalues, in descending order of what was asked for.
+
+    - `values`: `[count]`.
+    - `vectors`: unit vectors, `[count, size]`.
+    - `residuals`: 2-norm of Av − λv, `[count]`: an eigenvalue is at most this far from the value.
+    """
+
+    values: Float[Array, " count"]
+    vectors: Float[Array, "count size"]
+    residuals: Float[Array, " count"]
+
+
+def lanczos(
+    product: Callable[[Float[Array, " size"]], Float[Array, " size"]],
+    start: Float[Array, " size"],
+    steps: int,
+    count: int = 1,
+    modulus: bool = False,
+) -> Eigenpairs:
+    """Largest eigenvalues, or those of largest modulus, from the Krylov space of `start`.
+
+    Of all methods that multiply `steps` times from this start, none finds a larger Rayleigh
+    quotient. Every vector is made orthogonal to all earlier ones twice, so that rounding adds no
+    copies of eigenvalues. If `start` lies in a smaller invariant space, the space ends there.
+    """
+    size = start.size
+    steps = min(steps, size)
+    tiny = float(jnp.finfo(start.dtype).eps)
+
+    def step(place: Array, done: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        basis, diagonal, beside = done
+        image = product(basis[place])
+        value = basis[place] @ image
+        rest = image
+        for _ in range(2):
+            rest = rest - basis.T @ (basis @ rest)
+        length = jnp.sqrt(rest @ rest)
+        goes_on = length > 16 * tiny * jnp.sqrt(image @ image)
+        following = jnp.where(goes_on, rest / jnp.where(goes_on, length, 1), 0)
+        # Where the space has ended, the first value is repeated, which is not an extreme one.
+        alive = basis[place] @ basis[place] > 0.5
+        value = jnp.where(alive | (place == 0), value, diagonal[0])
+        return (
+            basis.at[place + 1].set(following),
+            diagonal.at[place].set(value),
+            beside.at[place].set(jnp.where(goes_on, length, 0)),
+        )
+
+    basis = jnp.zeros((steps + 1, size), start.dtype).at[0].set(start / jnp.sqrt(start @ start))
+    numbers = jnp.zeros(steps, start.dtype)
+    basis, diagonal, beside = jax.lax.fori_loop(0, steps, step, (basis, numbers, numbers))
+    inner = jnp.diag(diagonal) + jnp.diag(beside[:-1], 1) + jnp.diag(beside[:-1], -1)
+    values, vectors = jnp.linalg.eigh(inner)
+    order = jnp.argsort(-jnp.abs(values) if modulus else -values)[:count]
+    chosen = vectors[:, order].T
+    return Eigenpairs(values[order], chosen @ basis[:-1], beside[-1] * jnp.abs(chosen[:, -1]))
+
+
+def fixed_direction(size: int, dtype: jnp.dtype) -> Float[np.ndarray, " size"]:
+    """Unit vector with normal random components, the same every time."""
+    vector = np.random.default_rng(0).standard_normal(size)
+    return (vector / np.sqrt(vector @ vector)).astype(dtype)
