@@ -58,7 +58,9 @@ def kinds_of(rule: Any, params: PyTree[np.ndarray]) -> tuple[Kind, ...]:
             seen = [_kinds_at(size, rule, state, params, grads) for size in (1.0, SMALL)]
         except TypeError as error:
             raise Unknown("its update needs more than gradients, state and parameters") from error
-        kinds = tuple(_agreed(large, small) for large, small in zip(*seen, strict=True))
+        kinds: tuple[Kind, ...] = tuple(
+            _agreed(large, small) for large, small in zip(*seen, strict=True)
+        )
         shapes = [x.shape for x in jax.tree.leaves(params)]
         leaves = jax.tree.leaves(state)
         for places in _momenta(kinds, params):
