@@ -126,6 +126,16 @@ def flows() -> dict:
     return result
 
 
+def probes() -> dict:
+    """Cost of probes on the digits network, in times the sweep without."""
+    turns = {way: Turns(ns) for way, ns in in_own_process("benchmarks.probes").items()}
+    without = turns.pop("without")
+    result = {way: t.over(without) for way, t in turns.items()}
+    for way, ratio in result.items():
+        print(f"  {way:12} {ratio['median']:.2f} x ({ratio['low']:.2f} to {ratio['high']:.2f})")
+    return result
+
+
 def first() -> dict:
     """Time to the first result of small sweeps on the command line, and of imports."""
     result = in_own_process("benchmarks.first")
@@ -182,6 +192,7 @@ KEYS: dict[str, Callable[[], dict]] = {
     "scale": scale,
     "retirement": retirement,
     "flows": flows,
+    "probes": probes,
     "first": first,
     "accelerator": accelerator,
     "cluster": cluster,

@@ -48,7 +48,7 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
     def compute():
         with jax.enable_x64(dtype == "float64"):
             for cells in tasks(job, np.arange(grid.size)):
-                yield cells, run_steps(*job, cells)
+                yield cells, run_steps(*job, cells).envelope
 
     return job, compute
 

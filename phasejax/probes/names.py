@@ -7,13 +7,14 @@ from .._check import ArgumentError, choice
 from .base import Probe
 from .cosine import Cosine
 from .edge import RealisedEdge
+from .moments import Moments
 from .norms import Norms
 from .predictor import SpikePredictor
 from .ranges import Function
 from .sharpness import Sharpness
 
 BUILT_IN: dict[str, Callable[[], Probe]] = {
-    probe.name: probe for probe in (Norms, RealisedEdge, Cosine, Sharpness, SpikePredictor)
+    probe.name: probe for probe in (Norms, RealisedEdge, Cosine, Moments, Sharpness, SpikePredictor)
 }
 """Probes with their default settings by name."""
 
