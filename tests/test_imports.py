@@ -19,7 +19,7 @@ ORDER = (
     ["logs"],
     ["results"],
     ["engine"],
-    ["_sweep", "_trajectory"],
+    ["_sweep", "_trajectory", "_replay"],
     ["plot"],
     ["page"],
     ["cli"],

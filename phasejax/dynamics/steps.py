@@ -135,6 +135,14 @@ class Steps(Dynamics, Program):
         """Return the parameters that a state holds."""
         return state[0]
 
+    def gradient(self, loss: Loss, state: PyTree) -> PyTree:
+        """Return the gradient at one cell's parameters, of the loss that its next step minimizes.
+
+        With mini-batches, that is the loss of the step's batch.
+        """
+        params, _, noise, *_ = state
+        return jax.grad(_seen(loss, noise)[0])(params)
+
     def advance(
         self,
         loss: Loss,
@@ -190,13 +198,8 @@ class Steps(Dynamics, Program):
         """Take one step of one cell, and add its loss to the statistics of the window."""
         (params, state, noise), running, memories = carry
         rule = self.build({**fixed, **hyper})
-        seen, key = loss, None
-        if noise != ():
-            number = noise.step
-            noise, now = draw(noise)
-            if has_batches(loss):
-                seen = loss.drawn(now, number)
-            key = jax.random.fold_in(now, 1) if self.random else None
+        seen, noise, now = _seen(loss, noise)
+        key = jax.random.fold_in(now, 1) if self.random else None
         value, following, after = self.step(rule, seen, params, state, key)
         recorded = value if seen is loss else loss(params)
         running = add(running, recorded.astype(weight.dtype), weight, minimum)
@@ -284,6 +287,17 @@ class Steps(Dynamics, Program):
         if not self.probes:
             return carry[1], {}
         return jax.lax.cond(length > 0, measured, skipped, carry)
+
+
+def _seen(loss: Loss, noise: Any) -> tuple[Loss, Any, Any]:
+    """Return the loss that a step minimizes, the noise of the next step, and the key of this one.
+
+    `noise` is `()` in a cell that draws no random numbers, which has no key.
+    """
+    if noise == ():
+        return loss, noise, None
+    following, now = draw(noise)
+    return loss.drawn(now, noise.step) if has_batches(loss) else loss, following, now
 
 
 def _repeat(

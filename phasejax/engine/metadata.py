@@ -40,7 +40,7 @@ def configuration(spec: Spec, placement: Placement) -> dict[str, Any]:
         "axes": {name: _described(axis) for name, axis in spec.grid.axes.items()},
         "fixed": {name: identify(value) for name, value in _fixed(spec).items()},
         "no_plain_values": _no_plain_values(spec),
-        "optimizer_fingerprint": _programs_digest(spec),
+        "optimizer_fingerprint": programs_digest(spec),
         "seeds": spec.seeds,
         "steps" if dynamics.unit == "step" else "time": spec.horizon,
         "unit": dynamics.unit,
@@ -93,7 +93,8 @@ def _no_plain_values(spec: Spec) -> dict[str, bool]:
     }
 
 
-def _programs_digest(spec: Spec) -> str:
+def programs_digest(spec: Spec) -> str:
+    """Digest of what all programs compute, with the loss and for every structure."""
     traces = spec.structure.traces
     return arrays_digest(*(np.frombuffer(trace.encode(), np.uint8) for trace in traces))
 
@@ -188,8 +189,9 @@ def coordinates(spec: Spec, placement: Placement) -> xr.Dataset:
             "Conventions": "CF-1.11",
             **configuration(spec, placement),
             "block_size_source": placement.source,
+            "given": sorted(name for name in spec.grid.fixed if name != "seed"),
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
-            **_versions(),
+            **versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "failures": [],
         },
@@ -204,7 +206,8 @@ def _coordinate_dtype(spec: Spec, name: str, axis: Axis) -> Any:
     return int if integral and name in ("seed", *spec.structure.axes) else float
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of the packages and of Python, and the operating system."""
     packages = ("phasejax", "jax", "jaxlib", "optax", "diffrax", "numpy", "xarray", "zarr")
     versions = {f"{name}_version": importlib.metadata.version(name) for name in packages}
     return versions | {"python_version": platform.python_version(), "host": platform.platform()}

@@ -67,6 +67,13 @@ def _empty(spec: Spec, count: int) -> Windows:
     return Windows(envelope, {name: np.full(shape, np.nan, spec.dtype) for name in names})
 
 
+def segment_windows(spec: Spec, slots: int) -> int:
+    """Return the most windows of a segment: so many window lengths the program takes at once."""
+    work = slots * spec.horizon * spec.size
+    count = min(max(math.ceil(work / SEGMENT_WORK), 1), MOST_SEGMENTS, spec.windows)
+    return math.ceil(spec.windows / count)
+
+
 def _segments(
     spec: Spec, placement: Placement
 ) -> Iterator[tuple[int, int, Int[np.ndarray, " windows"]]]:
@@ -74,10 +81,8 @@ def _segments(
 
     Most cells that end do so early, so the first segment ends after an eighth of the windows.
     """
-    work = placement.slots * spec.horizon * spec.size
-    count = min(max(math.ceil(work / SEGMENT_WORK), 1), MOST_SEGMENTS, spec.windows)
-    windows = math.ceil(spec.windows / count)
-    early = windows if count == 1 else min(windows, math.ceil(spec.windows / 8))
+    windows = segment_windows(spec, placement.slots)
+    early = windows if windows == spec.windows else min(windows, math.ceil(spec.windows / 8))
     lengths = np.diff(spec.edges).astype(np.int32)
     borders = (0, *range(early, spec.windows, windows), spec.windows)
     for first, last in itertools.pairwise(borders):

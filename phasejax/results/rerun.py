@@ -31,15 +31,10 @@ def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
     """
     attrs = dataset.attrs
     axes: dict[str, Any] = {}
-    for name, axis in attrs["axes"].items():
-        start = Axis(tuple(axis["values"]), axis["scale"], axis["even"])
-        if axis.get("identities", axis["values"]) != axis["values"]:
-            allowed = "an axis of numbers, bools or strings; a store cannot hold other values"
-            raise bad(name, axis["values"], allowed)
-        count = attrs["refined_from"].get(name, len(start))
-        if count < len(start):
-            start = start.between(min(start.values), max(start.values), count)
-        axes[name] = start
+    for name, axis in stored_axes(attrs).items():
+        count = attrs["refined_from"].get(name, len(axis))
+        refined = count < len(axis)
+        axes[name] = axis.between(min(axis.values), max(axis.values), count) if refined else axis
     for name, (low, high) in windows.items():
         numbers = [n for n, axis in axes.items() if n != "seed" and axis.scale != "category"]
         choice("zoom", name, numbers)
@@ -54,7 +49,21 @@ def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
     return Grid(**axes, **fixed, **seeds)
 
 
-def _dynamics(attrs: dict[str, Any]) -> Dynamics:
+def stored_axes(attrs: dict[str, Any]) -> dict[str, Axis]:
+    """Return the axes of a sweep.
+
+    Raises a `ValueError` for an axis of functions or other values that a store cannot hold.
+    """
+    axes = {}
+    for name, axis in attrs["axes"].items():
+        if axis.get("identities", axis["values"]) != axis["values"]:
+            allowed = "an axis of numbers, bools or strings; a store cannot hold other values"
+            raise bad(name, axis["values"], allowed)
+        axes[name] = Axis(tuple(axis["values"]), axis["scale"], axis["even"])
+    return axes
+
+
+def stored_dynamics(attrs: dict[str, Any]) -> Dynamics:
     """Find the optimizer or flow of a sweep; raises a `ValueError` if it is the user's own."""
     library = attrs["optimizer_module"].partition("._")[0]  # optax.contrib in optax.contrib._muon
     prefix = f"{library}." if library.startswith("optax") else ""
@@ -83,7 +92,7 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     starts = [initial_params(problem, seed) for seed in dict.fromkeys(attrs["seeds"])]
     if fingerprint(problem, starts) != attrs["problem_fingerprint"]:
         raise bad("problem", attrs["problem"], "the same as in the store; its data have changed")
-    dynamics = _dynamics(attrs)
+    dynamics = stored_dynamics(attrs)
     settings = {name: attrs[name] for name in dynamics.config}
     return {
         "problem": problem,
