@@ -16,7 +16,7 @@ from .dynamics import Dynamics
 from .engine import replaying
 from .engine.metadata import SAME
 from .engine.recorded import differences, recorded_spec
-from .engine.replaying import Copies, Observe
+from .engine.replaying import Copies, Losses, Observe
 from .engine.spec import Spec
 from .envelope import Envelope
 from .grid import Grid
@@ -92,7 +92,7 @@ def replay(
             loss, found = replaying.observed(copies, place, observe)
     same = _same_bits(loss, spec.edges, stored) if kept else None
     _warn(attrs, same)
-    return _dataset(chosen, attrs, loss, found, same)
+    return _dataset(chosen, attrs, loss.low, found, same)
 
 
 def _chosen(dataset: xr.Dataset, cell: Mapping[str, Any]) -> xr.Dataset:
@@ -139,12 +139,11 @@ def _equal(one: np.ndarray, other: np.ndarray) -> Bool[np.ndarray, "..."]:
     return (one == other) | (np.isnan(one) & np.isnan(other))
 
 
-def _same_bits(
-    loss: Float[np.ndarray, " steps"], edges: np.ndarray, stored: Mapping[str, np.ndarray]
-) -> bool:
+def _same_bits(loss: Losses, edges: np.ndarray, stored: Mapping[str, np.ndarray]) -> bool:
     """Say whether minimum and maximum of the loss in every window are the stored ones."""
-    low, high = (f.reduceat(loss, edges[:-1]) for f in (np.minimum, np.maximum))
-    return bool(np.all((low == stored["loss_min"]) & (high == stored["loss_max"])))
+    low = np.minimum.reduceat(loss.low, edges[:-1]) == stored["loss_min"]
+    high = np.maximum.reduceat(loss.high, edges[:-1]) == stored["loss_max"]
+    return bool(np.all(low & high))
 
 
 def _warn(attrs: dict[str, Any], same: bool | None) -> None:
@@ -175,6 +174,8 @@ def _dataset(
     named = observed if isinstance(observed, dict) else {"observed": observed}
     for path, values in jax.tree_util.tree_leaves_with_path(named):
         name = jax.tree_util.keystr(path, simple=True, separator="_")
+        if name in {"step", *variables, *attrs["axes"]}:
+            raise ArgumentError("observe", f": returned {name!r}: the results have this name")
         variables[name] = (("step", *(f"{name}_{i}" for i in range(1, values.ndim))), values)
     axes = {name: chosen[name] for name in attrs["axes"]}
     title = {"title": f"one cell of {attrs['title']}"}

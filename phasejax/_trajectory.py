@@ -1,4 +1,4 @@
-"""The parameters of one cell along its run, by the same steps that a sweep takes."""
+"""The parameters of one cell along its run, by the rule of a sweep."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -39,6 +39,10 @@ def trajectory(
     - `times`: for a flow, ascending times; 0 is the start.
     - `seed`: draws the starting point.
     - `hyperparameters`: by the names that `dynamics` gives them.
+
+    The rule of the steps is that of a sweep, but the compiled program is another one, which rounds
+    differently, and a cell that spikes amplifies rounding by decades. `phasejax.replay` returns
+    the losses of a stored cell with the bits of its sweep.
 
     Returns the parameters with a leading axis `[steps]` or `[times]`, in float64. Raises a
     `ValueError` or a `TypeError` for wrong arguments, and a `RuntimeError` if the solver of a flow

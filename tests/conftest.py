@@ -16,7 +16,9 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 
 import phasejax as pj  # noqa: E402
 from phasejax import _trajectory  # noqa: E402
-from phasejax.engine import checkpoint, kernel, placement, steps  # noqa: E402
+from phasejax._precision import precision  # noqa: E402
+from phasejax.engine import checkpoint, kernel, placement, replaying, steps  # noqa: E402
+from phasejax.engine.recorded import recorded_spec  # noqa: E402
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a background job
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -98,6 +100,19 @@ def on_advance(monkeypatch):
         monkeypatch.setattr(kernel, "advance", advanced)
 
     return install
+
+
+@pytest.fixture
+def in_recorded_windows():
+    """Run one cell in a block of copies, in the windows of a sweep; the envelope of every copy."""
+
+    def run(dataset, problem, cell):
+        spec, attrs = recorded_spec(dataset.attrs, problem, None), dataset.attrs
+        sizes = attrs["block_size"], attrs["slots"], int(attrs["device"].split()[0])
+        with precision(attrs["dtype"]):
+            return replaying.envelope(replaying.Copies(spec, cell, *sizes))._asdict()
+
+    return run
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +25,22 @@ from .running import Running
 from .spec import Spec
 from .steps import segment_windows
 
+LOOKED_AT = 2
+"""Most window lengths that the program takes if it is called for every step: windows without a step
+take time too. With one length, the loop over windows would be removed."""
 Observe = Callable[[PyTree, PyTree, PyTree], PyTree]
 """A function of a step's parameters, gradient and update."""
+
+
+class Losses(NamedTuple):
+    """Loss before each step, +inf where it is not finite, as its minimum and its maximum saw it.
+
+    The compiler may compute the loss once for each, and in the last cells of a block, which fill no
+    vector register, the two may differ by rounding.
+    """
+
+    low: Float[np.ndarray, " steps"]
+    high: Float[np.ndarray, " steps"]
 
 
 class OneDevice(Placement):
@@ -67,14 +81,12 @@ class Copies:
         """Run windows of given lengths; yields parts of the envelope, `[copies, part]`."""
         for first in range(0, len(lengths), self.windows):
             part = lengths[first : first + self.windows]
-            returned = jax.tree.map(np.asarray, self.advance(part))
+            returned = jax.tree.map(np.asarray, self.advance(part, self.windows))
             yield Envelope(*(x[: self.block_size, : len(part)] for x in returned))
 
-    def advance(self, lengths: Int[np.ndarray, " windows"]) -> Envelope:
-        """Run at most `windows` windows."""
-        padded = np.zeros(self.windows, np.int32)
-        padded[: len(lengths)] = lengths
-        return self.running.advance(padded, 1).envelope
+    def advance(self, lengths: Int[np.ndarray, " part"], windows: int) -> Envelope:
+        """Run at most `windows` windows, by the program that takes as many lengths."""
+        return self.running.advance(np.pad(lengths, (0, windows - len(lengths))), 1).envelope
 
 
 def envelope(copies: Copies) -> Envelope:
@@ -84,30 +96,31 @@ def envelope(copies: Copies) -> Envelope:
     return jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts)
 
 
-def losses(copies: Copies, place: int) -> Float[np.ndarray, " steps"]:
-    """Run in windows of one step; the loss before each step, +inf if it is not finite."""
+def losses(copies: Copies, place: int) -> Losses:
+    """Run in windows of one step."""
     copies.restart()
     parts = copies.envelopes(np.ones(int(copies.spec.horizon), np.int32))
-    return np.concatenate([part.loss_min[place] for part in parts])
+    pairs = [(part.loss_min[place], part.loss_max[place]) for part in parts]
+    return Losses(*map(np.concatenate, zip(*pairs, strict=True)))
 
 
-def observed(
-    copies: Copies, place: int, observe: Observe
-) -> tuple[Float[np.ndarray, " steps"], PyTree[np.ndarray]]:
+def observed(copies: Copies, place: int, observe: Observe) -> tuple[Losses, PyTree[np.ndarray]]:
     """Run step by step; losses as by `losses`, and what `observe` returns, `[steps, ...]`.
 
     Raises a `TypeError` if JAX cannot trace `observe`.
     """
     copies.restart()
     running, one_step = copies.running, np.ones(1, np.int32)
+    windows = min(copies.windows, LOOKED_AT)
     look = functools.partial(_look, running.program, observe, copies.spec.problem.objective)
     _check(look, running.state)
     values, found = [], []
     for _ in range(int(copies.spec.horizon)):
         before = running.state
-        values.append(np.asarray(copies.advance(one_step).loss_min)[place, 0])
+        now = copies.advance(one_step, windows)
+        values.append([np.asarray(x)[place, 0] for x in (now.loss_min, now.loss_max)])
         found.append(jax.tree.map(np.asarray, look(before, running.state, np.asarray(place))))
-    return np.array(values), jax.tree.map(lambda *x: np.stack(x), *found)
+    return Losses(*np.array(values).T), jax.tree.map(lambda *x: np.stack(x), *found)
 
 
 @kernel.jit
