@@ -1,6 +1,7 @@
 """One cell of a sweep again: the losses of its steps have the bits of the stored envelope."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -199,7 +200,7 @@ def stored():
 )
 def test_errors_name_the_argument(stored, change, message):
     dataset, problem = stored
-    given = {"problem": problem, "a": 1, "b": 10} | change
+    given: dict[str, Any] = {"problem": problem, "a": 1, "b": 10} | change
     with pytest.raises((ValueError, TypeError), match=message):
         pj.replay(dataset, **{k: v for k, v in given.items() if v is not None})
 
