@@ -92,7 +92,7 @@ def test_observed_steps_are_those_of_the_loss():
 def test_results_that_are_no_dict_have_a_name():
     problem = pj.problems.quadratic()
     dataset = sweep(problem, steps=32)
-    cell = {"a": 1, "b": 10}
+    cell: dict[str, Any] = {"a": 1, "b": 10}
     assert "observed" in pj.replay(dataset, problem, observe=lambda p, g, u: g, **cell)
     run = pj.replay(dataset, problem, observe=lambda p, g, u: (jnp.sum(p), u), **cell)
     assert run["observed_0"].dims == ("step",)
@@ -189,7 +189,7 @@ def stored():
     ("change", "message"),
     [
         ({"problem": pj.problems.rosenbrock()}, "problem = .*: must be that of the sweep"),
-        ({"dynamics": pj.rmsprop}, "hyper-parameter of rmsprop = 'b'"),
+        ({"dynamics": pj.rmsprop}, "dynamics = 'rmsprop': must be that of the sweep"),
         ({"dynamics": optax.sgd}, "hyper-parameter of sgd"),
         ({"a": "x"}, "cell = 'a=x': must be a finite number on the axis a"),
         ({"c": 1}, "cell = 'c': unknown; known are a, b"),
