@@ -39,6 +39,7 @@ from .regimes import classify_curve as classify_curve
 from .regimes import regime_counts as regime_counts
 from .regimes.borders import BorderDimension as BorderDimension
 from .regimes.borders import border_dimension as border_dimension
+from .regimes.mechanism import mechanism as mechanism
 from .regimes.probabilities import regime_probabilities as regime_probabilities
 from .results.opening import open_dataset as open_dataset
 from .results.rerun import zoom as zoom

@@ -84,6 +84,14 @@ OtherAxes = Annotated[
         "b1=0.5:0.99:20:linear, nesterov=True,False. Give --axis again for more.",
     ),
 ]
+Probes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="What else to measure along every run: norms, edge, cosine, moments, sharpness, "
+        "predictor, lyapunov, period. Give --probe again for more.",
+    ),
+]
 Scheduler = Annotated[
     str | None,
     typer.Option(
@@ -105,6 +113,7 @@ def sweep(
     resume: Resume = False,
     overwrite: Overwrite = False,
     refine: Refine = None,
+    probe: Probes = None,
     scheduler: Scheduler = None,
 ) -> int:
     """Run every cell of a grid of hyper-parameters and label its regime.
@@ -134,6 +143,7 @@ def sweep(
         resume=resume,
         refine=counts,
         executor=executor,
+        probes=probe or [],
     )
     return _report(dataset, store)
 

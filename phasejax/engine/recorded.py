@@ -8,6 +8,7 @@ from .._check import ArgumentError, bad
 from ..dynamics import Dynamics
 from ..dynamics.names import as_dynamics
 from ..grid import Grid
+from ..probes.names import recorded_probes
 from ..problems import Problem
 from ..results.axes import fixed_seed
 from ..results.rerun import stored_axes, stored_dynamics
@@ -39,6 +40,8 @@ def recorded_spec(
         spec = Spec(problem, used, grid, *run)
         if spec.fingerprint != attrs["problem_fingerprint"] and not other_jax:
             raise bad("problem", problem, f"that of the sweep, {attrs['problem']!r}; {DIFFERS}")
+        if probes := recorded_probes(attrs.get("probes", {})):
+            spec = spec.with_probes(probes)
         spec.check()
         if programs_digest(spec) == attrs["optimizer_fingerprint"] or other_jax:
             return spec

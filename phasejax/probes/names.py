@@ -1,9 +1,9 @@
 """Probes by name, and what a user may give for one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._check import ArgumentError, choice
+from .._check import ArgumentError, bad, choice
 from .base import Probe
 from .cosine import Cosine
 from .edge import RealisedEdge
@@ -13,7 +13,7 @@ from .predictor import SpikePredictor
 from .ranges import Function
 from .sharpness import Sharpness
 
-BUILT_IN: dict[str, Callable[[], Probe]] = {
+BUILT_IN: dict[str, Callable[..., Probe]] = {
     probe.name: probe for probe in (Norms, RealisedEdge, Cosine, Moments, Sharpness, SpikePredictor)
 }
 """Probes with their default settings by name."""
@@ -32,6 +32,18 @@ def as_probes(given: Any) -> list[Probe]:
         if names.count(name) > 1:
             raise ArgumentError("probes", f" = {names}: {name} is given twice")
     return probes
+
+
+def recorded_probes(config: Mapping[str, Mapping[str, Any]]) -> list[Probe]:
+    """Return the probes of a sweep, from the attribute `probes` of its results.
+
+    Raises a `ValueError` for a function of the user's, of which results have only the name.
+    """
+    own = [name for name in config if name not in BUILT_IN]
+    if own:
+        allowed = "built in; for a function of your own, use phasejax.sweep in Python"
+        raise bad("probes", own, allowed)
+    return [BUILT_IN[name](**settings) for name, settings in config.items()]
 
 
 def _as_probe(given: Any) -> Probe:

@@ -175,10 +175,7 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
     Cells that were never run keep −1, as do cells whose loss fell below the problem's minimum.
     Cells that a refined sweep inferred get the regime of the nearest computed cell.
     """
-    names = [name for name in Envelope._fields if name in dataset]
-    window_last = [dataset[name].transpose(..., "window") for name in names]
-    cells = window_last[0].dims[:-1]
-    initial = dataset["initial_loss"].broadcast_like(window_last[0].isel(window=0, drop=True))
+    envelope, initial, cells = _stored(dataset)
     cell_variables = {name: of for name, of in SOLVED.items() if name in dataset}
     solved = (
         Solved(*(dataset[name].transpose(*cells).values for name in SOLVED))
@@ -187,8 +184,8 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
     )
     lowest = np.zeros(initial.shape) if floor is None else floor.transpose(*cells).values
     labels = classify_envelope(
-        Envelope(*(x.values for x in window_last)),
-        initial.transpose(*cells).values,
+        envelope,
+        initial,
         float(np.finfo(dataset.attrs["dtype"]).eps),
         dataset.attrs["horizon"],
         minimum=dataset.attrs.get("minimum"),
@@ -201,6 +198,29 @@ def classify(dataset: xr.Dataset, floor: xr.DataArray | None = None) -> xr.Datas
         labels["regime"] = nearest(labels["regime"], computed, refined)
     attributes = label_attributes(dataset.attrs["unit"], cell_variables)
     return dataset.assign({n: (cells, v, attributes[n]) for n, v in labels.items()})
+
+
+def judged(dataset: xr.Dataset) -> Judged:
+    """Judge every cell of a sweep in steps again; cells are `[cells]`, in the order of the grid."""
+    envelope, initial, _ = _stored(dataset)
+    curves: list[Any] = [x if x is None else x.reshape(-1, x.shape[-1]) for x in envelope]
+    return judge(
+        Envelope(*curves),
+        initial.reshape(-1),
+        float(np.finfo(dataset.attrs["dtype"]).eps),
+        dataset.attrs["horizon"],
+        dataset.attrs.get("minimum"),
+    )
+
+
+def _stored(dataset: xr.Dataset) -> tuple[Envelope, np.ndarray, tuple[Any, ...]]:
+    """Return the envelope of a sweep, the loss at the start of each cell, and the cells' axes."""
+    names = [name for name in Envelope._fields if name in dataset]
+    window_last = [dataset[name].transpose(..., "window") for name in names]
+    cells = window_last[0].dims[:-1]
+    initial = dataset["initial_loss"].broadcast_like(window_last[0].isel(window=0, drop=True))
+    envelope = Envelope(*(x.values for x in window_last))
+    return envelope, initial.transpose(*cells).values, cells
 
 
 LABELS = tuple(label_attributes("time", SOLVED))

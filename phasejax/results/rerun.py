@@ -9,6 +9,7 @@ from .. import problems
 from .._check import ArgumentError, bad, choice
 from ..dynamics import Dynamics, by_name
 from ..grid import Axis, Grid
+from ..probes.names import recorded_probes
 from ..problems.problem import fingerprint, initial_params
 from .axes import fixed_seed
 
@@ -100,4 +101,5 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
         "steps" if dynamics.unit == "step" else "time": attrs["horizon"],
         "windows": attrs["windows"],
         "dtype": attrs["dtype"],
+        "probes": recorded_probes(attrs.get("probes", {})),
     }
