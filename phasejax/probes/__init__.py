@@ -9,6 +9,7 @@ from .edge import RealisedEdge as RealisedEdge
 from .moments import Moments as Moments
 from .names import BUILT_IN as BUILT_IN
 from .norms import Norms as Norms
+from .period import Period as Period
 from .predictor import SpikePredictor as SpikePredictor
 from .ranges import PerStep as PerStep
 from .sharpness import Sharpness as Sharpness

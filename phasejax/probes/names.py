@@ -9,12 +9,13 @@ from .cosine import Cosine
 from .edge import RealisedEdge
 from .moments import Moments
 from .norms import Norms
+from .period import Period
 from .predictor import SpikePredictor
 from .ranges import Function
 from .sharpness import Sharpness
 
 BUILT_IN: dict[str, Callable[..., Probe]] = {
-    probe.name: probe for probe in (Norms, RealisedEdge, Cosine, Moments, Sharpness, SpikePredictor)
+    probe.name: probe for probe in (Norms, RealisedEdge, Cosine, Moments, Sharpness, SpikePredictor, Period)
 }
 """Probes with their default settings by name."""
 
