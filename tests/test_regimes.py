@@ -92,6 +92,21 @@ def test_spikes_are_counted_and_measured():
     assert found["spike_height"] == pytest.approx(found["late_peak"] - found["late_level"], abs=0.3)
 
 
+@pytest.mark.parametrize(("count", "period"), [(2, np.nan), (3, 4000)])
+def test_spikes_have_a_period_from_the_third_on(count, period):
+    """One distance is no recurrence; in curves and in sweeps."""
+    loss = np.full(STEPS, 1e-6)
+    loss[6000 : 6000 + 4000 * count : 4000] = 1.0
+    loss[0] = 1.0
+    curve = pj.classify_curve(loss, 0.0).features
+    one = jax.tree.map(lambda x: x[None], of_curve(loss, 256))
+    cell = classify_envelope(one, np.ones(1), float(np.finfo(float).eps), STEPS)
+    for found in (curve["spike_count"], cell["spike_count"][0]):
+        assert found == count
+    for found in (curve["spike_period"], cell["spike_period"][0]):
+        np.testing.assert_allclose(found, period, atol=80)
+
+
 def test_an_oscillation_is_measured():
     """A fast one has the amplitude log10 4; for a slow one the level shows the period."""
     fast = pj.classify_curve(DESCENT * np.cos(T / 7) ** 2).features

@@ -12,6 +12,7 @@ from .._check import bad, is_finite_number
 from ..envelope import Envelope, edges, excess, of_curve
 from .classify import Judged, judge
 from .codes import name_of
+from .spikes import SEVERAL
 
 MIN_STEPS = 16
 """Fewest losses of a curve that `classify_curve` accepts."""
@@ -272,5 +273,5 @@ def _in_steps(
     return {
         "onset": float(curve.step[int(numbers["onset"])]),
         "period": numbers["period"] * each,
-        "spike_period": span / (len(found) - 1) if len(found) > 1 else np.nan,
+        "spike_period": span / (len(found) - 1) if len(found) >= SEVERAL else np.nan,
     }

@@ -28,7 +28,7 @@ UNITS = {
     "amplitude": ("median over late windows of log10 of the maximum over the level", "decades"),
     "period": ("dominant period of the late level", "steps"),
     "spike_count": ("number of spikes", "1"),
-    "spike_period": ("mean distance of spikes", "steps"),
+    "spike_period": ("mean distance of at least three spikes", "steps"),
     "estimated_minimum": ("estimate of the smallest loss, which was subtracted", "loss"),
     "spike_height": ("mean height of spikes over the level around them", "decades"),
 }

@@ -52,7 +52,7 @@ TINY = 1e-9
 SMALLEST = 1e-300
 """Lower losses, over the highest loss of the run, are raised to this."""
 SEVERAL = 3
-"""Number of spikes that make the regime."""
+"""Number of spikes that make the regime, and that have a period."""
 
 Cells = Float[np.ndarray, "*cells"]
 
@@ -238,7 +238,7 @@ def spike_numbers(found: Excursions, there: Spikes, step: np.ndarray) -> SpikeNu
 
     - `spike_count`: number of spikes.
     - `spike_period`: steps from the first spike to the last over the number of spikes less one;
-      nan for fewer than two spikes.
+      nan for fewer than three spikes, because one distance is no recurrence.
     - `spike_height`: mean of their heights over the level around them; nan without spikes.
     """
     shape, windows = found.height.shape[:-1], found.height.shape[-1]
@@ -250,7 +250,7 @@ def spike_numbers(found: Excursions, there: Spikes, step: np.ndarray) -> SpikeNu
     np.minimum.at(first, cell, step[highest])
     np.maximum.at(last, cell, step[highest])
     with np.errstate(divide="ignore", invalid="ignore"):
-        period = np.where(count > 1, (last - first) / (count - 1), np.nan)
+        period = np.where(count >= SEVERAL, (last - first) / (count - 1), np.nan)
         height = np.bincount(cell, heights, size) / np.where(count > 0, count, np.nan)
     return SpikeNumbers(*(x.reshape(shape) for x in (count.astype(float), period, height)))
 
