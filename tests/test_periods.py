@@ -63,6 +63,7 @@ def test_periods_of_the_logistic_map(dtype):
     dataset = pj.sweep(PARABOLA, Map(logistic), grid, probes=["period"], dtype=dtype, **RUN)
     np.testing.assert_array_equal(dataset.final_period, [1, 2, 4, 3, 0])
     np.testing.assert_array_equal(dataset.period_kind, [1, 2, 2, 2, 0])
+    np.testing.assert_array_equal(pj.recurrence(dataset), dataset.period_kind)
 
 
 def test_every_period_up_to_half_the_ring_is_found_and_no_longer_one():
@@ -106,13 +107,31 @@ def test_the_ring_goes_on_over_windows_and_is_not_known_before_it_is_full():
 def test_mini_batches_are_noise_and_a_probe_changes_no_label():
     import optax
 
-    problem = pj.problems.digits(samples=16, hidden=(2,), batch_size=4)
+    inputs, targets = np.array([[-1.0], [0.3], [1.0]]), np.array([0.0, 1.0, 0.0])
+    problem = pj.problems.network(inputs, targets, hidden=(2,), batch_size=1)
     run: dict[str, Any] = {"steps": 256, "windows": 16, "block_size": 2}
     grid = pj.Grid(learning_rate=[0.01, 0.1])
     probed = pj.sweep(problem, optax.sgd, grid, probes=["period"], **run)
     plain = pj.sweep(problem, optax.sgd, grid, **run)
     np.testing.assert_array_equal(probed.final_period, 0)
     xr.testing.assert_equal(probed[list(plain.data_vars)], plain)
+
+
+def test_recurrence_puts_period_spikes_and_exponent_together():
+    """Exponents are ln 2 of a chaotic logistic map, and 0 of a rotation."""
+    kind = np.array([1, 2, 2, 0, 0, 0, 0, 0, np.nan])
+    exponent = np.array([-1, -1, 0.1, np.log(2), 1e-5, -1, np.log(2), np.nan, 1])
+    spikes = np.array([0, 0, 9, 0, 2, 0, 3, 0, 0])
+    cells = {"period_kind": kind, "spike_count": spikes, "regime": np.where(spikes > 0, 0, 1)}
+    dataset = xr.Dataset({name: ("r", values) for name, values in cells.items()})
+    np.testing.assert_array_equal(pj.recurrence(dataset), [1, 2, 2, 0, 0, 0, 5, 0, -1])
+    dataset["lyapunov_exponent"] = "r", exponent
+    found = pj.recurrence(dataset)
+    np.testing.assert_array_equal(found, [1, 2, 2, 4, 3, 0, 5, 0, -1])
+    assert found.attrs["flag_meanings"].split()[found.values[3] + 1] == "chaotic"
+    np.testing.assert_array_equal(pj.recurrence(dataset, zero=1.0)[3], 3)
+    with pytest.raises(ValueError, match="no period_kind: sweep with probes"):
+        pj.recurrence(dataset.drop_vars("period_kind"))
 
 
 @pytest.mark.parametrize(
