@@ -5,14 +5,33 @@ otherwise. "Ma, Wu and E" is A Qualitative Study of the Dynamic Behavior of Adap
 Algorithms, MSML 2021.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Complex, Float
 from numpy.typing import ArrayLike
 
-from ._check import bad
+from ._check import bad, choice
+from ._precision import precision
 
 Numbers = np.ndarray | np.floating
 """A number for numbers, an array for arrays."""
+
+RETURNS = 1e-6
+"""A cycle returns to its points to within this share of its largest number."""
+REAL = 1e-6
+"""A multiplier is real if its imaginary part is at most this share of its modulus."""
+THRESHOLDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "none": lambda beta: np.full_like(beta, 2),
+    "ema": lambda beta: 2 * (1 + beta) / (1 - beta),
+    "heavy_ball": lambda beta: 2 * (1 + beta),
+    "nesterov": lambda beta: 2 * (1 + beta) / (1 + 2 * beta),
+    "ema_nesterov": lambda beta: 2 * (1 + beta) / ((1 - beta) * (1 + 2 * beta)),
+}
+"""Largest stable learning rate × sharpness by kind of momentum; see `sharpness_threshold`."""
 
 
 def signgd_extinction_time(initial_loss: ArrayLike, pl_constant: ArrayLike) -> Numbers:
@@ -55,6 +74,56 @@ def rmsprop_cycle_multipliers(alpha: float) -> Complex[np.ndarray, "2"]:
     return np.roots([1, -trace, determinant]).astype(complex)
 
 
+def floquet_multipliers(
+    step: Callable[[Any], Any], cycle: ArrayLike
+) -> Complex[np.ndarray, " size"]:
+    r"""Eigenvalues of the product of the Jacobians of a map along a cycle, in float64.
+
+    **Arguments:**
+
+    - `step`: the map, a function of an array that JAX can differentiate, such as one step of an
+        optimizer on parameters and state in one array.
+    - `cycle`: the points z₁, ..., z_p, `[period, ...]`, with z₂ = F(z₁), ..., z₁ = F(z_p).
+
+    Returns the eigenvalues of J(z_p) ⋯ J(z₁), `[size]`, in no order. The cycle attracts if all are
+    inside the unit circle: then a distance shrinks by the largest modulus in p steps. Raises a
+    `ValueError` if the points are not mapped to each other, to within 1e-6 of the largest number.
+
+    ```python
+    step = lambda x: x - 0.1 * x**3  # gradient descent on x⁴/4
+    theory.floquet_multipliers(step, [20**0.5, -(20**0.5)])  # 25
+    ```
+    """
+    points = np.asarray(cycle, np.float64)
+    size = points[0].size
+    product = np.eye(size)
+    with precision("float64"):
+        for place, point in enumerate(points):
+            following = points[(place + 1) % len(points)]
+            gap = np.abs(np.asarray(step(jnp.asarray(point))) - following).max()
+            if not gap <= RETURNS * np.abs(points).max():
+                raise bad(f"cycle[{place}]", point, "mapped to the next point by step")
+            product = np.reshape(jax.jacfwd(step)(jnp.asarray(point)), (size, size)) @ product
+    return np.linalg.eigvals(product).astype(complex)
+
+
+def way_out(multipliers: ArrayLike) -> str:
+    """Say how a cycle is lost when its multiplier of largest modulus leaves the unit circle.
+
+    - "flip": a negative number, at −1: a cycle of twice the period takes over.
+    - "fold or pitchfork": a positive number, at +1: two cycles merge and vanish, or on an
+      even loss, a cycle loses its symmetry.
+    - "Neimark-Sacker": a complex pair of modulus 1: the orbit becomes quasi-periodic.
+
+    Y. A. Kuznetsov, Elements of Applied Bifurcation Theory, sections 4.1 to 4.7.
+    """
+    values = np.atleast_1d(np.asarray(multipliers, complex))
+    outermost = values[np.abs(values).argmax()]
+    if abs(outermost.imag) > REAL * abs(outermost):
+        return "Neimark-Sacker"
+    return "flip" if outermost.real < 0 else "fold or pitchfork"
+
+
 def rmsprop_flow_jacobian(
     hessian: Float[np.ndarray, "size size"], a: float, eps: float
 ) -> Float[np.ndarray, "2*size 2*size"]:
@@ -80,17 +149,40 @@ def rmsprop_largest_curvature(learning_rate: ArrayLike, eps: ArrayLike) -> Numbe
     return 2 * np.asarray(eps) / np.asarray(learning_rate)
 
 
+def sharpness_threshold(momentum: str, beta: ArrayLike, learning_rate: ArrayLike) -> Numbers:
+    r"""Largest stable sharpness of gradient descent with momentum.
+
+    With gradient g, momentum m and decay β, a step is θ ← θ − ηu. The sharpness S, the largest
+    eigenvalue of the Hessian, or of the preconditioned Hessian if the preconditioner is frozen, is
+    stable below
+
+    | `momentum` | m and u | ηS |
+    | --- | --- | --- |
+    | `"none"` | u = g; β is ignored | 2 |
+    | `"ema"` | m ← βm + (1 − β)g, u = m (Adam) | 2(1 + β)/(1 − β) |
+    | `"heavy_ball"` | m ← βm + g, u = m | 2(1 + β) |
+    | `"nesterov"` | m ← βm + g, u = βm + g | 2(1 + β)/(1 + 2β) |
+    | `"ema_nesterov"` | m as for ema, u = βm + (1 − β)g (NAdam) | 2(1 + β)/((1 − β)(1 + 2β)) |
+
+    There an eigenvalue of the step passes −1: ηS = 2/Q(−1), where Q(z) is the transfer function
+    from g to u (arXiv 2608.18415; the row of Adam is in arXiv 2207.14484). Bias corrections and
+    weight decay are left out.
+    """
+    choice("momentum", momentum, THRESHOLDS)
+    _positive("learning_rate", learning_rate)
+    _decay("beta", beta)
+    return THRESHOLDS[momentum](np.asarray(beta, float)) / np.asarray(learning_rate)
+
+
 def adam_largest_curvature(learning_rate: ArrayLike, b1: ArrayLike) -> Numbers:
     r"""Largest stable eigenvalue of Adam's preconditioned Hessian: (2/η)(1 + β)/(1 − β).
 
     Cohen et al., Adaptive Gradient Methods at the Edge of Stability (arXiv 2207.14484): Adam with a
-    frozen preconditioner is gradient descent with momentum β = `b1`. In a and b, β = 1 − bη.
+    frozen preconditioner is gradient descent with momentum β = `b1`, the row "ema" of
+    `sharpness_threshold`. In a and b, β = 1 − bη.
     """
-    _positive("learning_rate", learning_rate)
-    beta = np.asarray(b1)
-    if np.any((beta < 0) | (beta >= 1)):
-        raise bad("b1", b1, "at least 0 and less than 1")
-    return 2 / np.asarray(learning_rate) * (1 + beta) / (1 - beta)
+    _decay("b1", b1)
+    return sharpness_threshold("ema", b1, learning_rate)
 
 
 def adam_border(
@@ -140,3 +232,8 @@ def power_border(a: ArrayLike, k: float) -> Numbers:
 def _positive(name: str, values: ArrayLike) -> None:
     if not np.all(np.asarray(values) > 0):
         raise bad(name, values, "greater than 0")
+
+
+def _decay(name: str, values: ArrayLike) -> None:
+    if not np.all((np.asarray(values) >= 0) & (np.asarray(values) < 1)):
+        raise bad(name, values, "at least 0 and less than 1")

@@ -154,6 +154,74 @@ def test_multipliers_are_those_of_the_twice_iterated_map(alpha):
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.3, 0.7, 0.97])
+def test_floquet_multipliers_of_rmsprop_are_those_of_the_closed_form(alpha):
+    def step(z):
+        v = alpha * z[1] + (1 - alpha) * z[0] ** 2
+        return jnp.stack([z[0] - ETA * z[0] / jnp.sqrt(v), v])
+
+    found = theory.floquet_multipliers(step, ETA / 2 * np.array([[1, ETA / 2], [-1, ETA / 2]]))
+    expected = theory.rmsprop_cycle_multipliers(alpha)
+    np.testing.assert_allclose(np.sort_complex(found), np.sort_complex(expected), atol=1e-9)
+    real = alpha < 1 / 9
+    assert theory.way_out(found) == ("fold or pitchfork" if real else "Neimark-Sacker")
+
+
+@pytest.mark.parametrize("eta", [0.01, 0.3])
+def test_floquet_multipliers_of_gradient_descent_on_quartics(eta):
+    """At x = ±√(2/η) on x⁴/4: (−5)². At x² = 1 + 2/η on (x² − 1)²/4: (5 + 2η)²."""
+    for slope, square, expected in (
+        (lambda x: x**3, 2 / eta, 25),
+        (lambda x: x * (x**2 - 1), 1 + 2 / eta, (5 + 2 * eta) ** 2),
+    ):
+        cycle = [square**0.5, -(square**0.5)]
+        found = theory.floquet_multipliers(lambda x, slope=slope: x - eta * slope(x), cycle)
+        assert found.dtype == complex
+        np.testing.assert_allclose(found, [expected], rtol=1e-12)
+
+
+def logistic_cycle(r, period):
+    """The logistic map, and its cycle, by iteration."""
+    x = 0.4
+    for _ in range(20_000):
+        x = r * x * (1 - x)
+    points = [x]
+    for _ in range(period - 1):
+        points.append(r * points[-1] * (1 - points[-1]))
+    return lambda x: r * x * (1 - x), points
+
+
+@pytest.mark.parametrize("r", [3.01, 3.2, 3.44])
+def test_floquet_multiplier_of_the_logistic_maps_two_cycle(r):
+    """4 + 2r − r², from +1 at r = 3, where it is born, to −1 at 1 + √6, where it flips."""
+    found = theory.floquet_multipliers(*logistic_cycle(r, 2))
+    np.testing.assert_allclose(found, [4 + 2 * r - r**2], rtol=1e-9)
+    assert theory.way_out(found) == ("flip" if r > 1 + 5**0.5 else "fold or pitchfork")
+
+
+def test_the_logistic_maps_cycle_of_three_begins_in_a_fold():
+    """At r = 1 + √8 its multiplier is 1."""
+    found = theory.floquet_multipliers(*logistic_cycle(1 + 8**0.5 + 1e-6, 3))
+    assert 0.98 < found[0].real < 1
+    assert theory.way_out(found) == "fold or pitchfork"
+
+
+def test_jacobians_are_multiplied_in_the_order_of_the_cycle():
+    """A map of two parameters whose Jacobians do not commute, on a cycle of three."""
+    points = np.array([[0.0, 1.0], [2.0, 0.5], [1.0, -1.0]])
+    random = np.random.default_rng(0)
+    jacobians = random.normal(size=(3, 2, 2))
+
+    def step(z):
+        place = jnp.argmin(jnp.abs(jnp.asarray(points) - z).sum(-1))
+        following = jnp.asarray(np.roll(points, -1, axis=0))[place]
+        return following + jnp.asarray(jacobians)[place] @ (z - jnp.asarray(points)[place])
+
+    expected = np.linalg.eigvals(jacobians[2] @ jacobians[1] @ jacobians[0])
+    found = theory.floquet_multipliers(step, points)
+    np.testing.assert_allclose(np.sort_complex(found), np.sort_complex(expected), rtol=1e-9)
+
+
 def test_jacobian_of_the_rmsprop_flow_is_that_of_the_linearization():
     """Of `pj.rmsprop_flow` next to the minimum; at v = 0 itself √v has no derivative."""
     hessian, a, eps = np.array([[2.0, 0.3], [0.3, 1.0]]), 3.0, 1e-2
@@ -191,6 +259,39 @@ def test_frozen_adam_is_stable_below_its_threshold(b1, factor, stable):
     assert (np.abs(np.linalg.eigvals(step)).max() < 1) == stable
 
 
+LINEAR = {  # one step of (x, m) on s x²/2 with learning rate 1
+    "none": lambda s, b: [[1 - s, 0], [0, 0]],
+    "ema": lambda s, b: [[1 - (1 - b) * s, -b], [(1 - b) * s, b]],
+    "heavy_ball": lambda s, b: [[1 - s, -b], [s, b]],
+    "nesterov": lambda s, b: [[1 - s - b * s, -(b**2)], [s, b]],
+    "ema_nesterov": lambda s, b: [[1 - (1 - b**2) * s, -(b**2)], [(1 - b) * s, b]],
+}
+
+
+@pytest.mark.parametrize("momentum", LINEAR)
+def test_momentum_is_stable_up_to_its_threshold(momentum):
+    """The spectral radius of the linear recursion passes 1 there: by bisection."""
+    beta = np.array([0.0, 0.3, 0.9, 0.99])
+    low, high = np.zeros(4), np.full(4, 1000.0)
+    for _ in range(60):
+        middle = (low + high) / 2
+        pairs = zip(middle, beta, strict=True)
+        steps = np.array([LINEAR[momentum](s, b) for s, b in pairs])
+        stable = np.abs(np.linalg.eigvals(steps)).max(-1) < 1
+        low, high = np.where(stable, middle, low), np.where(stable, high, middle)
+    found = theory.sharpness_threshold(momentum, beta, 0.01)
+    np.testing.assert_allclose(found, low / 0.01, rtol=1e-6)
+
+
+def test_thresholds_broadcast_and_adams_is_that_of_an_average():
+    found = np.asarray(theory.sharpness_threshold("ema", [[0.5], [0.9]], [0.1, 0.2, 0.4]))
+    np.testing.assert_allclose(
+        found, theory.adam_largest_curvature([0.1, 0.2, 0.4], [[0.5], [0.9]])
+    )
+    assert found.shape == (2, 3)
+    assert found[1, 0] == pytest.approx(380)
+
+
 @pytest.mark.parametrize(("factor", "stable"), [(0.97, True), (1.03, False)])
 def test_adam_comes_to_rest_below_its_border_as_its_flow_does(factor, stable):
     """Near the minimum, where v is zero, Adam's step contracts or grows."""
@@ -219,6 +320,10 @@ def test_border_of_powers():
         (lambda: theory.rmsprop_largest_curvature(-1, 1), "learning_rate = -1"),
         (lambda: theory.adam_largest_curvature(0.1, 1.0), "b1 = 1.0"),
         (lambda: theory.power_border(1.0, 2), "k = 2"),
+        (lambda: theory.sharpness_threshold("ema", 1.0, 0.1), "beta = 1.0"),
+        (lambda: theory.sharpness_threshold("ema", 0.9, 0.0), "learning_rate = 0.0"),
+        (lambda: theory.sharpness_threshold("emma", 0.9, 0.1), "momentum = 'emma': .*'ema'"),
+        (lambda: theory.floquet_multipliers(lambda x: -x, [1.0, -0.9]), r"cycle\[0\] = "),
         (lambda: theory.rmsprop_descent_depth(1.0), "alpha = 1.0"),
         (lambda: theory.adam_border(1.0, 0.0, 1e-8), "learning_rate = 0.0"),
         (lambda: theory.rmsprop_flow_jacobian(np.eye(2), 1.0, 0.0), "eps = 0.0"),
