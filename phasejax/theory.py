@@ -24,14 +24,6 @@ RETURNS = 1e-6
 """A cycle returns to its points to within this share of its largest number."""
 REAL = 1e-6
 """A multiplier is real if its imaginary part is at most this share of its modulus."""
-THRESHOLDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "none": lambda beta: np.full_like(beta, 2),
-    "ema": lambda beta: 2 * (1 + beta) / (1 - beta),
-    "heavy_ball": lambda beta: 2 * (1 + beta),
-    "nesterov": lambda beta: 2 * (1 + beta) / (1 + 2 * beta),
-    "ema_nesterov": lambda beta: 2 * (1 + beta) / ((1 - beta) * (1 + 2 * beta)),
-}
-"""Largest stable learning rate × sharpness by kind of momentum; see `sharpness_threshold`."""
 
 
 def signgd_extinction_time(initial_loss: ArrayLike, pl_constant: ArrayLike) -> Numbers:
@@ -168,10 +160,18 @@ def sharpness_threshold(momentum: str, beta: ArrayLike, learning_rate: ArrayLike
     from g to u (arXiv 2608.18415; the row of Adam is in arXiv 2207.14484). Bias corrections and
     weight decay are left out.
     """
-    choice("momentum", momentum, THRESHOLDS)
     _positive("learning_rate", learning_rate)
     _decay("beta", beta)
-    return THRESHOLDS[momentum](np.asarray(beta, float)) / np.asarray(learning_rate)
+    decay = np.asarray(beta, float)
+    at_minus_one = {  # (1 + β) Q(−1)
+        "none": 1 + decay,
+        "ema": 1 - decay,
+        "heavy_ball": np.ones_like(decay),
+        "nesterov": 1 + 2 * decay,
+        "ema_nesterov": (1 - decay) * (1 + 2 * decay),
+    }
+    choice("momentum", momentum, at_minus_one)
+    return 2 * (1 + decay) / at_minus_one[momentum] / np.asarray(learning_rate)
 
 
 def adam_largest_curvature(learning_rate: ArrayLike, b1: ArrayLike) -> Numbers:
