@@ -104,6 +104,14 @@ def test_the_ring_goes_on_over_windows_and_is_not_known_before_it_is_full():
     np.testing.assert_array_equal(dataset.final_period, [2, 4])
 
 
+def test_of_cells_that_are_not_computed_to_the_end_those_at_rest_keep_their_period():
+    """The last windows of the first two are nan: one rested at zero loss, one has diverged."""
+    rows = [[np.nan, 1, np.nan], [0, 2, np.nan], [1, 0, 3], [np.nan, np.nan, np.nan]]
+    cells = pj.probes.Period().describe({"orbit_period": np.array(rows)}, np.arange(4))
+    np.testing.assert_array_equal(cells["final_period"], [1, np.nan, 3, np.nan])
+    np.testing.assert_array_equal(cells["period_kind"], [1, np.nan, 2, np.nan])
+
+
 def test_mini_batches_are_noise_and_a_probe_changes_no_label():
     import optax
 
