@@ -15,7 +15,8 @@ from .ranges import Function
 from .sharpness import Sharpness
 
 BUILT_IN: dict[str, Callable[..., Probe]] = {
-    probe.name: probe for probe in (Norms, RealisedEdge, Cosine, Moments, Sharpness, SpikePredictor, Period)
+    probe.name: probe
+    for probe in (Norms, RealisedEdge, Cosine, Moments, Sharpness, SpikePredictor, Period)
 }
 """Probes with their default settings by name."""
 
