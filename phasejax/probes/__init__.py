@@ -7,6 +7,7 @@ from .base import Step as Step
 from .cosine import Cosine as Cosine
 from .edge import RealisedEdge as RealisedEdge
 from .moments import Moments as Moments
+from .lyapunov import Lyapunov as Lyapunov
 from .names import BUILT_IN as BUILT_IN
 from .norms import Norms as Norms
 from .period import Period as Period

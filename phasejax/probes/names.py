@@ -8,6 +8,7 @@ from .base import Probe
 from .cosine import Cosine
 from .edge import RealisedEdge
 from .moments import Moments
+from .lyapunov import Lyapunov
 from .norms import Norms
 from .period import Period
 from .predictor import SpikePredictor
@@ -16,7 +17,7 @@ from .sharpness import Sharpness
 
 BUILT_IN: dict[str, Callable[..., Probe]] = {
     probe.name: probe
-    for probe in (Norms, RealisedEdge, Cosine, Moments, Sharpness, SpikePredictor, Period)
+    for probe in (Norms, RealisedEdge, Cosine, Moments, Sharpness, SpikePredictor, Period, Lyapunov)
 }
 """Probes with their default settings by name."""
 
