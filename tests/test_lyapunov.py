@@ -146,16 +146,19 @@ def test_errors_cover_correlated_windows():
 
 
 def test_a_direction_that_vanished_is_found_again():
-    """The first parameter contracts until its tangent underflows, and is chaotic from then on."""
+    """The first parameter contracts until its tangent underflows, and is chaotic from then on.
+
+    The third stays at zero, where its map has no derivative.
+    """
 
     def late(factor):
         def move(x, step):
             first = jnp.where(step < 1_500, factor * x[0] + 0.2, 4 * x[0] * (1 - x[0]))
-            return jnp.stack([first, 0.9 * x[1] + 0.05])
+            return jnp.stack([first, 0.9 * x[1] + 0.05, x[2] ** 0.5])
 
         return move
 
-    problem = pj.problems.quadratic((1.0, 0.3), (0.3, 0.3))
+    problem = pj.problems.quadratic((1.0, 0.3, 0.1), (0.3, 0.3, 0.0))
     dataset = swept(problem, Map(late), pj.Grid(factor=[0.5, 0.4]), steps=12_800)
     assert_agrees(dataset, np.full(2, np.log(2)))
 
