@@ -80,13 +80,19 @@ def test_adam_at_rest_has_the_eigenvalues_of_its_whole_step():
 
 
 def test_rmsprop_cycle_attracts_by_the_root_of_alpha():
-    """`phasejax.theory.rmsprop_cycle_multipliers`: the modulus over two steps is α."""
+    """`phasejax.theory.rmsprop_cycle_multipliers`: the modulus over two steps is α.
+
+    The probe changes neither labels nor losses.
+    """
     grid = pj.Grid(a=[2.0, 3.0, 5.0], learning_rate=0.1, eps=0.0)
     problem = pj.problems.quadratic((1.0,), (1.0,))
     dataset = swept(problem, pj.rmsprop, grid, steps=4000)
     alpha = 1 - 0.1 * np.array([2.0, 3.0, 5.0])
     assert_agrees(dataset, np.log(alpha) / 2)
     np.testing.assert_allclose(dataset.lyapunov_exponent, np.log(alpha) / 2, rtol=0.01)
+    plain = swept(problem, pj.rmsprop, grid, steps=4000, probes=[])
+    np.testing.assert_array_equal(dataset.regime, plain.regime)
+    np.testing.assert_allclose(dataset.loss_max, plain.loss_max, rtol=1e-9)
 
 
 class Map(pj.Steps):
@@ -198,13 +204,6 @@ def test_a_relu_network_with_mini_batches_has_finite_rates():
     dataset = swept(problem, pj.rmsprop, grid, steps=256)
     assert np.isfinite(dataset.growth_rate.values).all()
     assert (dataset.lyapunov_error > 0).all()
-
-
-def test_labels_and_losses_are_those_without_the_probe(small):
-    plain = pj.sweep(**small)
-    probed = pj.sweep(**small, probes=["lyapunov"])
-    np.testing.assert_array_equal(probed.regime, plain.regime)
-    np.testing.assert_allclose(probed.loss_max, plain.loss_max, rtol=1e-9)
 
 
 def test_cells_that_ended_have_the_same_exponent_wherever_they_run(short_segments):
