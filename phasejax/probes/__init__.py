@@ -6,8 +6,8 @@ from .base import Quantity as Quantity
 from .base import Step as Step
 from .cosine import Cosine as Cosine
 from .edge import RealisedEdge as RealisedEdge
-from .moments import Moments as Moments
 from .lyapunov import Lyapunov as Lyapunov
+from .moments import Moments as Moments
 from .names import BUILT_IN as BUILT_IN
 from .norms import Norms as Norms
 from .period import Period as Period

@@ -7,8 +7,8 @@ from .._check import ArgumentError, bad, choice
 from .base import Probe
 from .cosine import Cosine
 from .edge import RealisedEdge
-from .moments import Moments
 from .lyapunov import Lyapunov
+from .moments import Moments
 from .norms import Norms
 from .period import Period
 from .predictor import SpikePredictor
