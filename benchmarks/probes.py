@@ -56,7 +56,7 @@ def measure() -> dict[str, list[float]]:
             time.sleep(PAUSE)
             begin = time.perf_counter()
             with jax.enable_x64(True):
-                run_steps(*job, np.arange(CELLS))
+                run_steps(job[0], job[1], np.arange(CELLS))
             times[way].append((time.perf_counter() - begin) / (CELLS * STEPS) * 1e9)
     return {way: values[1:] for way, values in times.items()}  # the first turn compiles
 
