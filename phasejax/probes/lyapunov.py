@@ -131,11 +131,9 @@ def _unit(tangent: Tangent) -> Tangent:
 def _scaled(tangent: Tangent) -> tuple[Tangent, Int[Array, ""]]:
     """Return a tangent over 2^e, and e: its largest number is then between ½ and 1."""
     largest = jnp.stack([jnp.abs(x).max(initial=0) for x in tangent]).max()
-    limits = jnp.finfo(largest.dtype)
-    _, exponent = jnp.frexp(largest)
-    exponent = jnp.clip(exponent, limits.minexp + 2, limits.maxexp - 2).astype(jnp.int32)
-    factor = jnp.ldexp(jnp.ones_like(largest), -exponent)
-    return [x * factor.astype(x.dtype) for x in tangent], exponent
+    mantissa, exponent = jnp.frexp(largest)
+    factor = jnp.where(largest > 0, mantissa / largest, 1)  # exactly 2^-e, sooner than ldexp
+    return [x * factor.astype(x.dtype) for x in tangent], exponent.astype(jnp.int32)
 
 
 def _nudged(tangent: Tangent, params: PyTree) -> Tangent:
