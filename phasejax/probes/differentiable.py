@@ -26,10 +26,15 @@ def check_second_derivative(
     """
     where = f" = {probe}: the loss of problem '{problem.name}'"
     with precision():
-        flat, unflatten = ravel_pytree(jax.tree.map(jnp.asarray, params))
+        flat, unflatten = ravel_pytree(params)
         direction = unflatten(jnp.asarray(fixed_direction(flat.size, flat.dtype)))
+
+        @jax.jit
+        def product(params: PyTree, direction: PyTree) -> PyTree:
+            return jax.jvp(jax.grad(problem.loss), (params,), (direction,))[1]
+
         try:
-            change = jax.jvp(jax.grad(problem.loss), (unflatten(flat),), (direction,))[1]
+            change = product(params, direction)
         except Exception as error:
             said = " ".join(str(error).split())[:MESSAGE]
             text = f"{where} has no second derivative: {type(error).__name__}: {said}"

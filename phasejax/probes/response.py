@@ -4,6 +4,7 @@ Nothing of an optimizer's formula is known here. What is frozen, and the filter 
 read off from how its state and its update respond to gradients.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -20,6 +21,8 @@ Kind = Literal["clock", "even", "odd"]
 moment does (the same for g and −g), or as a momentum does (linearly)."""
 SMALL = 1e-4
 """Size of gradients whose squares do not count beside second moments of 1."""
+SCALES = 1.0, SMALL
+"""Sizes of gradients by which the arrays of a state are told apart."""
 SAME = 1e-3
 """Largest relative difference of numbers that count as equal."""
 
@@ -51,34 +54,30 @@ def kinds_of(rule: Any, params: PyTree[np.ndarray]) -> tuple[Kind, ...]:
     if not (hasattr(rule, "init") and hasattr(rule, "update")):
         raise Unknown("it is not an optimizer of the optax protocol")
     with precision():
-        params = jax.tree.map(jnp.asarray, params)
+        start = jax.jit(rule.init)(params)
+        update = jax.jit(rule.update)
         grads = _pattern(params)
-        state = rule.init(params)
         try:
-            seen = [_kinds_at(size, rule, state, params, grads) for size in (1.0, SMALL)]
+            after = {
+                size: update(_times(grads, size), start, params)[1]
+                for scale in SCALES
+                for size in (scale, -scale, 2 * scale)
+            }
         except TypeError as error:
             raise Unknown("its update needs more than gradients, state and parameters") from error
-        kinds: tuple[Kind, ...] = tuple(
-            _agreed(large, small) for large, small in zip(*seen, strict=True)
-        )
-        shapes = [x.shape for x in jax.tree.leaves(params)]
-        leaves = jax.tree.leaves(state)
+        numbers = {size: [np.asarray(x) for x in jax.tree.leaves(x)] for size, x in after.items()}
+        seen = [map(_kind, *(numbers[k * scale] for k in (1, -1, 2))) for scale in SCALES]
+        kinds: tuple[Kind, ...] = tuple(_agreed(*both) for both in zip(*seen, strict=True))
+        shapes = [np.shape(x) for x in jax.tree.leaves(params)]
         for places in _momenta(kinds, params):
-            if [leaves[place].shape for place in places] != shapes:
+            if [numbers[SCALES[0]][place].shape for place in places] != shapes:
                 raise Unknown("its momenta are not shaped like the parameters")
-        _check_linear(rule, kinds, state, params, grads)
+        _check_linear(update, kinds, start, params, grads)
         return kinds
 
 
-def _kinds_at(
-    size: float, rule: Any, state: PyTree, params: PyTree, grads: PyTree
-) -> list[Kind | None]:
-    """Compare each array of the state after the gradients g, −g and 2g, from the start."""
-    after = (rule.update(_times(grads, k * size), state, params)[1] for k in (1.0, -1.0, 2.0))
-    return [_kind(*arrays) for arrays in zip(*map(jax.tree.leaves, after), strict=True)]
-
-
-def _kind(plus: Array, minus: Array, twice: Array) -> Kind | None:
+def _kind(plus: np.ndarray, minus: np.ndarray, twice: np.ndarray) -> Kind | None:
+    """Compare an array of the state after the gradients g, −g and 2g, from the start."""
     if _equal(plus, minus):
         return "clock" if _equal(plus, twice) else "even"
     return "odd" if _equal(plus, -minus) else None
@@ -96,26 +95,33 @@ def _agreed(large: Kind | None, small: Kind | None) -> Kind:
 
 
 def _check_linear(
-    rule: Any, kinds: tuple[Kind, ...], state: PyTree, params: PyTree, grads: PyTree
+    update: Callable, kinds: tuple[Kind, ...], start: PyTree, params: PyTree, grads: PyTree
 ) -> None:
     """Refuse an optimizer that is not linear in small gradients, or mixes parameters."""
-    state = _replaced(state, kinds, jax.tree.map(jnp.ones_like, state))
+    state = _replaced(start, kinds, jax.tree.map(np.ones_like, start))
+    odd = [place for place, kind in enumerate(kinds) if kind == "odd"]
 
-    def change(factor: float, grads: PyTree) -> list[Array]:
-        """What small gradients change in the update and in the momenta."""
-        step, rest = (
-            rule.update(_times(grads, size), state, params) for size in (factor * SMALL, 0.0)
-        )
-        numbers = zip(*(jax.tree.leaves(after) for _, after in (step, rest)), strict=True)
-        odd = [x - y for (x, y), kind in zip(numbers, kinds, strict=True) if kind == "odd"]
-        return [_flat(step[0]) - _flat(rest[0]), *odd]
+    def result(grads: PyTree) -> list[np.ndarray]:
+        """Updates, and the momenta after them."""
+        updates, after = update(grads, state, params)
+        leaves = jax.tree.leaves(after)
+        return [np.asarray(x) for x in (*jax.tree.leaves(updates), *(leaves[i] for i in odd))]
 
-    one, two = change(1.0, grads), change(2.0, grads)
-    if not (all(map(_equal, two, _times(one, 2.0))) and jnp.any(one[0] != 0)):
+    def change(grads: PyTree) -> list[np.ndarray]:
+        """What gradients change in them."""
+        pairs = zip(result(grads), result(_times(grads, 0.0)), strict=True)
+        return [one - other for one, other in pairs]
+
+    small = _times(grads, SMALL)
+    one, two = change(small), change(_times(small, 2.0))
+    moved = any(np.any(x) for x in one[: len(jax.tree.leaves(params))])
+    if not (moved and all(_equal(y, 2 * x) for x, y in zip(one, two, strict=True))):
         raise Unknown("it is not linear in the gradient, even with frozen second moments")
-    flat, unflatten = ravel_pytree(grads)
-    first = change(1.0, unflatten(flat * (jnp.arange(flat.size) == 0)))[0]
-    if jnp.max(jnp.abs(first[1:]), initial=0) > SAME * jnp.abs(first[0]):
+    alone = [np.zeros_like(x) for x in jax.tree.leaves(small)]
+    alone[0].flat[0] = SMALL
+    updates = change(jax.tree.unflatten(jax.tree.structure(small), alone))[: len(alone)]
+    others = np.concatenate([x.ravel() for x in updates])[1:]
+    if np.max(np.abs(others), initial=0) > SAME * abs(updates[0].flat[0]):
         raise Unknown("its update of one parameter depends on the gradients of others")
 
 
@@ -148,10 +154,12 @@ def respond(
     explained = at_rest + jnp.where(usable, direct, 0) * _flat(grads)
     defect = jnp.max(jnp.where(usable, jnp.abs(_flat(taken) - explained), 0))
     exact = defect <= SAME * jnp.max(jnp.abs(_flat(taken)))
+    second = jnp.where(usable, jnp.sum(each.c * each.b, 0) / direct, jnp.nan)
+    alike = jnp.nanmax(second) - jnp.nanmin(second) <= SAME * jnp.nanmax(jnp.abs(second))
     return Response(
         jnp.where(usable, lengths, 0),
         filtered._replace(c=filtered.c / whole, d=filtered.d / whole),
-        held & jnp.any(usable) & (exact if frozen is None else True),
+        held & jnp.any(usable) & alike & (exact if frozen is None else True),
     )
 
 
@@ -236,13 +244,14 @@ def _times(tree: PyTree, factor: float) -> PyTree:
     return jax.tree.map(lambda x: factor * x, tree)
 
 
-def _pattern(params: PyTree) -> PyTree:
+def _pattern(params: PyTree) -> PyTree[np.ndarray]:
     """Gradients of both signs, of different sizes and none of them zero."""
-    flat, unflatten = ravel_pytree(params)
-    return unflatten(jnp.cos(1.0 + jnp.arange(flat.size)) + 0.01)
+    leaves, structure = jax.tree.flatten(params)
+    patterns = [0.01 + np.cos(1.0 + np.arange(np.size(x))).reshape(np.shape(x)) for x in leaves]
+    return jax.tree.unflatten(structure, patterns)
 
 
-def _equal(one: Array, other: Array) -> bool:
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
     """Say whether two arrays are finite, and equal but for rounding."""
-    largest = jnp.max(jnp.abs(other), initial=0)
-    return bool(jnp.max(jnp.abs(one - other), initial=0) <= SAME * largest)
+    largest = np.max(np.abs(other), initial=0)
+    return bool(np.max(np.abs(one - other), initial=0) <= SAME * largest)
