@@ -118,6 +118,33 @@ def test_a_probed_sweep_is_resumed_refined_and_run_by_workers(small, tmp_path, s
     swept(small, ["norms"], store=tmp_path / "whole.zarr", overwrite=True)
 
 
+def test_gauss_newton_has_no_negative_part():
+    """Where the network fits its data, it is the Hessian; elsewhere it differs, and is refused
+    for a loss that is not split."""
+    probes = [pj.probes.Sharpness(products=30, gauss_newton=True)]
+    inputs = np.random.default_rng(0).standard_normal((12, 2))
+    grid = pj.Grid(learning_rate=[1e-2, 3e-2])
+    arguments = {"dynamics": optax.adam, "grid": grid, "steps": 2000, "windows": 200}
+    linear = pj.problems.network(inputs, inputs[:, 0], hidden=(3,), activation="linear")
+    part = pj.sweep(linear, probes=probes, **arguments)
+    whole = pj.sweep(linear, probes=[pj.probes.Sharpness(products=30)], **arguments)
+    fitted = whole["loss_max"] < 1e-10
+    assert fitted.any(), whole["loss_max"].values
+    gap = abs(part["sharpness"] / whole["sharpness"] - 1)
+    assert gap.values[fitted.values].max() < 1e-4 < gap.values[:, 0].min()
+    with pytest.raises(ValueError, match="gauss_newton = True: must be False: the loss of problem"):
+        pj.sweep(pj.problems.quadratic(), probes=probes, **arguments)
+
+
+def test_adam_on_a_parabola_is_drawn_to_the_edge():
+    """Its preconditioned sharpness tends to 2(1 + β)/(η(1 − β)): a theorem of arXiv 2608.20638."""
+    problem = pj.problems.quadratic((1.0,), (1.0,))
+    grid = pj.Grid(a=[3.0, 10.0, 30.0], b=30.0, learning_rate=1e-3, eps=0.0)
+    dataset = pj.sweep(problem, pj.adam, grid, steps=40_000, windows=64, probes=["sharpness"])
+    late = dataset["edge_ratio"][:, -16:].mean("window")
+    np.testing.assert_allclose(late, 1, atol=0.15)
+
+
 def test_a_function_of_ones_own_is_a_probe(small):
     """Of parameters, gradient, update and state: a number, or several by name."""
 

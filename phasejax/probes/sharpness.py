@@ -1,6 +1,6 @@
 """Curvature: the sharpness that an optimizer sees, beside its threshold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -10,11 +10,12 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from .._check import choice, whole
+from .._check import bad, choice, whole
 from ..problems.problem import Problem
-from .base import End, Loss, Probe, Quantity
+from .base import End, Probe, Quantity
 from .differentiable import check_second_derivative
 from .filter import threshold
+from .hessian import gauss_newton_of, hessian_of, parts_of
 from .lanczos import Eigenpairs, fixed_direction, lanczos
 from .response import Kind, Unknown, kinds_of, respond
 
@@ -53,6 +54,9 @@ class Sharpness(Probe):
         window before. More converge better: see `sharpness_residual`.
     - `count`: number of eigenvalues; the others are `sharpness_2`, ...
     - `which`: "largest", or "modulus" for those of largest absolute value.
+    - `gauss_newton`: take the Gauss-Newton part of the Hessian, which is positive semidefinite. The
+        loss needs an attribute `parts`, which those of `phasejax.problems.network` have: two
+        functions, from parameters to outputs, and from outputs to the loss.
     - `kinds`, `reason`: what `bind` found out about the optimizer.
     """
 
@@ -60,6 +64,7 @@ class Sharpness(Probe):
     products: int = 12
     count: int = 1
     which: Literal["largest", "modulus"] = "largest"
+    gauss_newton: bool = False
     kinds: tuple[Kind, ...] | None = None
     reason: str = ""
 
@@ -71,14 +76,9 @@ class Sharpness(Probe):
     @property
     def variables(self) -> Mapping[str, Quantity]:
         """Eigenvalues, the ratio to the threshold, and whether they have converged."""
-        of, units = (
-            ("preconditioned Hessian", "1")
-            if not self.reason
-            else (
-                "Hessian",
-                "loss / parameter^2",
-            )
-        )
+        of, units = ("preconditioned Hessian", "1")
+        if self.reason:
+            of, units = "Hessian", "loss / parameter^2"
         more = {
             f"sharpness_{place}": Quantity(f"eigenvalue {place} of the {of}", units)
             for place in range(2, self.count + 1)
@@ -96,13 +96,20 @@ class Sharpness(Probe):
     @property
     def config(self) -> Any:
         """Settings."""
-        return {"products": self.products, "count": self.count, "which": self.which}
+        names = ("products", "count", "which", "gauss_newton")
+        return {name: getattr(self, name) for name in names}
 
     def check(self, problem: Problem, params: PyTree[np.ndarray], dtype: str) -> None:
         """Refuse a loss without second derivatives, and fewer parameters than eigenvalues."""
         check_second_derivative(self.name, problem, params, dtype)
         size = sum(leaf.size for leaf in jax.tree.leaves(params))
         whole("count", self.count, most=size)
+        if self.gauss_newton:
+            try:
+                parts_of(problem.loss)
+            except (AttributeError, TypeError):
+                said = f"the loss of problem '{problem.name}' has no attribute parts"
+                raise bad("gauss_newton", True, f"False: {said}") from None
 
     def bind(self, rule: Any, params: PyTree[np.ndarray]) -> "Sharpness":
         """Find out what the optimizer's state is made of."""
@@ -136,7 +143,8 @@ class Sharpness(Probe):
         self, start: Float[Array, " size"], end: End
     ) -> tuple[Eigenpairs, Float[Array, ""]]:
         """Return eigenvalues with their vectors, and the threshold; nan if it is not known."""
-        grads, product = hessian_of(end.loss, end.params)
+        curvature = gauss_newton_of if self.gauss_newton else hessian_of
+        grads, product = curvature(end.loss, end.params)
         scale, limit = jnp.ones_like(start), jnp.asarray(jnp.nan, start.dtype)
         if self.kinds is not None:
             frozen = end.state if end.batched else None
@@ -148,12 +156,3 @@ class Sharpness(Probe):
             lambda x: scale * product(scale * x), start, self.products, self.count, modulus
         )
         return pairs, limit
-
-
-def hessian_of(
-    loss: Loss, params: PyTree
-) -> tuple[PyTree, Callable[[Float[Array, " size"]], Float[Array, " size"]]]:
-    """Return the gradient, and the product of the Hessian with a flat vector."""
-    _, unflatten = ravel_pytree(params)
-    grads, linear = jax.linearize(jax.grad(loss), params)
-    return grads, lambda vector: ravel_pytree(linear(unflatten(vector)))[0]

@@ -122,6 +122,15 @@ def _network_loss(activation: str, loss: str) -> Callable:
     ) -> Float[Array, ""]:
         return LOSSES[loss](forward(layers, activation, inputs), targets)
 
+    def outputs(inputs: AnyArray, targets: AnyArray, layers: Layers) -> AnyArray:
+        del targets
+        return forward(layers, activation, inputs)
+
+    def of_outputs(inputs: AnyArray, targets: AnyArray, outputs: AnyArray) -> Float[Array, ""]:
+        del inputs
+        return LOSSES[loss](outputs, targets)
+
+    network_loss.parts = outputs, of_outputs  # pyright: ignore[reportFunctionMemberAccess]
     return network_loss
 
 

@@ -20,6 +20,7 @@ TEXTS = {
     "edge_crossing": ("first step at which the edge ratio was at least 1", "step"),
     "edge_peak": ("largest edge ratio", "1"),
     "edge_late": ("median edge ratio in the last quarter of the run", "1"),
+    "first_spike": ("first step of the window in which the first spike begins", "step"),
     "spikes_at_edge": ("spikes that began where the edge ratio was at least 1", "1"),
     "spikes_announced": ("spikes with a crossing of 1 by the spike predictor before them", "1"),
     "spikes_missed": ("spikes without such a crossing", "1"),
@@ -43,6 +44,7 @@ def mechanism(dataset: xr.Dataset) -> xr.Dataset:
     - `edge_onset`, `edge_crossing`: first step at which the ratio of sharpness to threshold was at
         least 0.8, and at least 1; nan if it never was. Ratios are measured at the ends of windows.
     - `edge_peak`, `edge_late`: the largest ratio, and its median in the last quarter of the run.
+    - `first_spike`: first step of the window in which the first spike begins; nan without spikes.
     - `spikes_at_edge`: spikes for which the ratio was at least 1 at the end of one of the two
         windows before the one in which they begin, or of that one.
     - `spikes_announced`, `spikes_missed`, `false_alarms`: spikes with and without a sustained
@@ -59,7 +61,7 @@ def mechanism(dataset: xr.Dataset) -> xr.Dataset:
     cells = dataset[probed[0]].transpose(..., "window").dims[:-1]
     found = _Found(judged(dataset).spikes, dataset["step"].values)
     shape = tuple(dataset.sizes[name] for name in cells)
-    values: dict[str, Float[np.ndarray, " cells"]] = {}
+    values = {"first_spike": _first_spike(found, int(np.prod(shape)))}
     if "edge_ratio" in dataset:
         values |= _edge(found, _rows(dataset, "edge_ratio"), float(dataset.attrs["horizon"]))
     if "predictor_max" in dataset:
@@ -87,6 +89,12 @@ class _Found(NamedTuple):
 def _rows(dataset: xr.Dataset, name: str) -> Float[np.ndarray, "cells window"]:
     values = dataset[name].transpose(..., "window").values
     return values.reshape(-1, values.shape[-1])
+
+
+def _first_spike(found: _Found, cells: int) -> Float[np.ndarray, " cells"]:
+    steps = np.full(cells, np.nan)
+    np.fmin.at(steps, found.spikes.cell, found.steps[found.spikes.first].astype(float))
+    return steps
 
 
 def _edge(
