@@ -26,15 +26,19 @@ class Filter(NamedTuple):
 
 
 def response(filtered: Filter, z: Complex[Array, " points"]) -> Complex[Array, " points"]:
-    """H(z) = C(z − A)⁻¹B + D."""
+    """H(z) = C(z − A)⁻¹B + D, by the coefficients of adj(z − A) and det(z − A).
+
+    (Faddeev and LeVerrier's recursion; a solver of LAPACK could block, see `lanczos.leading`.)
+    """
     a, b, c, d, _ = filtered
-    if len(b) == 0:
-        return d + 0 * z
-    if len(b) == 1:
-        return d + c[0] * b[0] / (z - a[0, 0])
-    inner = z[:, None, None] * jnp.eye(len(b)) - a
-    momenta = jnp.linalg.solve(inner, jnp.broadcast_to(b + 0j, (len(z), len(b)))[..., None])
-    return d + momenta[..., 0] @ (c + 0j)
+    eye = jnp.eye(len(b), dtype=d.dtype)
+    adjugate, above, below = eye, jnp.zeros_like(z), jnp.ones_like(z)
+    for k in range(1, len(b) + 1):
+        above = above * z + c @ adjugate @ b
+        coefficient = -jnp.trace(a @ adjugate) / k
+        adjugate = a @ adjugate + coefficient * eye
+        below = below * z + coefficient
+    return d + above / below
 
 
 def threshold(filtered: Filter) -> Float[Array, ""]:

@@ -8,6 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+SQUARINGS = 40
+"""Squarings of a matrix: eigenvalues that differ by 1e-10 are told apart."""
+
 
 class Eigenpairs(NamedTuple):
     """Estimates of eigenvalues, in descending order of what was asked for.
@@ -62,10 +65,40 @@ def lanczos(
     numbers = jnp.zeros(steps, start.dtype)
     basis, diagonal, beside = jax.lax.fori_loop(0, steps, step, (basis, numbers, numbers))
     inner = jnp.diag(diagonal) + jnp.diag(beside[:-1], 1) + jnp.diag(beside[:-1], -1)
-    values, vectors = jnp.linalg.eigh(inner)
-    order = jnp.argsort(-jnp.abs(values) if modulus else -values)[:count]
-    chosen = vectors[:, order].T
-    return Eigenpairs(values[order], chosen @ basis[:-1], beside[-1] * jnp.abs(chosen[:, -1]))
+    values, vectors = leading(inner, count, modulus)
+    inside = vectors @ inner - values[:, None] * vectors
+    outside = beside[-1] * vectors[:, -1]
+    residuals = jnp.sqrt(jnp.sum(inside**2, axis=1) + outside**2)
+    return Eigenpairs(values, vectors @ basis[:-1], residuals)
+
+
+def leading(
+    matrix: Float[Array, "side side"], count: int, modulus: bool
+) -> tuple[Float[Array, " count"], Float[Array, "count side"]]:
+    """Leading eigenvalues of a small symmetric matrix, and their unit vectors.
+
+    A matrix without negative eigenvalues is squared until the leading vector is all that remains;
+    then that is taken out of it. (LAPACK is not called: several devices of a CPU that call it for
+    many cells at once can wait for each other for ever.)
+    """
+    eye = jnp.eye(len(matrix), dtype=matrix.dtype)
+    bound = jnp.max(jnp.sum(jnp.abs(matrix), axis=1))
+    rest = matrix @ matrix if modulus else matrix + bound * eye
+    values, vectors = [], []
+    for _ in range(count):
+        power = jax.lax.fori_loop(0, SQUARINGS, lambda _, x: _unit(x) @ _unit(x), rest)
+        column = power[:, jnp.argmax(jnp.diagonal(power))]
+        vector = _unit(column)
+        values.append(vector @ matrix @ vector)
+        vectors.append(vector)
+        rest = rest - (vector @ rest @ vector) * jnp.outer(vector, vector)
+    return jnp.stack(values), jnp.stack(vectors)
+
+
+def _unit(x: Array) -> Array:
+    """Divide by the 2-norm of all numbers; zeros stay zeros."""
+    size = jnp.sqrt(jnp.sum(x * x))
+    return x / jnp.where(size > 0, size, 1)
 
 
 def fixed_direction(size: int, dtype: jnp.dtype) -> Float[np.ndarray, " size"]:
