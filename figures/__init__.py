@@ -1,10 +1,10 @@
-"""The figures of the paper's slides, one per file; `python -m figures` draws them.
+"""The figures of the gallery, one per file; `python -m figures` draws them.
 
 Each file has a `TITLE`, a `CAPTION`, `compute()` that loads or computes the data, and
 `draw(computed)` that returns a `matplotlib.figure.Figure`.
 """
 
-ORDER = (
+SLIDES = (
     "features",
     "signgd",
     "steps_and_flows",
@@ -17,4 +17,8 @@ ORDER = (
     "seeds",
     "rmsprop",
 )
-"""Names of the figures in the order of the gallery."""
+"""Names of the figures of the paper's slides, in the order of the gallery."""
+MEASURED = ("edge_of_stability", "spike_predictor", "lyapunov", "periods")
+"""Names of the figures of what probes measure, which follow them."""
+ORDER = (*SLIDES, *MEASURED)
+"""Names of all figures in the order of the gallery."""

@@ -8,6 +8,7 @@ import matplotlib.colors
 import matplotlib.style
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
@@ -16,13 +17,17 @@ import figures
 import phasejax as pj
 from figures import (
     __main__,
+    edge_of_stability,
     features,
     gallery,
     linearization,
+    lyapunov,
+    periods,
     phase_diagram,
     recipes,
     rmsprop,
     signgd,
+    spike_predictor,
     steps_and_flows,
     theory_lines,
     three_regimes,
@@ -253,10 +258,99 @@ def test_rmsprop_is_cut_along_a():
     assert legend(cut) == ["η = 0.00025", "η = 0.001"]
 
 
-def test_the_gallery_has_all_captions_and_every_caption_cites_the_paper():
+def test_runs_come_to_the_edge_of_stability_when_the_caption_says():
+    runs = [edge_of_stability.run([a], [b], windows=250) for a, b in edge_of_stability.CELLS]
+    row = xr.concat([run.assign_coords(b=[10.0]) for run in runs], "a")
+    plane = xr.concat([row, row.assign_coords(b=[100.0])], "b").transpose("a", "b", ...)
+    plane["regime"].values[:] = [[NAMES.index("spike"), 1], [NAMES.index("divergence"), 4]]
+    figure = edge_of_stability.draw(edge_of_stability.Runs(runs, plane))
+    check_figure(figure)
+    spiky, calm = (pj.mechanism(run.squeeze()) for run in runs)
+    assert [spiky.edge_onset, spiky.edge_crossing, calm.edge_onset] == [5_520, 5_920, 1_800]
+    assert spiky.spikes_at_edge == runs[0].spike_count == 12
+    axes: list[Any] = figure.axes
+    loss, ratio, right, _ = axes
+    steps, spiky, calm = *xy(ratio.lines[0]), xy(ratio.lines[2])[1]
+    after = spiky[steps > 5_900]
+    tops = after[1:-1][(after[1:-1] > after[:-2]) & (after[1:-1] > after[2:])]
+    lows = after[1:-1][(after[1:-1] < after[:-2]) & (after[1:-1] < after[2:])]
+    assert [tops.min().round(2), tops.max().round(2)] == [1.01, 1.04]
+    assert [lows[0].round(3), lows[-1].round(2)] == [0.955, 0.85]
+    assert (calm < 1).all()
+    assert 0.87 < calm[steps > 2_400].min() < calm[steps > 2_400].max() < 0.885
+    assert xy(loss.lines[0])[1][0] > 1
+    onset = pj.mechanism(plane).edge_onset.transpose("b", "a").values
+    np.testing.assert_array_equal(right.collections[0].get_array().reshape(2, 2), onset)
+    assert legend(right) == ["spike  1", "divergence  1", "never at 0.8"]
+
+
+def test_every_spike_is_announced_by_the_predictor():
+    cell = spike_predictor.compute(steps=8_000)
+    figure = spike_predictor.draw(cell)
+    check_figure(figure)
+    found = pj.mechanism(cell)
+    assert found.spikes_announced == cell.spike_count == 7
+    assert found.spikes_missed == found.false_alarms == 0
+    panels = np.array(figure.axes).reshape(3, 2)
+    assert panels[0, 0].get_title(loc="left").startswith("7 spikes: 7 announced, 0 missed; 0 false")
+    (ticks,) = panels[2, 0].collections
+    crossings = np.array([segment[0, 0] for segment in ticks.get_segments()])
+    assert len(crossings) == cell.predictor_crossings.sum() == 8
+    assert 5_920 <= crossings[0] < crossings[1] < 6_120  # the first spike has two
+    assert cell.predictor_max[cell.step < 5_880].max() < 1
+
+
+def test_chaos_and_rest_are_where_the_lyapunov_figure_shows_them():
+    dataset = lyapunov.compute(10)
+    figure = lyapunov.draw(dataset)
+    check_figure(figure)
+    axes: list[Any] = figure.axes
+    plane, cut, _ = axes
+    border = float(pj.theory.adam_border(1.0, 1 / 300, 1e-8))
+    signs = lyapunov.signs(dataset)
+    below, left = dataset.b < border, dataset.a < 50
+    assert (signs.where(left & (dataset.b > 7) & below, -1) == -1).all()
+    assert (signs.where((dataset.a < 20) & ~below & (dataset.b < 70), 1) == 1).all()
+    rest = dataset.sel(a=lyapunov.CUT, method="nearest")
+    rest = rest.isel(b=(rest.b > 4.2) & (rest.b < border))
+    theory = np.maximum(np.log(1 - rest.a / 300), np.log(1 - rest.b / 300) / 2)
+    np.testing.assert_array_less(abs(rest.lyapunov_exponent - theory), 2 * rest.lyapunov_error)
+    zero = plane.collections[1].get_array().reshape(10, 10)
+    np.testing.assert_array_equal(~np.ma.getmaskarray(zero), signs.transpose("b", "a") == 0)
+    assert legend(cut)[0] == "at rest: max(ln α, ½ ln β)"
+    _, line = xy(cut.lines[0])
+    assert line[-1] == pytest.approx(np.log(1 - border / 300) / 2)
+
+
+def test_gradient_descent_doubles_its_period_where_theory_says():
+    runs = periods.compute(50, steps=2_048)
+    figure = periods.draw(runs)
+    check_figure(figure)
+    cells = runs.periods
+    rate, found, exponent = cells.learning_rate, cells.final_period, cells.lyapunov_exponent
+    assert (found[rate < 0.97] == 1).all()
+    assert (found[(rate > 1.01) & (rate < 5**0.5 - 1)] == 2).all()
+    assert (found[(rate > 5**0.5 - 1 + 0.01) & (rate < 1.285)] == 4).all()
+    chaotic = (rate > 1.303) & (found == 0)
+    assert chaotic.sum() > 20
+    assert (exponent[chaotic] > 2 * cells.lyapunov_error[chaotic]).all()
+    assert (exponent[(rate > 1.01) & (found > 0)] < 0).all()
+    eta = 1.2  # the 2-cycle p, q of w₁ = w₂ has pq = 1/η and p² + q² = 1 + 1/η
+    late = runs.losses.sel(learning_rate=eta, method="nearest").loss_max.values[-2:]
+    squares = np.roots([1, -(1 + 1 / eta), 1 / eta**2])
+    np.testing.assert_allclose(sorted(late), sorted((squares - 1) ** 2 / 2), rtol=1e-6)
+    x, loss = (xy(panel.lines[0])[1] for panel in figure.axes[3:])
+    np.testing.assert_allclose(x[1:], -x[:-1])
+    np.testing.assert_allclose(np.abs(x), 0.5)
+    np.testing.assert_allclose(loss, 1 / 8)
+    assert figure.axes[3].get_title().startswith("RMSprop on x²/2: period 2")
+
+
+def test_the_gallery_has_all_captions_and_those_of_the_slides_cite_the_paper():
     assert gallery.GALLERY.read_text() == gallery.gallery(), "run `make figures`"
     for name in figures.ORDER:
         assert (gallery.FOLDER / f"{name}.png").exists()
+    for name in figures.SLIDES:
         assert "Ma, Wu and E (2021)" in import_module(f"figures.{name}").CAPTION
 
 
