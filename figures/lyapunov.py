@@ -22,13 +22,14 @@ CAPTION = """
 Two runs of a cell that differ by rounding part as e^{λk} over k steps, where λ is the exponent of
 the probe `lyapunov`. Left, λ of Adam on a quadratic (eigenvalues 1 and 0.1, η = 1/300, ε = 1e-8
 inside the root, 20,000 steps). Below b = 34, where theory says that Adam can come to rest, λ < 0
-unless a is large: a change is forgotten. Above is a wedge of chaos, λ > 0, and on both sides of it,
-and at large a, λ is within two errors of zero (grey), as of a quasi-periodic path. Of the 1,600
-cells, 422 are chaotic, 492 are within two errors of zero, and 686 have λ < 0. At the right and
-upper edges, where α or β is near 0, exponents of either sign lie next to each other. Right, λ in
-the column a = 30 (triangle), with bars of two errors. At rest the slowest memory forgets last, and
-λ is the larger of ln α and ½ ln β (line): the cells from b = 4.2 to 34 lie on it within two errors.
-At b = 85, λ = 0.126 per step: there a change of 1e-16 becomes one of 1e-3 in 240 steps.
+unless a is large: a change is forgotten. Above is a wedge of chaos, λ > 0. On both sides of it, and
+at large a, most cells have a λ within two errors of zero (grey), as of a quasi-periodic path. Of
+the 1,600 cells, 422 are chaotic, 492 are within two errors of zero, and 686 have λ < 0. In the
+uppermost row β is 0.1, and λ < 0 throughout; near the right edge, where α is near 0, cells of both
+signs lie next to each other. Right, λ in the column a = 30 (triangle), with bars of two errors. At
+rest the slowest memory forgets last, and λ is the larger of ln α and ½ ln β (line): the cells from
+b = 4.2 to 34 lie on it within two errors. At b = 85, λ = 0.126 per step: there a change of 1e-16
+becomes one of 1e-3 in 240 steps.
 """
 SPECTRUM = (1.0, 0.1)
 """Eigenvalues of the quadratic."""
@@ -46,7 +47,7 @@ ZERO = "#b0b0b0"
 """Colour of cells whose exponent is within two errors of zero."""
 SIGNS = {1: "#B2182B", 0: ZERO, -1: "#2166AC"}
 """Colours of positive, zero and negative exponents."""
-NAMES = {1: "chaotic, λ > 0", 0: "λ = 0 within two errors", -1: "λ < 0"}
+NAMES = {1: "chaotic: λ > 0", 0: "0 within two errors", -1: "λ < 0"}
 """Their names."""
 
 
@@ -106,10 +107,13 @@ def _draw_plane(figure: Figure, panel: Axes, dataset: xr.Dataset) -> None:
     bar.set_ticks([-0.1, -0.01, -0.001, 0, 0.001, 0.01, 0.1])
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
     bar.minorticks_off()
+    counts = {sign: int((signs(dataset) == sign).sum()) for sign in SIGNS}
     panel.legend(
-        handles=[Patch(color=ZERO, label="within two errors of zero")],
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
+        handles=[Patch(color=SIGNS[n], label=f"{NAMES[n]}  {counts[n]}") for n in SIGNS],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.02),
+        ncols=3,
+        columnspacing=1,
     )
 
 
