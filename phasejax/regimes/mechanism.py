@@ -55,10 +55,9 @@ def mechanism(dataset: xr.Dataset) -> xr.Dataset:
 
     Raises a `ValueError` for a sweep without these probes.
     """
-    probed = [name for name in ("edge_ratio", "predictor_max") if name in dataset]
-    if not probed:
+    if not is_probed(dataset):
         raise ArgumentError("dataset", " has no probe sharpness or predictor: run it with one")
-    cells = dataset[probed[0]].transpose(..., "window").dims[:-1]
+    cells = dataset["loss_mean"].transpose(..., "window").dims[:-1]
     found = _Found(judged(dataset).spikes, dataset["step"].values)
     shape = tuple(dataset.sizes[name] for name in cells)
     values = {"first_spike": _first_spike(found, int(np.prod(shape)))}
@@ -77,6 +76,11 @@ def mechanism(dataset: xr.Dataset) -> xr.Dataset:
         {name: dataset[name] for name in cells},
         {"title": f"mechanism of {dataset.attrs['title']}"},
     )
+
+
+def is_probed(dataset: xr.Dataset) -> bool:
+    """Say whether a sweep has a probe of which `mechanism` can say something."""
+    return "edge_ratio" in dataset or "predictor_max" in dataset
 
 
 class _Found(NamedTuple):

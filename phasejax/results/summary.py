@@ -9,6 +9,8 @@ import xarray as xr
 from .._check import ArgumentError, choice
 from ..regimes import LABELS, NAMES, NO_REGIME, regime_counts
 from ..regimes.codes import COMPUTED
+from ..regimes.explain import explain
+from ..regimes.mechanism import is_probed, mechanism
 from .axes import index_of, value_text
 
 
@@ -72,10 +74,14 @@ def length(attributes: dict[str, Any]) -> str:
 
 
 def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
-    """Describe one cell: coordinates and label.
+    """Describe one cell: coordinates, label, and what probes measured.
 
     `at` has a value for every axis. An axis of numbers takes the nearest value, by ratio if it is
     logarithmic; an axis of names takes the same name.
+
+    Of a sweep with the probe `sharpness` or `predictor`, `mechanism` says in one sentence how the
+    cell came to the edge of stability, and the numbers of `phasejax.mechanism` follow. The numbers
+    per cell of all probes come last.
     """
     chosen = choose(dataset, at)
     if chosen["regime"].ndim:
@@ -86,7 +92,19 @@ def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
         **{str(name): chosen[name].item() for name in dataset["regime"].dims},
         "regime": NO_REGIME.get(code) or NAMES[code],
         **{name: float(chosen[name]) for name in LABELS if name != "regime" and name in chosen},
+        **_measured(chosen),
     }
+
+
+def _measured(chosen: xr.Dataset) -> dict[str, Any]:
+    """Return what probes measured of one cell, without the numbers of its windows."""
+    found: dict[str, Any] = {}
+    if is_probed(chosen):
+        numbers = mechanism(chosen)
+        found["mechanism"] = explain(chosen, numbers)
+        found |= {str(name): float(value) for name, value in numbers.items()}
+    names = [name for name in chosen.attrs.get("measured", []) if not chosen[name].ndim]
+    return found | {name: float(chosen[name]) for name in names}
 
 
 def choose(dataset: xr.Dataset, at: Mapping[str, Any]) -> xr.Dataset:

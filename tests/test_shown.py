@@ -1,0 +1,109 @@
+"""What probes measured is shown: in a sentence, as maps, and on the page."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import phasejax as pj
+from phasejax import cli
+from phasejax.regimes.explain import explain
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A sweep with spikes, at the edge of stability and far from it."""
+    path = tmp_path_factory.mktemp("shown") / "s.zarr"
+    values = pj.log_axis(0.3, 300, 5)
+    grid = pj.Grid(a=values, b=values, learning_rate=1e-3)
+    probes = ["sharpness", "predictor", "lyapunov"]
+    problem = pj.problems.quadratic()
+    pj.sweep(problem, pj.adam, grid, steps=4_096, windows=128, probes=probes, store=path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def dataset(store):
+    return pj.open_dataset(store)
+
+
+@pytest.fixture(scope="module")
+def plain(dataset):
+    """The same sweep without probes."""
+    return dataset.drop_vars(dataset.attrs["measured"]).assign_attrs(measured=[])
+
+
+NEVER = {"edge_onset": np.nan, "edge_crossing": np.nan, "edge_peak": 0.31, "edge_late": 0.2}
+NEAR = NEVER | {"edge_onset": 1796.0, "edge_peak": 0.93, "edge_late": 0.88}
+AT = NEAR | {"edge_crossing": 5859.0, "spikes_at_edge": 31.0}
+FORETOLD = {"spikes_missed": 0.0, "false_alarms": 1.0, "warning_steps": 5.0}
+SILENT = FORETOLD | {"false_alarms": 0.0, "warning_steps": np.nan}
+
+
+@pytest.mark.parametrize(
+    ("spikes", "crossings", "numbers", "text"),
+    [
+        (0, 0, NEVER, "never came near the edge of stability (at most 0.31 of it)"),
+        (
+            0,
+            0,
+            NEAR,
+            "came to 0.8 of the edge of stability at step 1,796 and was at 0.88 of it late in the "
+            "run",
+        ),
+        (
+            31,
+            32,
+            AT | FORETOLD,
+            "reached the edge of stability at step 5,859; 31 of 31 spikes began there; 31 of 32 "
+            "crossings of the spike predictor announced a spike, 5 steps ahead",
+        ),
+        (
+            0,
+            0,
+            AT,
+            "reached the edge of stability at step 5,859 and was at 0.88 of it late in the run",
+        ),
+        (
+            1,
+            0,
+            SILENT | {"spikes_missed": 1.0},
+            "the spike predictor never crossed its threshold; 1 spike came without a crossing",
+        ),
+        (2, 0, {name: np.nan for name in AT | FORETOLD}, "not measured"),
+    ],
+)
+def test_a_sentence_says_what_the_mechanism_was(spikes, crossings, numbers, text):
+    cell = xr.Dataset(
+        {"spike_count": float(spikes), "predictor_crossings": ("window", [crossings / 2] * 2)}
+    )
+    numbers = {"spikes_at_edge": 0.0} | numbers if "edge_peak" in numbers else numbers
+    assert explain(cell, xr.Dataset(numbers)) == text
+
+
+def test_a_cell_has_its_mechanism_and_the_numbers_of_probes(store, dataset, capsys):
+    numbers = pj.mechanism(dataset)
+    spiking = dataset.spike_count.where(numbers.spikes_announced > 0)
+    i, j = np.unravel_index(spiking.fillna(0).values.argmax(), spiking.shape)
+    at = {"a": float(dataset.a[i]), "b": float(dataset.b[j])}
+    cell, here = pj.cell(dataset, at), numbers.isel(a=i, b=j)
+    sentence = cell["mechanism"]
+    assert sentence.startswith(f"reached the edge of stability at step {here.edge_crossing:,.0f}; ")
+    assert "of the spike predictor announced a spike" in sentence
+    assert {name: cell[name] for name in numbers} == pytest.approx(
+        {name: float(here[name]) for name in numbers}, nan_ok=True
+    )
+    assert cell["lyapunov_exponent"] == float(dataset.lyapunov_exponent[i, j])
+    assert "edge_ratio" not in cell  # has a value per window
+    where = f"a={at['a']},b={at['b']}"
+    assert cli.main(["info", str(store), "--at", where]) == 0
+    assert f"mechanism            {sentence}\n" in capsys.readouterr().out
+    assert cli.main(["info", str(store), "--at", where, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["mechanism"] == sentence
+
+
+def test_a_cell_without_probes_has_no_mechanism(plain):
+    cell = pj.cell(plain, {"a": 1, "b": 1})
+    assert "mechanism" not in cell
+    assert list(cell)[-1] == "spike_height"
