@@ -31,6 +31,7 @@ from .plot import comparison as comparison
 from .plot import phase_diagram as phase_diagram
 from .plot import probability_diagram as probability_diagram
 from .plot import small_multiples as small_multiples
+from .plot import variable_map as variable_map
 from .problems import Problem as Problem
 from .regimes import Regime as Regime
 from .regimes import Spike as Spike

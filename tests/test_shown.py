@@ -1,14 +1,20 @@
 """What probes measured is shown: in a sentence, as maps, and on the page."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LogNorm
 
 import phasejax as pj
 from phasejax import cli
 from phasejax.regimes.explain import explain
+from phasejax.results.axes import cell_edges
+
+from .drawn import check_figure
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +97,8 @@ def test_a_cell_has_its_mechanism_and_the_numbers_of_probes(store, dataset, caps
     sentence = cell["mechanism"]
     assert sentence.startswith(f"reached the edge of stability at step {here.edge_crossing:,.0f}; ")
     assert "of the spike predictor announced a spike" in sentence
-    assert {name: cell[name] for name in numbers} == pytest.approx(
-        {name: float(here[name]) for name in numbers}, nan_ok=True
+    assert {str(name): cell[str(name)] for name in numbers} == pytest.approx(
+        {str(name): float(here[name]) for name in numbers}, nan_ok=True
     )
     assert cell["lyapunov_exponent"] == float(dataset.lyapunov_exponent[i, j])
     assert "edge_ratio" not in cell  # has a value per window
@@ -107,3 +113,80 @@ def test_a_cell_without_probes_has_no_mechanism(plain):
     cell = pj.cell(plain, {"a": 1, "b": 1})
     assert "mechanism" not in cell
     assert list(cell)[-1] == "spike_height"
+
+
+def drawn(figure):
+    """The cells of a map `[y, x]`, its colour map's name and norm, and the label of its bar."""
+    panel, bar = figure.axes
+    mesh: Any = panel.collections[0]
+    return mesh.get_array(), mesh.get_cmap().name, mesh.norm, " ".join(bar.get_ylabel().split())
+
+
+@pytest.mark.parametrize(
+    ("name", "colours", "middle"),
+    [
+        ("edge_ratio", "RdBu_r", 1),
+        ("predictor_max", "RdBu_r", 1),
+        ("lyapunov_exponent", "RdBu_r", 0),
+        ("sharpness", "viridis", None),
+        ("edge_crossing", "viridis", None),
+        ("late_level", "viridis", None),
+    ],
+)
+def test_any_variable_is_drawn_over_the_plane(dataset, name, colours, middle):
+    figure = pj.variable_map(dataset, name)
+    check_figure(figure)
+    shown, cmap, norm, label = drawn(figure)
+    source = pj.mechanism(dataset) if name not in dataset else dataset
+    values = source[name]
+    assert values.attrs["long_name"].replace("log10", r"$\log_{10}$") in label
+    if "window" in values.dims:
+        values = values.isel(window=slice(-32, None)).median("window")
+        assert "late median" in label
+    expected = np.clip(values.values.T, norm.vmin, norm.vmax)  # [b, a]
+    np.testing.assert_array_equal(np.ma.filled(shown, np.nan), expected)
+    assert cmap == colours
+    if middle is not None:
+        assert (norm.vmin + norm.vmax) / 2 == pytest.approx(middle, abs=1e-12)
+    assert isinstance(norm, LogNorm) == (name == "sharpness")
+    legend: Any = figure.axes[0].get_legend()
+    texts = [text.get_text() for text in legend.get_texts()]
+    missing = int(values.isnull().sum())
+    assert texts == ["border between regimes", *[f"no value  {missing}"] * (missing > 0)]
+
+
+def test_borders_lie_between_cells_of_different_regimes(dataset):
+    codes = np.zeros((5, 5), np.int8)
+    codes[2, 3] = 1
+    figure = pj.variable_map(dataset.assign(regime=(("a", "b"), codes)), "margin")
+    lines = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
+    left, right = cell_edges(dataset, "a")[2:4]
+    low, high = cell_edges(dataset, "b")[3:5]
+    corners = {(left, low), (left, high), (right, low), (right, high)}
+    for line in lines:
+        assert len(line.get_segments()) == 4
+        assert {tuple(point) for segment in line.get_segments() for point in segment} == corners
+
+
+def test_a_wrong_variable_is_refused_by_the_nearest_name(dataset, plain):
+    with pytest.raises(ValueError, match=r"^variable = 'edge_ration': .* mean 'edge_ratio'\?"):
+        pj.variable_map(dataset, "edge_ration")
+    with pytest.raises(ValueError, match="did you mean 'edge_crossing'"):
+        pj.variable_map(dataset, "edge_crosing")
+    for name in ("regime", "edge_crossing"):
+        with pytest.raises(ValueError, match=f"^variable = '{name}': unknown; did you mean '"):
+            pj.variable_map(plain, name)
+
+
+def test_plot_draws_a_variable(store, capsys, tmp_path):
+    assert cli.main(["plot", str(store), "--variable", "edge_ratio"]) == 0
+    assert (store.parent / "edge_ratio.png").read_bytes().startswith(b"\x89PNG")
+    output = ["--output", str(tmp_path / "p.png")]
+    capsys.readouterr()
+    assert cli.main(["plot", str(store), "--variable", "../sharpnes", *output]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: --variable = '../sharpnes': unknown; did you mean 'sharpness'?")
+    assert error.count("\n") == 1
+    assert cli.main(["plot", str(store), "--variable", "margin", "--late-loss", *output]) == 2
+    assert "--variable = 'margin': must be given without" in capsys.readouterr().err
+    assert not (tmp_path / "p.png").exists()

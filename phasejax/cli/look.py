@@ -86,7 +86,8 @@ def plot(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="A PNG, SVG or PDF file; by default phase_diagram.png next to the store."
+            help="A PNG, SVG or PDF file; by default phase_diagram.png next to the store, or "
+            "NAME.png of --variable NAME."
         ),
     ] = None,
     x: Horizontal = None,
@@ -95,6 +96,14 @@ def plot(
         bool, typer.Option("--late-loss", help="Draw the late loss too, in a second panel.")
     ] = False,
     over: Over = None,
+    variable: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Draw this variable instead of the regimes: a feature, what a probe measured (of "
+            "its windows the late median), or one of the mechanism, such as edge_crossing.",
+        ),
+    ] = None,
     probability: Annotated[
         bool, typer.Option("--probability", help="Draw how probable each regime is over the seeds.")
     ] = False,
@@ -102,13 +111,17 @@ def plot(
     line: Lines = None,
     at: At = None,
 ) -> int:
-    """Draw the phase diagram of a sweep."""
-    output = output or default_output(store, "phase_diagram.png")
+    """Draw the phase diagram of a sweep, or a variable over its plane."""
+    if variable is not None and (late_loss or probability or over is not None):
+        raise bad("variable", variable, "given without --late-loss, --probability and --over")
+    output = output or default_output(store, _picture(variable))
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise bad("output", str(output), "a name ending in .png, .svg or .pdf")
     dataset = selected(store, at)
     drawn = {"x": x, "y": y, "marks": values.marks(mark), "lines": line}
-    if probability:
+    if variable is not None:
+        figure = pj.variable_map(dataset, variable, **drawn)
+    elif probability:
         figure = pj.probability_diagram(dataset, over or _seeds(dataset), **drawn)
     elif over is not None:
         figure = pj.small_multiples(dataset, over, **drawn)
@@ -118,6 +131,11 @@ def plot(
     figure.savefig(output, dpi=150, metadata={"Title": f"{dataset.attrs['title']} - {MADE_BY}"})
     print(f"wrote {output}")
     return 0
+
+
+def _picture(variable: str | None) -> str:
+    """Name the picture of a variable; one that no file can be named by is refused later."""
+    return f"{variable}.png" if variable and variable.isidentifier() else "phase_diagram.png"
 
 
 def _seeds(dataset) -> str:

@@ -16,6 +16,8 @@ differ for every kind of colour vision and in print without colour.
 """
 SAME_COLOUR = "#e4e4e4"
 """Colour of cells that have the same regime in two compared sweeps."""
+NO_VALUE = "#bdbdbd"
+"""Colour of cells in which a drawn variable is nan."""
 INFERRED_SHADE = 0.35
 """Share of white in the colour of an inferred cell."""
 HATCH = "////"
