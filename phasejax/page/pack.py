@@ -2,7 +2,7 @@
 
 import base64
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,12 @@ A pixel of a curve is 0.02 decades or more.
 """
 BUDGET = 9_000_000
 """Most bytes of deflated curves; base64 makes them a third longer."""
+PROBE_BUDGET = 5_000_000
+"""Most bytes of deflated curves of probes."""
+MOST_NUMBERS = 2**24
+"""Most numbers of probes, so that a page of many probes takes seconds."""
+DEEPEST = 31
+"""Decades above the unit of a probe's variable that are told apart: 32767 codes of 0.001."""
 NAN = -32768
 """Code of a loss that is nan."""
 ZERO = -32767
@@ -51,16 +57,69 @@ def pack_curves(envelope: Mapping[str, np.ndarray], budget: int = BUDGET) -> Cur
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high, mean = (np.asarray(envelope[name], np.float64) for name in SERIES)
         low, high = np.log10(low), np.log10(high)
+    return _fitted([low, high, mean], [_least, _greatest, _average], budget)
+
+
+def pack_probes(
+    measured: Mapping[str, np.ndarray], budget: int = PROBE_BUDGET, most: int = MOST_NUMBERS
+) -> tuple[Curves, dict[str, float]]:
+    """Round what probes measured, of any sign and size; returns the unit of each variable too.
+
+    A value of unit · sinh(x) has the code of x / ln 10 decades: values of a few units or more are
+    rounded to a fraction of themselves, as losses are, and smaller ones to a fraction of the unit,
+    which is small among the values of the variable. Values above 10³¹ units count as infinite.
+
+    **Arguments:**
+
+    - `measured`: variables by name, each `[cell, window]`.
+    - `budget`: most bytes of the deflated curves.
+    - `most`: most numbers; of more, windows are merged at first.
+    """
+    units = {name: _unit(values) for name, values in measured.items()}
+    with np.errstate(over="ignore", invalid="ignore"):
+        series = [
+            np.arcsinh(np.asarray(values, np.float64) / units[name]) / np.log(10)
+            for name, values in measured.items()
+        ]
+    series = [np.where(np.abs(x) > DEEPEST, np.copysign(np.inf, x), x) for x in series]
+    ways = [_least if n.endswith("_min") else _greatest if n.endswith("_max") else _average
+            for n in measured]  # fmt: skip
     merged = 1
+    while sum(x.size for x in series) > most and series[0].shape[-1] > 1:
+        series, merged = _merged(series, ways), 2 * merged
+    return _fitted(series, ways, budget, merged), units
+
+
+def _unit(values: np.ndarray) -> float:
+    """Return the 1 % quantile of the sizes of the values that are not zero."""
+    sizes = np.abs(values[np.isfinite(values) & (values != 0)], dtype=np.float64)
+    return max(float(np.quantile(sizes, 0.01)), np.finfo(np.float64).tiny) if sizes.size else 1.0
+
+
+def _merged(
+    series: Sequence[np.ndarray], ways: Sequence[Callable[[np.ndarray], np.ndarray]]
+) -> list[np.ndarray]:
+    """Merge pairs of windows, each series in its way."""
+    return [way(values) for way, values in zip(ways, series, strict=True)]
+
+
+def _fitted(
+    series: Sequence[np.ndarray],
+    ways: Sequence[Callable[[np.ndarray], np.ndarray]],
+    budget: int,
+    merged: int = 1,
+) -> Curves:
+    """Round series of decades as finely as the budget allows, or merge their windows."""
     while True:
-        curves = _rounded(np.stack([low, high, mean]), merged, budget)
+        curves = _rounded(np.stack(series), merged, budget)
         if curves is not None:
             return curves
-        low, high, mean = _least(low), _greatest(high), _average(mean)
-        merged *= 2
+        series, merged = _merged(series, ways), 2 * merged
 
 
-def _rounded(decades: Float[np.ndarray, "3 cell _"], merged: int, budget: int) -> Curves | None:
+def _rounded(
+    decades: Float[np.ndarray, "series cell _"], merged: int, budget: int
+) -> Curves | None:
     """Curves at the finest resolution that fits, or `None` if windows must be merged first."""
     reach = float(np.abs(decades[np.isfinite(decades)]).max(initial=0.0))
     for resolution in RESOLUTIONS:

@@ -10,6 +10,7 @@ const phasejax = (() => {
   const ABOVE = 20;      // most decades of the axis above the first losses
 
   let about, arrays, parts, nx, ny, windows;
+  let drawProbes = () => {};  // draws what probes measured of the open cells, if the sweep has any
   let cursor = 0;
   const shown = [];  // cell of every panel, oldest first; null for a panel that was closed
 
@@ -34,28 +35,26 @@ const phasejax = (() => {
       ({ name, type, start, size }) => [name, new TYPES[type](buffer, start, size)]));
   }
 
-  /** Decode a loss: its log10 is a multiple of `resolution`, except for the special codes. */
-  function loss(code) {
-    if (code === NAN) return NaN;
-    if (code === ZERO) return 0;
-    return code === INFINITE ? Infinity : 10 ** (code * about.resolution);
+  /** Decode a curve from the bytes of its differences; `least` is the value of the code ZERO. */
+  function decode(low, high, start, count, value, least) {
+    const values = new Float64Array(count);
+    let code = 0;
+    for (let w = 0; w < count; w++) {
+      const zigzag = low[start + w] | (high[start + w] << 8);
+      code = ((code + ((zigzag >>> 1) ^ -(zigzag & 1))) << 16) >> 16;
+      values[w] = code === NAN ? NaN : code === ZERO ? least
+        : code === INFINITE ? Infinity : value(code);
+    }
+    return values;
   }
 
   /** Series of a cell's curve, or null if the cell was not computed. */
   function curve(cell) {
     const index = arrays.curve[cell];
     if (index < 0) return null;
-    const [low, high, mean] = [0, 1, 2].map(series => {
-      const start = (series * about.curves + index) * windows;
-      const losses = new Float64Array(windows);
-      let code = 0;
-      for (let w = 0; w < windows; w++) {
-        const zigzag = arrays.low[start + w] | (arrays.high[start + w] << 8);
-        code = ((code + ((zigzag >>> 1) ^ -(zigzag & 1))) << 16) >> 16;
-        losses[w] = loss(code);
-      }
-      return losses;
-    });
+    const loss = code => 10 ** (code * about.resolution);
+    const [low, high, mean] = [0, 1, 2].map(series => decode(
+      arrays.low, arrays.high, (series * about.curves + index) * windows, windows, loss, 0));
     const ends = [...arrays.starts.slice(1), about.extent];
     const t = Float64Array.from(arrays.starts, (begin, w) => (begin + ends[w]) / 2);
     return { t, low, high, mean };
@@ -87,14 +86,16 @@ const phasejax = (() => {
   function map(name) {
     const { glyph } = parts.cells;
     const mapped = name !== "regime";
+    const bars = { linear: parts.bar, log: parts.log_bar, centred: parts.centred_bar };
+    const bar = bars[about.scales?.[name] ?? "linear"];
     if (mapped) {
       const [low, high] = about.ranges[name];
-      parts.bar.color_mapper.setv({ low, high });
-      parts.bar.title = about.features[name];
+      bar.color_mapper.setv({ low, high });
+      bar.title = about.features[name];
     }
-    const transform = mapped ? parts.bar.color_mapper : parts.regimes;
+    const transform = mapped ? bar.color_mapper : parts.regimes;
     glyph.fill_color = glyph.line_color = { field: name, transform };
-    parts.bar.visible = mapped;
+    for (const one of Object.values(bars)) if (one) one.visible = mapped && one === bar;
   }
 
   /** Draw the open curves in the panels, on common axes. */
@@ -123,6 +124,7 @@ const phasejax = (() => {
       text: open.map(([, i]) => String(i + 1)),
     };
     drawTable(open);
+    drawProbes(shown);
   }
 
   /** Range of losses for all panels: that of the open curves, within the limits above. */
@@ -236,6 +238,7 @@ const phasejax = (() => {
     ny = arrays[`${about.y} values`].length;
     windows = arrays.starts.length;
     fillPlane();
+    if (about.probes) drawProbes = probePanels(about, arrays, parts, decode);
     map(element("map").value);  // a browser may restore an earlier choice
     shown.push(...about.shown);
     drawCurves();

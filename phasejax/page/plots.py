@@ -30,6 +30,8 @@ from ..plot.style import COLOURS, STROKES
 from ..plot.titles import axis_name
 from ..regimes.codes import CODE_NAMES
 from ..results.axes import cell_edges, is_category, is_log, names_of
+from ..results.variables import window_variables
+from .probe_plots import bars, below
 
 PANELS = 4
 """Number of panels for loss curves."""
@@ -54,7 +56,10 @@ TOOLS = "pan,box_zoom,wheel_zoom,reset,save"
 
 
 def document(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> Document:
-    """Return a document with the plane and the panels, which passes them to the page's script."""
+    """Return a document with the plane and the panels, which passes them to the page's script.
+
+    Its roots are the plane, the panels for losses and, if the sweep has probes, those below them.
+    """
     plane = _empty_plane(dataset, x, y)
     panels = [_panel(dataset) for _ in range(PANELS)]
     parts: dict[str, Any] = {
@@ -71,11 +76,16 @@ def document(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> Document
         "cursor": _cursor(plane),
         "panels": panels,
     }
+    if dataset.attrs.get("measured"):
+        parts["log_bar"], parts["centred_bar"] = bars(plane)
+    probed = [below(panel, TOOLS) for panel in panels] if window_variables(dataset) else []
+    if probed:
+        parts["below"] = probed
     plane.add_tools(TapTool(renderers=[parts["cells"]]), _hover(dataset, x, y, parts["cells"]))
     clicked = CustomJS(code="phasejax.click(cb_obj.indices)")
     parts["cells"].data_source.selected.js_on_change("indices", clicked)
     made = Document()
-    for root in (plane, *panels):
+    for root in (plane, *panels, *probed):
         made.add_root(root)
     start = f"phasejax.start({{{', '.join(parts)}}})"
     made.js_on_event(DocumentReady, CustomJS(args=parts, code=start))

@@ -23,6 +23,7 @@ from ..results.axes import cell_edges, in_order, is_category, names_of, position
 from ..results.summary import summary
 from .pack import SERIES, pack, pack_curves
 from .plots import NOT_COMPUTED, PAGE_CODES, PAGE_COLOURS, PANELS, document
+from .probes import carried
 
 MOST_CELLS = 100_000
 """Most cells that a browser draws without a noticeable delay."""
@@ -40,8 +41,9 @@ def write_page(
     """Write an interactive page of a sweep over two axes; returns its path.
 
     The page is one HTML file that needs no network. It shows the plane, coloured by regime or by
-    any feature, and the loss curves of cells that are clicked or chosen with the arrow keys. The
-    page of a sweep that is still running shows the cells that have been computed.
+    any feature, and the loss curves of cells that are clicked or chosen with the arrow keys. What
+    probes measured is drawn below the loss curves, and colours the plane. The page of a sweep that
+    is still running shows the cells that have been computed.
 
     **Arguments:**
 
@@ -56,7 +58,7 @@ def write_page(
 
     Raises a `ValueError` for more than 100,000 cells: select a part of them. Curves are rounded
     to 0.001 decades, or up to 0.02 to keep the file small; if that is not enough, successive
-    windows are merged.
+    windows are merged. Those of probes are rounded likewise, to a fraction of the value.
     """
     x, y = plane(dataset, x, y)
     cells = dataset["regime"].size
@@ -72,12 +74,13 @@ def write_page(
     layout, packed = pack(arrays)
     about |= {"layout": layout, "lines": [line.name for line in drawn]}
     about["shown"] = _first_shown(dataset, x, y, marks)
-    page = _template().render(
+    page = _template(bool(about.get("probes"))).render(
         title=_heading(dataset),
         summary=summary(dataset),
         progress=_progress(regimes),
         regimes=[(name, PAGE_COLOURS[name], count) for name, count in regimes.items()],
         maps=about["features"],
+        probes=about.get("probes", {}).get("variables"),
         lines=about["lines"],
         about=_safe(about),
         packed=packed,
@@ -106,10 +109,12 @@ def _read(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign(status=status).compute()
 
 
-def _template() -> jinja2.Template:
+def _template(probed: bool) -> jinja2.Template:
+    """The page, with the script for probes if there are any."""
     folder = files("phasejax.page")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.globals["script"] = (folder / "page.js").read_text("utf-8")
+    scripts = ("page.js", "probes.js") if probed else ("page.js",)
+    environment.globals["script"] = "\n".join((folder / n).read_text("utf-8") for n in scripts)
     return environment.from_string((folder / "page.html").read_text("utf-8"))
 
 
@@ -118,7 +123,9 @@ def _plots(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> dict[str, 
     made = document(dataset, x, y, lines)
     script, places = components(tuple(made.roots), wrap_script=True)
     library = Resources(mode="inline", components=["bokeh"]).render()
-    return {"library": library, "plots": script, "plane": places[0], "panels": places[1:]}
+    panels, below = places[1 : PANELS + 1], places[PANELS + 1 :]
+    shown = {"plane": places[0], "panels": panels, "below": below}
+    return {"library": library, "plots": script, **shown}
 
 
 def _packed(
@@ -144,6 +151,7 @@ def _packed(
         "low": curves.low,
         "high": curves.high,
     }
+    probed = carried(dataset, computed)
     about = {
         "x": x,
         "y": y,
@@ -156,7 +164,10 @@ def _packed(
         "curves": int(computed.sum()),
         "extent": dataset.attrs["time" if "time" in dataset.attrs else "steps"],
     }
-    return arrays, about
+    about["features"] |= probed.features
+    about["ranges"] |= probed.ranges
+    about |= {name: of for name in ("scales", "probes") if (of := getattr(probed, name))}
+    return arrays | probed.arrays, about
 
 
 def _over_minimum(dataset: xr.Dataset, name: str) -> np.ndarray:
