@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import tempfile
 
@@ -63,6 +64,22 @@ def small():
         "steps": 640,
         "windows": 64,
     }
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium. In CI it must be installed."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None and "CI_NEEDS_CHROMIUM" not in os.environ:
+        pytest.skip("needs a browser: apt-get install chromium")
+    assert found, "no chromium: apt-get install chromium"
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = driver.chromium.launch(executable_path=found, args=arguments)
+        yield browser
+        browser.close()
 
 
 # These fixtures are where tests reach into the engine, so that its inside can change.

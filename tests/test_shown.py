@@ -1,20 +1,24 @@
 """What probes measured is shown: in a sentence, as maps, and on the page."""
 
 import json
+import re
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.collections import LineCollection
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, Normalize
 
 import phasejax as pj
 from phasejax import cli
+from phasejax.page.pack import pack_probes
 from phasejax.regimes.explain import explain
 from phasejax.results.axes import cell_edges
 
 from .drawn import check_figure
+from .opened import SCREENSHOT, Page
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +194,112 @@ def test_plot_draws_a_variable(store, capsys, tmp_path):
     assert cli.main(["plot", str(store), "--variable", "margin", "--late-loss", *output]) == 2
     assert "--variable = 'margin': must be given without" in capsys.readouterr().err
     assert not (tmp_path / "p.png").exists()
+
+
+@pytest.fixture
+def page(browser, dataset, tmp_path):
+    """The page of the sweep, with two open cells; fails after a message or a request."""
+    marks = [{"a": 10, "b": 300}, {"a": 0.3, "b": 0.3}]
+    page = Page(browser, pj.write_page(dataset, tmp_path / "page.html", marks=marks))
+    yield page
+    assert page.said == []
+    assert page.asked == [page.url]
+    page.tab.close()
+
+
+BELOW = "const below = Bokeh.documents[0].roots()[5], above = Bokeh.documents[0].roots()[1];"
+THRESHOLD = "below.center.filter(p => p.type === 'Span' && p.visible).map(p => p.location)"
+
+
+def test_the_page_shows_what_probes_measured_below_the_losses(page, dataset):
+    cells = dataset.sel(a=[10, 0.3], b=[300, 0.3], method="nearest").load()
+    page.tab.screenshot(path=SCREENSHOT.with_name("probes.png"))
+    for i in range(2):
+        drawn = page.curve(5 + i)
+        np.testing.assert_allclose(drawn["t"], dataset.step.values + 16)  # middles of 32 steps
+        ratio = cells.edge_ratio.isel(a=i, b=i)
+        np.testing.assert_allclose(drawn["value"], ratio, rtol=2e-3, atol=1e-9)
+    shared, threshold, start, end = page.tab.evaluate(
+        f"() => {{ {BELOW} return [below.x_range === above.x_range, {THRESHOLD}, "
+        "below.y_range.start, below.y_range.end]; }"
+    )
+    assert (shared, threshold) == (True, [1])
+    assert start < 0 < 1 < end
+    page.tab.select_option("#probe", label="sharpness: " + dataset.sharpness.attrs["long_name"])
+    expected = np.log10(cells.sharpness.isel(a=0, b=0))
+    np.testing.assert_allclose(page.curve(5)["value"], expected, atol=2e-3)
+    label, threshold = page.tab.evaluate(
+        f"() => {{ {BELOW} return [below.left[0].axis_label, {THRESHOLD}]; }}"
+    )
+    assert (label, threshold) == ("log₁₀ sharpness", [])
+
+
+def test_the_plane_of_the_page_is_coloured_by_a_probe(page, dataset):
+    cell = dataset.isel(a=3, b=1)
+    numbers = pj.mechanism(dataset)
+    scales = {
+        "probe edge_ratio": ("RdBu_r", float(cell.edge_ratio[-32:].median()), Normalize(0, 2)),
+        "probe sharpness": ("viridis", float(cell.sharpness[-32:].median()), None),
+        "mechanism edge_peak": ("RdBu_r", float(numbers.edge_peak[3, 1]), Normalize(0, 2)),
+    }
+    for key, (name, value, norm) in scales.items():
+        page.tab.select_option("#map", key)
+        norm = norm or drawn(pj.variable_map(dataset, key.split()[1]))[2]
+        expected = matplotlib.colormaps[name](norm(value))[:3]
+        np.testing.assert_allclose(page.colour(float(cell.a), float(cell.b)), expected, atol=0.03)
+    page.tab.select_option("#map", "mechanism edge_crossing")
+    assert np.isnan(numbers.edge_crossing[0, 1].item())
+    grey = page.colour(float(dataset.a[0]), float(dataset.b[1]))
+    np.testing.assert_allclose(grey, [0xEC / 255] * 3, atol=0.02)
+
+
+def test_a_page_without_probes_has_nothing_of_them(dataset, plain, tmp_path):
+    text = pj.write_page(plain, tmp_path / "plain.html").read_text()
+    assert 'id="probe"' not in text
+    assert "function probePanels" not in text
+    about = json.loads(re.findall(r'id="about">(.*?)</script>', text)[0])
+    assert not {"scales", "probes"} & set(about)
+    assert not [part for part in about["layout"] if "probe" in part["name"]]
+    assert len(text) < len(pj.write_page(dataset, tmp_path / "page.html").read_text())
+
+
+def test_a_page_is_written_while_the_sweep_runs(dataset, tmp_path):
+    """Cells that are not there yet have neither a curve nor a value."""
+    running = dataset.load().copy(deep=True)
+    running.status[1, 2] = 0
+    for name, values in running.items():
+        if values.dtype.kind == "f" and set(values.dims) >= {"a", "b"}:
+            running[name][1, 2] = np.nan
+    text = pj.write_page(running, tmp_path / "page.html").read_text()
+    assert "24 of 25 cells computed so far" in text
+
+
+def decoded(curves, units, shape):
+    """The values that a page shows."""
+    codes = curves.low.astype(np.int64) | (curves.high.astype(np.int64) << 8)
+    steps = ((codes >> 1) ^ -(codes & 1)).reshape(len(units), shape, -1)
+    values = np.cumsum(steps, axis=-1).astype(np.int16)
+    shown = np.sinh(values * (curves.resolution * np.log(10)))
+    shown *= np.array(list(units.values()))[:, None, None]
+    special = {-32768: np.nan, -32767: -np.inf, 32767: np.inf}
+    for code, value in special.items():
+        shown = np.where(values == code, value, shown)
+    return shown
+
+
+def test_probes_of_any_sign_and_size_fit_a_page():
+    rng = np.random.default_rng(0)
+    values = 10.0 ** rng.uniform(-9, 9, (30, 40)) * rng.choice([-1, 1], (30, 40))
+    values[0, :4] = np.nan, np.inf, -np.inf, 0
+    curves, units = pack_probes({"any": values})
+    assert (curves.resolution, curves.merged) == (0.001, 1)
+    unit = units["any"]
+    np.testing.assert_allclose(decoded(curves, units, 30)[0], values, rtol=1.3e-3, atol=2e-3 * unit)
+    assert unit < 1e-8
+    two = {"one_min": values, "one_max": values}
+    curves, units = pack_probes(two, most=1_200)
+    assert curves.merged == 2
+    pairs = values[1:].reshape(29, 20, 2)
+    low, high = decoded(curves, units, 30)[:, 1:]
+    np.testing.assert_allclose(low, pairs.min(-1), rtol=1.3e-3, atol=2e-3 * unit)
+    np.testing.assert_allclose(high, pairs.max(-1), rtol=1.3e-3, atol=2e-3 * unit)
