@@ -196,11 +196,11 @@ def test_plot_draws_a_variable(store, capsys, tmp_path):
     assert not (tmp_path / "p.png").exists()
 
 
-@pytest.fixture
-def page(browser, dataset, tmp_path):
+@pytest.fixture(scope="module")
+def page(browser, dataset, store):
     """The page of the sweep, with two open cells; fails after a message or a request."""
     marks = [{"a": 10, "b": 300}, {"a": 0.3, "b": 0.3}]
-    page = Page(browser, pj.write_page(dataset, tmp_path / "page.html", marks=marks))
+    page = Page(browser, pj.write_page(dataset, store.with_name("page.html"), marks=marks))
     yield page
     assert page.said == []
     assert page.asked == [page.url]
@@ -253,14 +253,13 @@ def test_the_plane_of_the_page_is_coloured_by_a_probe(page, dataset):
     np.testing.assert_allclose(grey, [0xEC / 255] * 3, atol=0.02)
 
 
-def test_a_page_without_probes_has_nothing_of_them(dataset, plain, tmp_path):
+def test_a_page_without_probes_has_nothing_of_them(plain, tmp_path):
     text = pj.write_page(plain, tmp_path / "plain.html").read_text()
     assert 'id="probe"' not in text
     assert "function probePanels" not in text
     about = json.loads(re.findall(r'id="about">(.*?)</script>', text)[0])
     assert not {"scales", "probes"} & set(about)
     assert not [part for part in about["layout"] if "probe" in part["name"]]
-    assert len(text) < len(pj.write_page(dataset, tmp_path / "page.html").read_text())
 
 
 def test_a_page_is_written_while_the_sweep_runs(dataset, tmp_path):
