@@ -13,7 +13,9 @@ from matplotlib.colors import LogNorm, Normalize
 
 import phasejax as pj
 from phasejax import cli
+from phasejax.page import probes
 from phasejax.page.pack import pack_probes
+from phasejax.page.probes import carried
 from phasejax.regimes.explain import explain
 from phasejax.results.axes import cell_edges
 
@@ -27,9 +29,8 @@ def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("shown") / "s.zarr"
     values = pj.log_axis(0.3, 300, 5)
     grid = pj.Grid(a=values, b=values, learning_rate=1e-3)
-    probes = ["sharpness", "predictor", "lyapunov"]
-    problem = pj.problems.quadratic()
-    pj.sweep(problem, pj.adam, grid, steps=4_096, windows=128, probes=probes, store=path)
+    given = {"steps": 4_096, "windows": 128, "probes": ["sharpness", "predictor", "lyapunov"]}
+    pj.sweep(pj.problems.quadratic(), pj.adam, grid, **given, store=path)
     return path
 
 
@@ -302,3 +303,13 @@ def test_probes_of_any_sign_and_size_fit_a_page():
     low, high = decoded(curves, units, 30)[:, 1:]
     np.testing.assert_allclose(low, pairs.min(-1), rtol=1.3e-3, atol=2e-3 * unit)
     np.testing.assert_allclose(high, pairs.max(-1), rtol=1.3e-3, atol=2e-3 * unit)
+
+
+def test_a_large_page_carries_fewer_variables(dataset, plain, monkeypatch):
+    computed = np.ones(25, bool)
+    every = carried(dataset.load(), computed).probes["variables"]
+    names = [variable["name"].replace(" ", "_") for variable in every]
+    assert names[:3] == ["edge_ratio", "predictor_max", "growth_rate"]
+    assert set(names) == {name for name in dataset if "window" in dataset[name].dims} - set(plain)
+    monkeypatch.setattr(probes, "MOST_CURVES", 60)
+    assert carried(dataset, computed).probes["variables"] == every[:2]

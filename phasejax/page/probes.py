@@ -10,8 +10,10 @@ from ..plot.scale import centre_of, is_wide, scale_of
 from ..results.variables import described, probed_variables, window_variables
 from .pack import pack_probes
 
-FIRST = "edge_ratio"
-"""Variable that is shown first, if it was measured."""
+FIRST = ("edge_ratio", "predictor_max", "growth_rate", "gradient_norm_mean")
+"""Variables that are carried and listed before others."""
+MOST_CURVES = 100_000
+"""Most curves of a page. Of more, the last variables are left out: their windows would be few."""
 
 
 class Carried(NamedTuple):
@@ -51,7 +53,7 @@ def _curves(
     dataset: xr.Dataset, computed: Bool[np.ndarray, " cells"]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and settings of the panels."""
-    names = sorted(window_variables(dataset), key=lambda name: name != FIRST)
+    names = _chosen(window_variables(dataset), int(computed.sum()))
     windows = dataset.sizes["window"]
     measured = {name: dataset[name].values.reshape(-1, windows)[computed] for name in names}
     curves, units = pack_probes(measured)
@@ -73,3 +75,9 @@ def _curves(
             for name, values in measured.items()
         ],
     }
+
+
+def _chosen(names: list[str], cells: int) -> list[str]:
+    """Return the variables that a page with this number of computed cells carries, at least one."""
+    order = sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    return order[: max(MOST_CURVES // max(cells, 1), 1)]

@@ -58,7 +58,8 @@ def write_page(
 
     Raises a `ValueError` for more than 100,000 cells: select a part of them. Curves are rounded
     to 0.001 decades, or up to 0.02 to keep the file small; if that is not enough, successive
-    windows are merged. Those of probes are rounded likewise, to a fraction of the value.
+    windows are merged. Those of probes are rounded likewise, to a fraction of the value;
+    of more than 100,000 of them, the page has those of the first variables, and maps of all.
     """
     x, y = plane(dataset, x, y)
     cells = dataset["regime"].size
