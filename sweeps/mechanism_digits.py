@@ -61,18 +61,25 @@ print(
 )
 delay = (found["first_spike"] - found["edge_crossing"]).values[spikes]
 print(f"first spike after the first crossing: {np.nanpercentile(delay, [10, 50, 90])} steps")
-defies = (spikes | (regime == "oscillation")) & ~at_edge
-print(f"\n{defies.sum()} spike and oscillation cells whose late ratio is outside 0.8 to 1.1:")
+live = spikes | (regime == "oscillation")
 a, b = np.meshgrid(dataset["a"], dataset["b"], indexing="ij")
-low, high = defies & (late < 0.8), defies & (late > 1.1)
-for word, cells in (("below", low), ("above", high), ("unknown", defies & np.isnan(late))):
-    if cells.any():
-        ratio = np.log10(b / a)[cells]
-        print(
-            f"  {word}: {cells.sum()} cells, b/a from {10 ** ratio.min():.2g} to "
-            f"{10 ** ratio.max():.2g}, median a {np.median(a[cells]):.3g}, "
-            f"b {np.median(b[cells]):.3g}"
-        )
+ratio = np.log10(b / a)
+rows = []
+for low in np.arange(-1.25, 3, 0.5):
+    cells = live & (ratio > low - 0.01) & (ratio < low + 0.49)
+    ends = f"{10**low:.2g} to {10 ** (low + 0.375):.2g}"
+    late_ratios = np.nanpercentile(late[cells], [0, 50, 100])
+    rows.append([ends, cells.sum(), *(f"{x:.2f}" for x in late_ratios), share(at_edge, cells)])
+heads = [
+    "b/a",
+    "spike and oscillation cells",
+    "least",
+    "median",
+    "largest late ratio",
+    "0.8 to 1.1",
+]
+print(f"\n{table(heads, rows)}")
+pj.variable_map(dataset, "edge_late").savefig("out/mechanism/edge_late.png", dpi=150)
 measured = np.isfinite(dataset["sharpness"].values)
 converged = dataset["sharpness_residual"].values[measured] < 1e-3
 print(f"\n{np.mean(converged):.1%} of {measured.sum():,} eigenvalues converged to 1e-3")
