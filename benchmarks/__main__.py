@@ -1,6 +1,6 @@
 """`make bench`: run all benchmarks, print tables, write `out/bench.json`.
 
-`python -m benchmarks KEY...` runs only the benchmarks with these keys.
+`python -m benchmarks KEY...` runs only the benchmarks with these keys, and keeps other results.
 """
 
 import json
@@ -205,6 +205,9 @@ def main(keys: list[str]) -> int:
     """Run the benchmarks, print tables, write the results; returns 1 if a peer is ahead."""
     import jax
 
+    if unknown := [key for key in keys if key not in KEYS]:
+        print(f"unknown: {', '.join(unknown)}; known are {', '.join(KEYS)}", file=sys.stderr)
+        return 2
     device = jax.devices()[0]
     machine = f"{len(jax.devices())} x {device.platform} {device.device_kind}, {platform.machine()}"
     results: dict = {"machine": machine, "jax": jax.__version__, "repeats": REPEATS}
@@ -212,7 +215,8 @@ def main(keys: list[str]) -> int:
         print(f"\n{key}: {KEYS[key].__doc__ or ''}".rstrip(": "))
         results[key] = KEYS[key]()
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
+    others = json.loads(OUTPUT.read_text()) if keys and OUTPUT.exists() else {}
+    OUTPUT.write_text(json.dumps(others | results, indent=2) + "\n")
     faster = ahead(results)
     print(f"\nahead of phasejax: {', '.join(faster) or 'no peer'}")
     print(f"wrote {OUTPUT}")

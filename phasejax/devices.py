@@ -1,6 +1,7 @@
 """Settings of JAX for scripts and the command line. Importing phasejax changes none of them."""
 
 import os
+from pathlib import Path
 
 import jax
 import platformdirs
@@ -38,13 +39,21 @@ def use_all_cores(cores: int | None = None) -> None:
     pj.use_all_cores()
     ```
     """
-    flags = os.environ.get("XLA_FLAGS", "")
+    flags = _flags()
     forced = "xla_force_host_platform_device_count" in flags
     if not (forced or getattr(jax.config, "jax_num_cpu_devices", -1) >= 0):
         jax.config.update("jax_num_cpu_devices", cores or usable_cores())
     if SMALL_LOOP not in flags:
         option = f"--xla_backend_extra_options={SMALL_LOOP}={SMALL_LOOP_BYTES}"
         os.environ["XLA_FLAGS"] = f"{flags} {option}".strip()
+
+
+def _flags() -> str:
+    """Return `XLA_FLAGS`, or what is in the file that it names, as XLA reads it."""
+    flags = os.environ.get("XLA_FLAGS", "").strip()
+    if flags and not flags.startswith("-") and Path(flags).is_file():
+        return " ".join(Path(flags).read_text().split())
+    return flags
 
 
 def use_compilation_cache() -> None:

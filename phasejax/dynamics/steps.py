@@ -14,6 +14,7 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float, Int, PyTree
 
 from .._check import bad
+from .._precision import precision
 from ..envelope import Windows, add, empty, finish
 from ..factory import Hyperparameters
 from ..probes.base import End, Loss, Probe, Quantity, Step
@@ -82,7 +83,9 @@ class Steps(Dynamics, Program):
     ) -> "Steps":
         """Return the same dynamics with probes, bound to the rule of one cell."""
         rule = self.build_plain(hyper)
-        return replace(self, probes=tuple(probe.bind(rule, params) for probe in probes))
+        with precision():
+            state = jax.eval_shape(functools.partial(self.init, rule), params)
+        return replace(self, probes=tuple(probe.bind(rule, params, state) for probe in probes))
 
     def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Program]:
         """Return what is compiled: the dynamics themselves."""
@@ -178,7 +181,8 @@ class Steps(Dynamics, Program):
         one_step = functools.partial(self._recorded_step, loss, fixed, weight, minimum)
         step = functools.partial(jax.vmap(one_step), hyper)
         carry = (tuple(state), running, memories)
-        before, (state, running, memories) = _repeat(step, carry, length, _is_tiny(params))
+        tiny = _is_tiny(params) and not _uses_fft(loss, params)
+        before, (state, running, memories) = _repeat(step, carry, length, tiny)
         moved = jax.vmap(largest)(jax.tree.map(jnp.subtract, state[0], before))
         size = jnp.maximum(size, jax.vmap(largest)(state[0]))
         relative_step = jnp.where(moved == 0, 0, moved / size).astype(dtype)
@@ -326,6 +330,12 @@ def _repeat(
 def _is_tiny(params: PyTree) -> bool:
     """Say whether the parameters of cells, `[cells, ...]`, are few."""
     return sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(params)) <= TINY
+
+
+def _uses_fft(loss: Loss, params: PyTree) -> bool:
+    """Say whether a loss has a Fourier transform, which XLA refuses in any layout but its own."""
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), params)
+    return " fft[" in str(jax.make_jaxpr(loss)(one))
 
 
 def largest(params: PyTree) -> Float[Array, ""]:

@@ -38,7 +38,8 @@ def run_all(job: Job, results: Store, executor: Executor | None) -> list[str]:
                         computed[task] = True
                         progress.set_postfix_str(f"{computed.sum()}/{spec.grid.size} cells")
                     else:
-                        failures.append(f"{_where(spec.grid, task)}: {located(error) or error}")
+                        said = located(error) or str(error) or type(error).__name__
+                        failures.append(f"{_where(spec.grid, task)}: {said}")
 
         if not spec.refined_from:
             run_cells(np.arange(spec.grid.size), results)

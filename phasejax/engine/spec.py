@@ -71,8 +71,9 @@ class Spec:
     def with_probes(self, probes: Sequence[Probe]) -> "Spec":
         """Return the same specification with probes; checks the names of their variables."""
         self._check_hyperparameters()
-        corner = next(iter(self.grid.corners()))
-        given = {k: self.dynamics.native(k, v) for k, v in {**self._fixed, **corner}.items()}
+        axes = {name: axis.values for name, axis in self.grid.axes.items() if name != "seed"}
+        middle = {name: values[len(values) // 2] for name, values in axes.items()}
+        given = {k: self.dynamics.native(k, v) for k, v in {**self._fixed, **middle}.items()}
         start = self.starts[self.seeds[0]]
         probed = replace(self, dynamics=self.dynamics.with_probes(probes, given, start))
         taken = RESERVED | self.grid.axes.keys()

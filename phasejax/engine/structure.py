@@ -72,7 +72,7 @@ def find_structure(
         values = chosen(places)
         try:
             with precision(dtype):
-                return _trace(problem, dynamics, values, traced, set(axes), params, edges, dtype)
+                return _trace(problem, dynamics, values, traced, axes, params, edges, dtype)
         except Exception as error:
             raise dynamics.failure(values, error) from error
 
@@ -111,15 +111,19 @@ def _trace(
     dynamics: Dynamics,
     values: Mapping[str, Any],
     traced: frozenset[str],
-    varied: set[str],
+    axes: Mapping[str, Sequence[Any]],
     params: PyTree,
     edges: np.ndarray,
     dtype: str,
 ) -> tuple[list[Program], str]:
     """Trace a run of one cell; returns its programs, and the digest of what they compute.
 
-    `varied` are the arguments that differ from cell to cell.
+    Numbers of `axes`, which differ from cell to cell, are those in the middle: a cell at the end of
+    an axis may be a special case, such as a learning rate of zero.
     """
+    values = {
+        n: axes[n][len(axes[n]) // 2] if n in axes and n in traced else v for n, v in values.items()
+    }
     compiled_in = {k: dynamics.native(k, v) for k, v in values.items() if k not in traced}
     numbers = {name: float(values[name]) for name in values if name in traced}
     one_cell = jax.tree.map(lambda x: np.asarray(x)[None].astype(dtype), params)
@@ -135,8 +139,8 @@ def _trace(
             loss = eqx.combine(arrays, functions)
             return program.advance(loss, fixed, hyper, state, portion)
 
-        fixed = {k: np.asarray(v, dtype) for k, v in numbers.items() if k not in varied}
-        hyper = {k: np.asarray([v], dtype) for k, v in numbers.items() if k in varied}
+        fixed = {k: np.asarray(v, dtype) for k, v in numbers.items() if k not in axes}
+        hyper = {k: np.asarray([v], dtype) for k, v in numbers.items() if k in axes}
         traced_run, (state, _) = jax.make_jaxpr(run, return_shape=True)(
             arrays, fixed, hyper, one_cell, noise, portion
         )

@@ -94,13 +94,13 @@ class Probe(abc.ABC):
         """
         del problem, params, dtype
 
-    def bind(self, rule: Any, params: PyTree[np.ndarray]) -> "Probe":
+    def bind(self, rule: Any, params: PyTree[np.ndarray], state: PyTree) -> "Probe":
         """Return the probe with what it must know of an optimizer before tracing.
 
-        `rule` is what the factory returned for a cell with plain numbers. Binding a bound probe
-        again gives the same.
+        `rule` is what the factory returned for a cell with plain numbers, `state` has the shapes
+        and dtypes of the state of the dynamics. Binding a bound probe again gives the same.
         """
-        del rule, params
+        del rule, params, state
         return self
 
     @abc.abstractmethod

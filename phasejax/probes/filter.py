@@ -47,13 +47,16 @@ def threshold(filtered: Filter) -> Float[Array, ""]:
     A parameter of curvature λ moves by z = 1 + decay + λH(z). So on the border of stability,
     λ = (z − 1 − decay)/H(z) for a z on the unit circle at which this is real and positive, and the
     smallest such λ counts (arXiv 2608.18415, Proposition 2.1). With H(1) = −1, this is 2 for
-    gradient descent and RMSprop, and 2(1 + β)/(1 − β) for Adam.
+    gradient descent and RMSprop, and 2(1 + β)/(1 − β) for Adam. It is 0 if weight decay alone makes
+    the parameter grow.
     """
     z = jnp.append(_crossings(filtered), -1 + 0j)
     curvature = (z - 1 - filtered.decay) / response(filtered, z)
     real = jnp.abs(jnp.imag(curvature)) <= 1e-3 * jnp.abs(curvature)
     allowed = real & (jnp.real(curvature) > 0)
-    return jnp.min(jnp.where(allowed, jnp.real(curvature), jnp.inf))
+    found = jnp.min(jnp.where(allowed, jnp.real(curvature), jnp.inf))
+    pole = 1 + filtered.decay
+    return jnp.where((jnp.abs(pole) > 1) | (pole <= -1), 0.0, found)
 
 
 def _crossings(filtered: Filter) -> Complex[Array, " points"]:

@@ -36,28 +36,31 @@ def lanczos(
 
     Of all methods that multiply `steps` times from this start, none finds a larger Rayleigh
     quotient. Every vector is made orthogonal to all earlier ones twice, so that rounding adds no
-    copies of eigenvalues. If `start` lies in a smaller invariant space, the space ends there.
+    copies of eigenvalues. Where `start` lies in a smaller invariant space, as an eigenvector does,
+    the search goes on from another fixed vector.
     """
     size = start.size
     steps = min(steps, size)
     tiny = float(jnp.finfo(start.dtype).eps)
 
+    other = jnp.asarray(fixed_direction(size, start.dtype, seed=1))
+
+    def apart(vector: Array, basis: Array) -> Array:
+        """Take out of a vector what lies in the space so far."""
+        for _ in range(2):
+            vector = vector - basis.T @ (basis @ vector)
+        return vector
+
     def step(place: Array, done: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         basis, diagonal, beside = done
         image = product(basis[place])
-        value = basis[place] @ image
-        rest = image
-        for _ in range(2):
-            rest = rest - basis.T @ (basis @ rest)
+        rest = apart(image, basis)
         length = jnp.sqrt(rest @ rest)
         goes_on = length > 16 * tiny * jnp.sqrt(image @ image)
-        following = jnp.where(goes_on, rest / jnp.where(goes_on, length, 1), 0)
-        # Where the space has ended, the first value is repeated, which is not an extreme one.
-        alive = basis[place] @ basis[place] > 0.5
-        value = jnp.where(alive | (place == 0), value, diagonal[0])
+        following = _unit(jnp.where(goes_on, rest, apart(other, basis)))
         return (
             basis.at[place + 1].set(following),
-            diagonal.at[place].set(value),
+            diagonal.at[place].set(basis[place] @ image),
             beside.at[place].set(jnp.where(goes_on, length, 0)),
         )
 
@@ -101,7 +104,7 @@ def _unit(x: Array) -> Array:
     return x / jnp.where(size > 0, size, 1)
 
 
-def fixed_direction(size: int, dtype: jnp.dtype) -> Float[np.ndarray, " size"]:
+def fixed_direction(size: int, dtype: jnp.dtype, seed: int = 0) -> Float[np.ndarray, " size"]:
     """Unit vector with normal random components, the same every time."""
-    vector = np.random.default_rng(0).standard_normal(size)
+    vector = np.random.default_rng(seed).standard_normal(size)
     return (vector / np.sqrt(vector @ vector)).astype(dtype)

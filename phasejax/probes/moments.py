@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from .._check import ArgumentError
+from .._precision import precision
 from .base import End, Probe, Quantity
 
 
@@ -18,9 +19,10 @@ from .base import End, Probe, Quantity
 class Moments(Probe):
     r"""Least and median $\sqrt{\hat v}$ of all parameters at the end of every window.
 
-    $\hat v$ is the second moment as the optimizer divides by it: the array `v` or `nu` of its
-    state. That of Adam is corrected for its start, by `v_weight` in `phasejax.adam`, and where a
-    state counts its steps, by 1 − βᵗ with the decay β by which it shrinks without a gradient.
+    $\hat v$ is the second moment by which the optimizer divides: the array `v` or `nu` of a state,
+    or `nu_max`. Where the state counts its steps, `nu` is corrected for its start by 1 − βᵗ, with
+    the decay β by which it shrinks without a gradient. Optimizers whose array is none of this are
+    refused: it has to grow by four for gradients twice as large, and to shrink without.
     """
 
     name: ClassVar[str] = "moments"
@@ -34,10 +36,20 @@ class Moments(Probe):
             "root_second_moment_median": Quantity("median root of a second moment", units),
         }
 
-    def bind(self, rule: Any, params: PyTree[np.ndarray]) -> "Moments":
+    def bind(self, rule: Any, params: PyTree[np.ndarray], state: PyTree) -> "Moments":
         """Refuse an optimizer without second moments."""
-        if not _holders(rule.init(params)):
+        if not _holders(state):
             said = f" = {self.name}: the optimizer's state has no second moment named v or nu"
+            raise ArgumentError("probes", said)
+        with precision():
+            empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), state)
+            ones = jax.tree.map(jnp.ones_like, params)
+            grown = [_raw(rule.update(_times(ones, k), empty, params)[1]) for k in (1.0, 2.0)]
+            decay = _decay(rule, params)
+        if not (
+            np.allclose(grown[1], 4 * grown[0], rtol=1e-3) and np.all((decay < 1) & (decay >= 0))
+        ):
+            said = f" = {self.name}: the optimizer's v or nu is no average of squared gradients"
             raise ArgumentError("probes", said)
         return self
 
@@ -54,24 +66,60 @@ class Moments(Probe):
         }
 
 
+def _holds(part: Any) -> bool:
+    return hasattr(part, "nu") or hasattr(part, "v")
+
+
 def _holders(state: PyTree) -> list[Any]:
     """Return the parts of a state that have second moments."""
+    return [part for part in jax.tree.leaves(state, is_leaf=_holds) if _holds(part)]
 
-    def holds(part: Any) -> bool:
-        return hasattr(part, "nu") or hasattr(part, "v")
 
-    return [part for part in jax.tree.leaves(state, is_leaf=holds) if holds(part)]
+def _raw(state: PyTree) -> Float[Array, " size"]:
+    """Return the second moments of a state as they are."""
+    holders = _holders(state)
+    return _flat([part.nu if hasattr(part, "nu") else part.v for part in holders])
+
+
+def _decay(rule: Any, params: PyTree) -> Float[Array, " size"]:
+    """Return the factor by which second moments shrink without a gradient."""
+    start = rule.init(params)
+    ones = jax.tree.map(
+        lambda part: (
+            part._replace(**{n: _times(getattr(part, n), 0.0, 1.0) for n in _names(part)})
+            if _holds(part)
+            else part
+        ),
+        start,
+        is_leaf=_holds,
+    )
+    return _raw(rule.update(_times(params, 0.0), ones, params)[1])
+
+
+def _names(part: Any) -> list[str]:
+    return [name for name in ("nu", "v") if hasattr(part, name)][:1]
 
 
 def _second_moment(end: End) -> Float[Array, " size"]:
     """Return the second moments of all parameters, corrected as their optimizer does."""
-    holder = _holders(end.state)[0]
-    moments = ravel_pytree(holder.nu if hasattr(holder, "nu") else holder.v)[0]
-    if hasattr(holder, "v_weight"):
-        return moments / holder.v_weight
-    if hasattr(holder, "nu") and hasattr(holder, "count") and hasattr(holder, "mu"):
-        zeros = jax.tree.map(jnp.zeros_like, end.params)
-        after = _holders(end.rule.update(zeros, end.state, end.params)[1])[0]
-        decay = jnp.nanmax(ravel_pytree(after.nu)[0] / moments)
-        return moments / (1 - decay**holder.count)
-    return moments
+    decays, found, first = _decay(end.rule, end.params), [], 0
+    for part in _holders(end.state):
+        moments = _flat(part.nu if hasattr(part, "nu") else part.v)
+        decay = decays[first : first + moments.size]
+        first += moments.size
+        if hasattr(part, "nu_max"):
+            moments = _flat(part.nu_max)
+        elif hasattr(part, "v_weight"):
+            moments = moments / part.v_weight
+        elif "count" in part._fields:  # every tuple has a method of this name
+            moments = moments / (1 - decay**part.count)
+        found.append(moments)
+    return jnp.concatenate(found)
+
+
+def _flat(tree: PyTree) -> Float[Array, " size"]:
+    return ravel_pytree(tree)[0]
+
+
+def _times(tree: PyTree, factor: float, more: float = 0.0) -> PyTree:
+    return jax.tree.map(lambda x: factor * x + more, tree)

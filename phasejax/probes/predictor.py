@@ -84,12 +84,13 @@ class SpikePredictor(PerStep):
         """Refuse a loss without second derivatives."""
         check_second_derivative(self.name, problem, params, dtype)
 
-    def bind(self, rule: Any, params: PyTree[np.ndarray]) -> "SpikePredictor":
+    def bind(self, rule: Any, params: PyTree[np.ndarray], state: PyTree) -> "SpikePredictor":
         """Find out what the optimizer's state is made of, or refuse it."""
+        del state
         try:
             return replace(self, kinds=kinds_of(rule, params))
         except Unknown as reason:
-            said = f" = {self.name}: has no threshold for this optimizer: {reason}"
+            said = f" = {self.name}: has no threshold for this optimizer: {reason}; leave it out"
             raise ArgumentError("probes", said) from None
 
     def remember(self, params: PyTree, state: PyTree) -> Crossings:
@@ -102,11 +103,13 @@ class SpikePredictor(PerStep):
     def measure(self, memory: Crossings, step: Step) -> tuple[Crossings, dict[str, Any]]:
         """Measure a step."""
         response = respond(step.rule, self.kinds, step.before, step.params, step.grads)
-        _, unflatten = ravel_pytree(step.params)
-        curved = jax.jvp(jax.grad(step.loss), (step.params,), (step.grads,))[1]
-        flat, _ = ravel_pytree(step.grads)
-        stepped = unflatten(response.gain * flat)
-        ratio = dot(stepped, curved) / dot(step.grads, step.grads) / threshold(response.filter)
+        flat, unflatten = ravel_pytree(step.grads)
+        largest = jnp.max(jnp.abs(flat))  # no square underflows
+        scaled = flat / jnp.where(largest > 0, largest, 1)
+        unit = scaled / jnp.sqrt(scaled @ scaled)
+        curved = jax.jvp(jax.grad(step.loss), (step.params,), (unflatten(unit),))[1]
+        stepped = unflatten(response.gain * unit)
+        ratio = dot(stepped, curved) / threshold(response.filter)
         ratio = jnp.where(response.known, ratio, jnp.nan)
         above = jnp.where(ratio > 1, memory.above + 1, 0)
         crossed = above == self.sustained

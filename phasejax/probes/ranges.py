@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from .._precision import precision
 from .base import End, Probe, Quantity, Step
 
 MESSAGE = 400
@@ -101,11 +102,11 @@ class Function(PerStep):
         """The numbers that the function returns."""
         return {name: Quantity(name.replace("_", " ")) for name in self.names}
 
-    def bind(self, rule: Any, params: PyTree[np.ndarray]) -> "Function":
+    def bind(self, rule: Any, params: PyTree[np.ndarray], state: PyTree) -> "Function":
         """Find out which numbers the function returns."""
         try:
-            state = jax.eval_shape(rule.init, params)
-            shapes = jax.eval_shape(self.numbers, params, params, params, state)
+            with precision():
+                shapes = jax.eval_shape(self.numbers, params, params, params, state)
         except Exception as error:
             said = " ".join(str(error).split())
             raise TypeError(
@@ -113,9 +114,15 @@ class Function(PerStep):
                 f"{type(error).__name__}: {said[:MESSAGE]}"
             ) from error
         for name, shape in shapes.items():
-            if getattr(shape, "shape", None) != () or not str(name).isidentifier():
-                found = f"{name!r}: {shape}"
-                raise TypeError(f"probes = [{self.name}] must return numbers by name; got {found}")
+            if not str(name).isidentifier():
+                raise TypeError(
+                    f"probes = [{self.name}]: {name!r} must be a name, as def gives one"
+                )
+            dtype = getattr(shape, "dtype", np.dtype(object))
+            if getattr(shape, "shape", None) != () or np.dtype(dtype).kind not in "fiub":
+                raise TypeError(
+                    f"probes = [{self.name}] must return real numbers by name; {name} is {shape}"
+                )
         return Function(self.function, tuple(shapes))
 
     def measure(self, memory: PyTree, step: Step) -> tuple[PyTree, dict[str, Any]]:

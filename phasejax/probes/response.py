@@ -21,6 +21,8 @@ Kind = Literal["clock", "even", "odd"]
 moment does (the same for g and −g), or as a momentum does (linearly)."""
 SMALL = 1e-4
 """Size of gradients whose squares do not count beside second moments of 1."""
+STEPS_BEFORE = 10
+"""Steps without gradients before: a warm-up may begin at a rate of zero."""
 SCALES = 1.0, SMALL
 """Sizes of gradients by which the arrays of a state are told apart."""
 SAME = 1e-3
@@ -58,14 +60,16 @@ def kinds_of(rule: Any, params: PyTree[np.ndarray]) -> tuple[Kind, ...]:
         update = jax.jit(rule.update)
         grads = _pattern(params)
         try:
+            for _ in range(STEPS_BEFORE):
+                _, start = update(_times(grads, 0.0), start, params)
             after = {
                 size: update(_times(grads, size), start, params)[1]
                 for scale in SCALES
                 for size in (scale, -scale, 2 * scale)
             }
-        except TypeError as error:
+        except Exception as error:
             raise Unknown("its update needs more than gradients, state and parameters") from error
-        numbers = {size: [np.asarray(x) for x in jax.tree.leaves(x)] for size, x in after.items()}
+        numbers = {size: [_numbers(x) for x in jax.tree.leaves(x)] for size, x in after.items()}
         seen = [map(_kind, *(numbers[k * scale] for k in (1, -1, 2))) for scale in SCALES]
         kinds: tuple[Kind, ...] = tuple(_agreed(*both) for both in zip(*seen, strict=True))
         shapes = [np.shape(x) for x in jax.tree.leaves(params)]
@@ -80,7 +84,8 @@ def _kind(plus: np.ndarray, minus: np.ndarray, twice: np.ndarray) -> Kind | None
     """Compare an array of the state after the gradients g, −g and 2g, from the start."""
     if _equal(plus, minus):
         return "clock" if _equal(plus, twice) else "even"
-    return "odd" if _equal(plus, -minus) else None
+    floating = np.issubdtype(plus.dtype, np.floating)
+    return "odd" if floating and _equal(plus, -minus) else None
 
 
 def _agreed(large: Kind | None, small: Kind | None) -> Kind:
@@ -89,7 +94,7 @@ def _agreed(large: Kind | None, small: Kind | None) -> Kind:
     for kind in (large, small):
         if kind in ("even", "odd"):
             return kind
-    if "clock" in (large, small):
+    if large == small == "clock":
         return "clock"
     raise Unknown("its state is neither the same nor the opposite for opposite gradients")
 
@@ -110,19 +115,22 @@ def _check_linear(
     def change(grads: PyTree) -> list[np.ndarray]:
         """What gradients change in them."""
         pairs = zip(result(grads), result(_times(grads, 0.0)), strict=True)
-        return [one - other for one, other in pairs]
+        return [np.asarray(one - other) for one, other in pairs]
 
     small = _times(grads, SMALL)
     one, two = change(small), change(_times(small, 2.0))
     moved = any(np.any(x) for x in one[: len(jax.tree.leaves(params))])
     if not (moved and all(_equal(y, 2 * x) for x, y in zip(one, two, strict=True))):
         raise Unknown("it is not linear in the gradient, even with frozen second moments")
-    alone = [np.zeros_like(x) for x in jax.tree.leaves(small)]
-    alone[0].flat[0] = SMALL
-    updates = change(jax.tree.unflatten(jax.tree.structure(small), alone))[: len(alone)]
-    others = np.concatenate([x.ravel() for x in updates])[1:]
-    if np.max(np.abs(others), initial=0) > SAME * abs(updates[0].flat[0]):
-        raise Unknown("its update of one parameter depends on the gradients of others")
+    leaves, structure = jax.tree.flatten(small)
+    for place in (place for place, leaf in enumerate(leaves) if leaf.size):
+        alone = [np.zeros_like(x) for x in leaves]
+        alone[place].flat[0] = SMALL
+        updates = change(jax.tree.unflatten(structure, alone))[: len(leaves)]
+        own = abs(updates[place].flat[0])
+        updates[place].flat[0] = 0
+        if max(np.max(np.abs(x), initial=0) for x in updates) > SAME * own:
+            raise Unknown("its update of one parameter depends on the gradients of others")
 
 
 def respond(
@@ -143,7 +151,7 @@ def respond(
     """
     taken, following = rule.update(grads, state, params)
     state, held = _holding(rule, kinds, state, params, following if frozen is None else frozen)
-    at_rest, each = _linearized(rule, kinds, state, params)
+    at_rest, each, mixed = _linearized(rule, kinds, state, params)
     direct = each.d
     usable = jnp.isfinite(direct) & (direct != 0)
     place = jnp.argmax(jnp.where(usable, jnp.abs(direct), 0))
@@ -152,10 +160,14 @@ def respond(
     lengths = direct * (whole / filtered.d)  # gains have one ratio to direct derivatives
     usable &= jnp.isfinite(lengths) & (lengths > 0)
     explained = at_rest + jnp.where(usable, direct, 0) * _flat(grads)
-    defect = jnp.max(jnp.where(usable, jnp.abs(_flat(taken) - explained), 0))
+    explained = jnp.where(jnp.isfinite(explained), explained, 0)
+    defect = jnp.max(jnp.abs(_flat(taken) - explained))
     exact = defect <= SAME * jnp.max(jnp.abs(_flat(taken)))
-    second = jnp.where(usable, jnp.sum(each.c * each.b, 0) / direct, jnp.nan)
-    alike = jnp.nanmax(second) - jnp.nanmin(second) <= SAME * jnp.nanmax(jnp.abs(second))
+    alike = ~mixed
+    for x in (each.a, each.decay, jnp.sum(each.c * each.b, 0) / direct):
+        among = jnp.where(usable, x, jnp.nan)
+        spread = jnp.nanmax(among, axis=-1) - jnp.nanmin(among, axis=-1)
+        alike &= jnp.all(spread <= SAME * jnp.nanmax(jnp.abs(among), axis=-1))
     return Response(
         jnp.where(usable, lengths, 0),
         filtered._replace(c=filtered.c / whole, d=filtered.d / whole),
@@ -165,10 +177,11 @@ def respond(
 
 def _linearized(
     rule: Any, kinds: tuple[Kind, ...], state: PyTree, params: PyTree
-) -> tuple[Float[Array, " size"], Filter]:
+) -> tuple[Float[Array, " size"], Filter, Bool[Array, ""]]:
     """Linearize an update at zero gradients, where second moments have no derivative.
 
-    Returns the updates there, and the filter of every parameter, `[..., size]`.
+    Returns the updates there, the filter of every parameter, `[..., size]`, and whether the momenta
+    depend on the parameters, as with weight decay before them: a filter has no room for that.
     """
     leaves, structure = jax.tree.flatten(state)
     odd = _momenta(kinds, params)
@@ -191,12 +204,13 @@ def _linearized(
     for place in range(len(odd)):
         unit = [one if k == place else zeros[1][k] for k, one in enumerate(ones[1])]
         columns.append(linear(zeros[0], unit, zeros[2]))
-    decay, _ = linear(*zeros[:2], ones[2])
+    decay, by_parameters = linear(*zeros[:2], ones[2])
+    mixed = jnp.any(jnp.array([jnp.any(x != 0) for x in by_parameters], bool))
     count, size = len(odd), d.size
     a = jnp.reshape(jnp.array([after for _, after in columns], d.dtype), (count, count, size))
     b = jnp.reshape(jnp.array(b, d.dtype), (count, size))
     c = jnp.reshape(jnp.array([c for c, _ in columns], d.dtype), (count, size))
-    return at_rest, Filter(jnp.swapaxes(a, 0, 1), b, c, d, decay)
+    return at_rest, Filter(jnp.swapaxes(a, 0, 1), b, c, d, decay), mixed
 
 
 def _momenta(kinds: tuple[Kind, ...], params: PyTree) -> list[list[int]]:
@@ -251,7 +265,15 @@ def _pattern(params: PyTree) -> PyTree[np.ndarray]:
     return jax.tree.unflatten(structure, patterns)
 
 
+def _numbers(x: Any) -> np.ndarray:
+    """Return an array of a state in NumPy; a random key as its integers."""
+    is_key = jnp.issubdtype(x.dtype, jax.dtypes.extended)
+    return np.asarray(jax.random.key_data(x) if is_key else x)
+
+
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:
     """Say whether two arrays are finite, and equal but for rounding."""
+    if not np.issubdtype(one.dtype, np.floating):
+        return np.array_equal(one, other)
     largest = np.max(np.abs(other), initial=0)
     return bool(np.max(np.abs(one - other), initial=0) <= SAME * largest)

@@ -20,6 +20,8 @@ from .lanczos import Eigenpairs, fixed_direction, lanczos
 from .response import Kind, Unknown, kinds_of, respond
 
 WHICH = ("largest", "modulus")
+MIXED = 0.01
+"""Share of a fixed direction in the vector from which the next window begins."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,9 @@ class Sharpness(Probe):
                 said = f"the loss of problem '{problem.name}' has no attribute parts"
                 raise bad("gauss_newton", True, f"False: {said}") from None
 
-    def bind(self, rule: Any, params: PyTree[np.ndarray]) -> "Sharpness":
+    def bind(self, rule: Any, params: PyTree[np.ndarray], state: PyTree) -> "Sharpness":
         """Find out what the optimizer's state is made of."""
+        del state
         try:
             return replace(self, kinds=kinds_of(rule, params), reason="")
         except Unknown as reason:
@@ -132,7 +135,9 @@ class Sharpness(Probe):
         more = {f"sharpness_{k}": found.values[k - 1] for k in range(2, self.count + 1)}
         direction = found.vectors.sum(0)
         usable = jnp.all(jnp.isfinite(direction)) & (direction @ direction > 0)
-        return jnp.where(usable, direction, memory), {
+        # A little of everything, so that a direction that becomes the sharpest is found.
+        mixed = direction + MIXED * fixed_direction(direction.size, direction.dtype)
+        return jnp.where(usable, mixed, memory), {
             "sharpness": largest,
             **more,
             "edge_ratio": largest / limit,

@@ -35,6 +35,8 @@ def _of_edge(dataset: xr.Dataset, numbers: xr.Dataset) -> list[str]:
     if np.isnan(crossing):
         return [f"came to {NEAR:g} of the edge of stability at step {onset:,.0f}{later}"]
     reached = f"reached the edge of stability at step {crossing:,.0f}"
+    if np.isposinf(dataset["loss_max"].values).any():
+        return [f"{reached}, and diverged"]
     spikes = int(dataset["spike_count"].fillna(0))
     if not spikes:
         return [reached + later]
@@ -48,7 +50,7 @@ def _of_predictor(dataset: xr.Dataset, numbers: xr.Dataset) -> list[str]:
     )
     if np.isnan(false):
         return []
-    crossings = float(dataset["predictor_crossings"].sum())
+    crossings = float(numbers["crossings"])
     if crossings:
         true = crossings - false
         steps = f", {_count(ahead, 'step')} ahead" if true and ahead else ""

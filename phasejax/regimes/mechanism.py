@@ -22,6 +22,7 @@ TEXTS = {
     "edge_late": ("median edge ratio in the last quarter of the run", "1"),
     "first_spike": ("first step of the window in which the first spike begins", "step"),
     "spikes_at_edge": ("spikes that began where the edge ratio was at least 1", "1"),
+    "crossings": ("crossings of 1 by the spike predictor", "1"),
     "spikes_announced": ("spikes with a crossing of 1 by the spike predictor before them", "1"),
     "spikes_missed": ("spikes without such a crossing", "1"),
     "false_alarms": ("crossings of 1 by the spike predictor without a spike", "1"),
@@ -47,6 +48,8 @@ def mechanism(dataset: xr.Dataset) -> xr.Dataset:
     - `first_spike`: first step of the window in which the first spike begins; nan without spikes.
     - `spikes_at_edge`: spikes for which the ratio was at least 1 at the end of one of the two
         windows before the one in which they begin, or of that one.
+    - `crossings`: sustained crossings of 1 by the spike predictor. This and what follows is nan
+        where a loss was not finite: what announces a divergence announces no spike.
     - `spikes_announced`, `spikes_missed`, `false_alarms`: spikes with and without a sustained
         crossing of 1 by the spike predictor, in the windows from the one before they begin to
         that of their highest loss; and crossings that belong to no spike.
@@ -61,13 +64,15 @@ def mechanism(dataset: xr.Dataset) -> xr.Dataset:
     found = _Found(judged(dataset).spikes, dataset["step"].values)
     shape = tuple(dataset.sizes[name] for name in cells)
     values = {"first_spike": _first_spike(found, int(np.prod(shape)))}
+    diverged = np.isposinf(_rows(dataset, "loss_max")).any(1)
     if "edge_ratio" in dataset:
         values |= _edge(found, _rows(dataset, "edge_ratio"), float(dataset.attrs["horizon"]))
     if "predictor_max" in dataset:
         counts, last = (
             _rows(dataset, f"predictor_{name}") for name in ("crossings", "last_crossing")
         )
-        values |= _predicted(found, counts, last)
+        predicted = _predicted(found, counts, last)
+        values |= {name: _where(~diverged, x) for name, x in predicted.items()}
     attributes = {
         name: dict(zip(("long_name", "units"), TEXTS[name], strict=True)) for name in TEXTS
     }
@@ -136,6 +141,7 @@ def _predicted(
             leads[cell].append(max(steps[top] - np.nanmin(before), 0.0))
     known = _measured(counts)
     return {
+        "crossings": _where(known, np.nan_to_num(counts).sum(1)),
         "spikes_announced": _where(known, _count(found, announced, size)),
         "spikes_missed": _where(known, _count(found, ~announced, size)),
         "false_alarms": _where(known, np.where(belongs, 0, np.nan_to_num(counts)).sum(1)),

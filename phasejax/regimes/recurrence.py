@@ -11,19 +11,18 @@ RECURRENCES = ("none", "fixed_point", "cycle", "quasi-periodic", "chaotic", "spi
 """Recurrences by code: 0, 1, ...; −1 is a cell of which nothing is known."""
 
 
-def recurrence(dataset: xr.Dataset, zero: float = 1e-3) -> xr.DataArray:
+def recurrence(dataset: xr.Dataset, zero: float | None = None) -> xr.DataArray:
     """Say how every cell of a sweep with the probe `period` recurs.
 
     **Arguments:**
 
     - `dataset`: a sweep with `probes=["period"]`. The variable `lyapunov_exponent` (largest
         exponent, per step) is used if it is there.
-    - `zero`: exponents of at most this size are zero. Choose it above the error of the exponents,
-        which falls as the run grows longer.
+    - `zero`: exponents of at most this size are zero; by default two standard errors of each.
 
     Returns codes over the axes of the grid, the first of these that holds:
 
-    - −1: not known. The parameters are not finite, or the run was shorter than the probe's ring.
+    - −1: not known. The run diverged, or was shorter than the probe's ring.
     - 1 fixed point, 2 cycle: the probe found the period; `final_period` has it.
     - 5 spikes: the regime is spike and the run has at least three; `spike_period` has their mean
         distance. Such a cycle is longer than the ring, and may be irregular.
@@ -45,10 +44,13 @@ def recurrence(dataset: xr.Dataset, zero: float = 1e-3) -> xr.DataArray:
     kind = dataset["period_kind"]
     exponent = dataset.get("lyapunov_exponent", xr.full_like(kind, np.nan))
     spikes = (dataset["regime"] == NAMES.index("spike")) & (dataset["spike_count"] >= SEVERAL)
-    code = xr.where(abs(exponent) <= zero, RECURRENCES.index("quasi-periodic"), 0)
-    code = xr.where(exponent > zero, RECURRENCES.index("chaotic"), code)
+    errors = dataset.get("lyapunov_error", xr.zeros_like(kind))
+    bound = 2 * errors if zero is None else xr.full_like(kind, zero)
+    code = xr.where(abs(exponent) <= bound, RECURRENCES.index("quasi-periodic"), 0)
+    code = xr.where(exponent > bound, RECURRENCES.index("chaotic"), code)
     code = xr.where(spikes, RECURRENCES.index("spikes"), code)
-    code = xr.where(kind > 0, kind, code).where(kind.notnull(), -1).astype(np.int8)
+    known = kind.notnull() & (dataset["regime"] != NAMES.index("divergence"))
+    code = xr.where(kind > 0, kind, code).where(known, -1).astype(np.int8)
     code.attrs = {
         "long_name": "recurrence at the end of the run",
         "flag_values": list(range(-1, len(RECURRENCES))),
