@@ -134,6 +134,7 @@ def test_recurrence_puts_period_spikes_and_exponent_together():
     dataset = xr.Dataset({name: ("r", values) for name, values in cells.items()})
     np.testing.assert_array_equal(pj.recurrence(dataset), [1, 2, 2, 0, 0, 0, 5, 0, -1])
     dataset["lyapunov_exponent"] = "r", exponent
+    dataset["lyapunov_error"] = "r", np.full(len(exponent), 1e-4)
     found = pj.recurrence(dataset)
     np.testing.assert_array_equal(found, [1, 2, 2, 4, 3, 0, 5, 0, -1])
     assert found.attrs["flag_meanings"].split()[found.values[3] + 1] == "chaotic"

@@ -176,9 +176,10 @@ def test_mini_batches_are_probed():
 
 def test_float32_warns_and_finds_nearly_the_same_sharpness():
     arguments = {"grid": pj.Grid(learning_rate=[1e-2, 2e-2]), "steps": 32, "windows": 8}
-    double = pj.sweep(NETWORK, optax.adam, probes=["sharpness"], **arguments)
+    problem = pj.problems.quadratic()
+    double = pj.sweep(problem, optax.adam, probes=["sharpness"], **arguments)
     with pytest.warns(UserWarning, match="sharpness in float32"):
-        single = pj.sweep(NETWORK, optax.adam, probes=["sharpness"], dtype="float32", **arguments)
+        single = pj.sweep(problem, optax.adam, probes=["sharpness"], dtype="float32", **arguments)
     np.testing.assert_allclose(single["edge_ratio"], double["edge_ratio"], rtol=1e-3)
 
 
@@ -203,7 +204,9 @@ def no_reverse(x):
         ("sharpness", TypeError, "probes = 'sharpness': must be a list"),
         (["norms", "norms"], ValueError, "norms is given twice"),
         ([lambda params: 1.0], TypeError, r"probes = \[<lambda>\] fails on"),
-        ([lambda *four: jnp.ones(3)], TypeError, "must return numbers by name"),
+        ([lambda *four: {"all": jnp.ones(3)}], TypeError, "must return real numbers by name"),
+        ([lambda *four: {"one": 1j}], TypeError, "must return real numbers by name"),
+        ([lambda *four: 1.0], TypeError, "'<lambda>' must be a name"),
     ],
 )
 def test_wrong_probes_are_named(small, probes, error, message):
@@ -345,21 +348,94 @@ def test_below_the_edge_a_quadratic_comes_to_rest_and_above_it_grows(name):
     np.testing.assert_array_equal(late > early, ratios > 1)
 
 
-def test_the_readings_of_an_optimizer_at_many_scales():
-    """Clipping that is active, and second moments that are not even, have no threshold."""
+def test_clipping_that_is_active_has_no_threshold():
     grid = pj.Grid(learning_rate=[1e-2, 2e-2])
     arguments = {"steps": 64, "windows": 8, "probes": ["sharpness"]}
 
     def clipped(learning_rate, most):
         return optax.chain(optax.clip_by_global_norm(most), optax.adam(learning_rate))
 
-    ratios = {
-        most: pj.sweep(NETWORK, functools.partial(clipped, most=most), grid, **arguments)
-        for most in (1e-6, 1e6)
-    }
-    assert np.isnan(ratios[1e-6]["edge_ratio"]).all()
-    plain = pj.sweep(NETWORK, optax.adam, grid, **arguments)
-    np.testing.assert_allclose(ratios[1e6]["edge_ratio"], plain["edge_ratio"], rtol=1e-6)
+    problem = pj.problems.quadratic()
+    for most, active in ((1e-6, True), (1e6, False)):
+        factory = functools.partial(clipped, most=most)
+        ratio = pj.sweep(problem, factory, grid, **arguments)["edge_ratio"]
+        assert np.isnan(ratio).all() == active
+    plain = pj.sweep(problem, optax.adam, grid, **arguments)["edge_ratio"]
+    np.testing.assert_allclose(ratio, plain, rtol=1e-6)
+
+
+PARTS = {"b": np.ones(2), "w": np.ones((2, 2))}
+UNUSUAL = {
+    "a direction that sharpens": (
+        lambda p: 0.75 * p[1] ** 2 + 3 * jnp.log(jnp.cosh(p[0])),
+        np.array([3.0, 1.0]),
+        lambda rate: optax.sgd(0.02 * rate),
+        0.03,
+    ),
+    "weight decay that diverges": (
+        lambda p: jnp.sum(p**2) / 2,
+        np.ones(2),
+        lambda rate: optax.adamw(0.3 * rate, weight_decay=10.0),
+        np.inf,
+    ),
+    "decay in the momentum": (
+        lambda p: jnp.sum((p - 1) ** 2) / 2,
+        np.zeros(2),
+        lambda rate: optax.chain(optax.add_decayed_weights(1.0), optax.sgd(rate, momentum=0.9)),
+        np.nan,
+    ),
+    "decay of some parameters": (
+        lambda p: 0.005 * jnp.sum(p["b"] ** 2) + jnp.sum(p["w"] ** 2),
+        PARTS,
+        lambda rate: optax.chain(
+            optax.masked(optax.add_decayed_weights(12.0), {"b": False, "w": True}),
+            optax.sgd(0.1 * rate),
+        ),
+        np.nan,
+    ),
+    "a later array is mixed": (
+        lambda p: 0.005 * jnp.sum(p["b"] ** 2) + jnp.sum(p["w"] ** 2),
+        PARTS,
+        lambda rate: optax.chain(optax.centralize(), optax.sgd(rate)),
+        np.nan,
+    ),
+    "a warm-up from zero": (
+        lambda p: jnp.sum(p**2) / 2,
+        np.ones(2),
+        lambda rate: optax.sgd(optax.linear_schedule(0.0, 0.2 * rate, 100)),
+        0.1,
+    ),
+    "an array without numbers": (
+        lambda p: jnp.sum(p["b"] ** 2),
+        {"a": np.ones(0), "b": np.ones(2)},
+        lambda rate: optax.sgd(0.1 * rate),
+        0.1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_optimizers_have_their_ratio_or_none(name):
+    """The first value of the axis is a special case that must not decide for the second."""
+    loss, start, factory, expected = UNUSUAL[name]
+    problem = pj.Problem(loss, lambda key: jax.tree.map(jnp.asarray, start))
+    grid = pj.Grid(rate=[0.0, 1.0])
+    dataset = pj.sweep(problem, factory, grid, steps=400, windows=8, probes=["sharpness"])
+    np.testing.assert_allclose(float(dataset["edge_ratio"][1, -1]), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "refused"),
+    [(optax.adamax, True), (optax.yogi, True), (optax.sm3, True), (optax.adabelief, False)],
+)
+def test_moments_are_averages_of_squares_or_refused(small, optimizer, refused):
+    grid = pj.Grid(learning_rate=[0.01, 0.1])
+    if refused:
+        with pytest.raises(ValueError, match="moments: the optimizer's"):
+            swept(small, ["moments"], dynamics=optimizer, grid=grid)
+    else:
+        dataset = swept(small, ["moments"], dynamics=optimizer, grid=grid)
+        assert (dataset["root_second_moment_min"] > 0).all()
 
 
 @pytest.fixture(scope="module")

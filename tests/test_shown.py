@@ -86,10 +86,9 @@ SILENT = FORETOLD | {"false_alarms": 0.0, "warning_steps": np.nan}
     ],
 )
 def test_a_sentence_says_what_the_mechanism_was(spikes, crossings, numbers, text):
-    cell = xr.Dataset(
-        {"spike_count": float(spikes), "predictor_crossings": ("window", [crossings / 2] * 2)}
-    )
+    cell = xr.Dataset({"spike_count": float(spikes), "loss_max": ("window", [1.0, 0.1])})
     numbers = {"spikes_at_edge": 0.0} | numbers if "edge_peak" in numbers else numbers
+    numbers = {"crossings": float(crossings)} | numbers
     assert explain(cell, xr.Dataset(numbers)) == text
 
 

@@ -181,6 +181,16 @@ def test_a_sweep_that_was_cut_off_resumes_to_the_same_bits(small, tmp_path, smal
     assert_same(resumed, whole)
 
 
+def test_a_loss_with_a_fourier_transform_runs():
+    """XLA takes no other layout of its operands than its own."""
+    problem = pj.Problem(
+        lambda x: jnp.sum(jnp.abs(jnp.fft.fft(x)) ** 2) / 8, lambda key: jnp.linspace(0.1, 1, 8)
+    )
+    dataset = pj.sweep(problem, pj.adam, pj.Grid(a=[1.0, 10.0], b=10.0), steps=64, windows=8)
+    assert dataset.attrs["failures"] == []
+    assert (dataset["loss_max"][:, -1] < dataset["loss_max"][:, 0]).all()
+
+
 def test_cells_cut_off_between_their_variables_are_not_there(small, tmp_path, monkeypatch):
     """A kill can come after any write: none may leave cells that look done and lack values.
 

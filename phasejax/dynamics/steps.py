@@ -3,7 +3,7 @@
 import abc
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -335,7 +335,17 @@ def _is_tiny(params: PyTree) -> bool:
 def _uses_fft(loss: Loss, params: PyTree) -> bool:
     """Say whether a loss has a Fourier transform, which XLA refuses in any layout but its own."""
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), params)
-    return " fft[" in str(jax.make_jaxpr(loss)(one))
+    return "fft" in _operations(jax.make_jaxpr(loss)(one).jaxpr)
+
+
+def _operations(trace: Any) -> Iterator[str]:
+    """Yield the operations of a traced program, and of those that it calls."""
+    for equation in trace.eqns:
+        yield equation.primitive.name
+        for value in jax.tree.leaves(equation.params):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from _operations(inner)
 
 
 def largest(params: PyTree) -> Float[Array, ""]:

@@ -56,8 +56,10 @@ def lanczos(
         image = product(basis[place])
         rest = apart(image, basis)
         length = jnp.sqrt(rest @ rest)
-        goes_on = length > 16 * tiny * jnp.sqrt(image @ image)
-        following = _unit(jnp.where(goes_on, rest, apart(other, basis)))
+        known = jnp.maximum(jnp.max(jnp.abs(diagonal)), jnp.max(beside))
+        goes_on = length > 64 * tiny * jnp.maximum(known, jnp.sqrt(image @ image))
+        elsewhere = apart(jnp.roll(other, place), basis)  # another one each time
+        following = _unit(jnp.where(goes_on, rest, elsewhere))
         return (
             basis.at[place + 1].set(following),
             diagonal.at[place].set(basis[place] @ image),
