@@ -335,7 +335,7 @@ def _is_tiny(params: PyTree) -> bool:
 def _uses_fft(loss: Loss, params: PyTree) -> bool:
     """Say whether a loss has a Fourier transform, which XLA refuses in any layout but its own."""
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), params)
-    return "fft" in _operations(jax.make_jaxpr(loss)(one).jaxpr)
+    return "fft" in _operations(jax.make_jaxpr(lambda params: loss(params))(one).jaxpr)
 
 
 def _operations(trace: Any) -> Iterator[str]:

@@ -72,7 +72,7 @@ def mechanism(dataset: xr.Dataset) -> xr.Dataset:
             _rows(dataset, f"predictor_{name}") for name in ("crossings", "last_crossing")
         )
         predicted = _predicted(found, counts, last)
-        values |= {name: _where(~diverged, x) for name, x in predicted.items()}
+        values |= {name: _where(np.asarray(~diverged), x) for name, x in predicted.items()}
     attributes = {
         name: dict(zip(("long_name", "units"), TEXTS[name], strict=True)) for name in TEXTS
     }
