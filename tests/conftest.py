@@ -30,6 +30,7 @@ os.fsync = lambda descriptor: None  # no test cuts the power, and thousands of f
 
 # By processor seconds, the commands that they start included: from two hundred to forty.
 LONGEST = (
+    "test_probes",
     "test_flows",
     "test_sweep",
     "test_kills",
@@ -37,6 +38,7 @@ LONGEST = (
     "test_refine",
     "test_executors",
     "test_install",
+    "test_replay",
     "test_cli",
     "test_identity",
     "test_page",
