@@ -52,7 +52,7 @@ def _flags() -> str:
     """Return `XLA_FLAGS`, or what is in the file that it names, as XLA reads it."""
     flags = os.environ.get("XLA_FLAGS", "").strip()
     if flags and not flags.startswith("-") and Path(flags).is_file():
-        return " ".join(Path(flags).read_text().split())
+        return " ".join(Path(flags).read_text("utf-8").split())
     return flags
 
 
