@@ -44,8 +44,10 @@ class Moments(Probe):
         with precision():
             empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), state)
             ones = jax.tree.map(jnp.ones_like, params)
-            grown = [_raw(rule.update(_times(ones, k), empty, params)[1]) for k in (1.0, 2.0)]
-            decay = _decay(rule, params)
+            grown = [
+                np.asarray(_raw(rule.update(_times(ones, k), empty, params)[1])) for k in (1.0, 2.0)
+            ]
+            decay = np.asarray(_decay(rule, params))
         if not (
             np.allclose(grown[1], 4 * grown[0], rtol=1e-3) and np.all((decay < 1) & (decay >= 0))
         ):
