@@ -51,23 +51,21 @@ class Optimizer(Steps):
         key: Any,
     ) -> tuple[Float[Array, ""], PyTree, PyTree]:
         """Take one step of the optimizer."""
-        del key
-        value, grads = jax.value_and_grad(loss)(params)
-        updates, state = _updated(rule.update, (grads, state, params), value, loss)
-        return value, optax.apply_updates(params, updates), state
+        return self.observed_step(rule, loss, params, state, key)[:3]
 
-    def observe(
+    def observed_step(
         self,
         rule: optax.GradientTransformation,
         loss: Loss,
         params: PyTree,
         state: PyTree,
-        following: PyTree,
-    ) -> tuple[PyTree, PyTree]:
-        """Return gradient and update as the optimizer made it, before it was added."""
-        del following
+        key: Any,
+    ) -> tuple[Float[Array, ""], PyTree, PyTree, PyTree, PyTree]:
+        """Take one step; the update is as the optimizer made it, before it was added."""
+        del key
         value, grads = jax.value_and_grad(loss)(params)
-        return grads, _updated(rule.update, (grads, state, params), value, loss)[0]
+        updates, state = _updated(rule.update, (grads, state, params), value, loss)
+        return value, optax.apply_updates(params, updates), state, grads, updates
 
     def ended(self, loss: Loss, hyper: Hyperparameters, state: PyTree) -> Bool[Array, ""]:
         """Say whether the loss of one cell can no longer change.

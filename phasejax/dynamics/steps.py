@@ -204,57 +204,29 @@ class Steps(Dynamics, Program):
         rule = self.build({**fixed, **hyper})
         seen, noise, now = _seen(loss, noise)
         key = jax.random.fold_in(now, 1) if self.random else None
-        value, following, after = self.step(rule, seen, params, state, key)
+        take = self.observed_step if self.probes else self.step
+        value, following, after, *observed = take(rule, seen, params, state, key)
         recorded = value if seen is loss else loss(params)
         running = add(running, recorded.astype(weight.dtype), weight, minimum)
-        before, later = (params, state), (following, after)
-        memories = self._probed(memories, rule, seen, seen is not loss, value, before, later, key)
+        if self.probes:
+            grads, updates = observed
+
+            def move(params: PyTree, state: PyTree) -> tuple[PyTree, PyTree]:
+                return self.step(rule, seen, params, state, key)[1:]
+
+            batched, before = seen is not loss, (params, grads, updates, state)
+            taken = Step(rule, seen, batched, value, *before, after, following, move)
+            pairs = zip(self.probes, memories, strict=True)
+            memories = tuple(probe.step(memory, taken) for probe, memory in pairs)
         return (following, after, noise), running, memories
 
-    def _probed(
-        self,
-        memories: tuple[PyTree, ...],
-        rule: Any,
-        loss: Loss,
-        batched: bool,
-        value: Float[Array, ""],
-        before: tuple[PyTree, PyTree],
-        later: tuple[PyTree, PyTree],
-        key: Any,
-    ) -> tuple[PyTree, ...]:
-        """Show the probes a step between two pairs of parameters and state."""
-        if not self.probes:
-            return memories
-        grads, updates = self.observe(rule, loss, *before, later[0])
-
-        def move(params: PyTree, state: PyTree) -> tuple[PyTree, PyTree]:
-            return self.step(rule, loss, params, state, key)[1:]
-
-        taken = Step(
-            rule,
-            loss,
-            batched,
-            value,
-            before[0],
-            grads,
-            updates,
-            before[1],
-            later[1],
-            later[0],
-            move,
-        )
-        pairs = zip(self.probes, memories, strict=True)
-        return tuple(probe.step(memory, taken) for probe, memory in pairs)
-
-    def observe(
-        self, rule: Any, loss: Loss, params: PyTree, state: PyTree, following: PyTree
-    ) -> tuple[PyTree, PyTree]:
-        """Return gradient and update of a step from `params` to `following`, for probes.
-
-        The compiler computes a gradient only once that the step itself computes.
-        """
-        del rule, state
-        return jax.grad(loss)(params), jax.tree.map(jnp.subtract, following, params)
+    def observed_step(
+        self, rule: Any, loss: Loss, params: PyTree, state: PyTree, key: Any
+    ) -> tuple[Float[Array, ""], PyTree, PyTree, PyTree, PyTree]:
+        """Take one step as `step` does; returns its results, and gradient and update for probes."""
+        value, following, after = self.step(rule, loss, params, state, key)
+        updates = jax.tree.map(jnp.subtract, following, params)
+        return value, following, after, jax.grad(loss)(params), updates
 
     def _measured(
         self,
