@@ -89,6 +89,11 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__
 
 
+def said(error: BaseException, most: int = 400) -> str:
+    """Return kind and text of an error of other code, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:most]}"
+
+
 def positive(argument: str, value: float) -> None:
     """Refuse a value that is not finite and greater than zero."""
     if not (math.isfinite(value) and value > 0):

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ._check import ArgumentError, choice
+from ._check import ArgumentError, choice, said
 from .identity import identify
 
 Hyperparameters = Mapping[str, Any]
-MESSAGE = 400
-"""Most characters that are quoted from an error of other code."""
 Kind = TypeVar("Kind", bound="Factory")
 
 
@@ -129,10 +127,7 @@ class Factory:
     def failure(self, hyper: Hyperparameters, error: Exception) -> TypeError:
         """Return an error that names the hyper-parameters with which the dynamics fails."""
         shown = ", ".join(f"{name}={getattr(v, '__name__', repr(v))}" for name, v in hyper.items())
-        message = " ".join(str(error).split())[:MESSAGE]
-        return TypeError(
-            f"dynamics = {self.name} fails with {shown}: {type(error).__name__}: {message}"
-        )
+        return TypeError(f"dynamics = {self.name} fails with {shown}: {said(error)}")
 
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(self.factory).parameters

@@ -42,7 +42,7 @@ def identify(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(map(str, map(identify, value)))
     if hasattr(value, "__array__"):
-        array = _as_numpy(value)
+        array = as_numpy(value)
         return f"{array.dtype}{list(array.shape)} {_digest(array.tobytes())}"
     if isinstance(value, functools.partial):
         given = [*value.args, *(f"{k}={identify(v)}" for k, v in sorted(value.keywords.items()))]
@@ -86,12 +86,12 @@ def _described(value: Any) -> Iterator[bytes]:
     if isinstance(value, FunctionType):
         yield from _content(value)
         return
-    array = _as_numpy(value)
+    array = as_numpy(value)
     yield f"{array.dtype}{array.shape}".encode()
     yield np.ascontiguousarray(array).tobytes()
 
 
-def _as_numpy(array: Any) -> np.ndarray:
+def as_numpy(array: Any) -> np.ndarray:
     """Return an array in NumPy; for a key of `jax.random`, its data."""
     key = isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
     return np.asarray(jax.random.key_data(array) if key else array)

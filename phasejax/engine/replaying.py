@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, Int, PyTree
 
+from .._check import said
 from .._types import AnyArray
 from ..envelope import Envelope
 from . import kernel
@@ -144,8 +145,7 @@ def _check(look: Callable, state: PyTree) -> None:
     try:
         look(state, state, np.asarray(0))
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
         raise TypeError(
             "observe: must be a function of (params, grads, updates) that JAX can trace, and that "
-            f"returns a PyTree of arrays ({type(error).__name__}: {reason})"
+            f"returns a PyTree of arrays ({said(error, 200)})"
         ) from error

@@ -8,7 +8,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from .._check import ArgumentError
+from .._check import ArgumentError, said
 from .._precision import precision
 from ..problems.problem import Problem
 from .lanczos import fixed_direction
@@ -36,8 +36,7 @@ def check_second_derivative(
         try:
             change = product(params, direction)
         except Exception as error:
-            said = " ".join(str(error).split())[:MESSAGE]
-            text = f"{where} has no second derivative: {type(error).__name__}: {said}"
+            text = f"{where} has no second derivative: {said(error, MESSAGE)}"
             raise ArgumentError("probes", text) from error
         numbers = np.concatenate([np.ravel(x) for x in jax.tree.leaves(change)])
     if not np.all(np.isfinite(numbers)):

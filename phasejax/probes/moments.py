@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from .._check import ArgumentError
 from .._precision import precision
 from .base import End, Probe, Quantity
+from .vectors import flat, times
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Moments(Probe):
             empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), state)
             ones = jax.tree.map(jnp.ones_like, params)
             grown = [
-                np.asarray(_raw(rule.update(_times(ones, k), empty, params)[1])) for k in (1.0, 2.0)
+                np.asarray(_raw(rule.update(times(ones, k), empty, params)[1])) for k in (1.0, 2.0)
             ]
             decay = np.asarray(_decay(rule, params))
         if not (
@@ -77,51 +77,41 @@ def _holders(state: PyTree) -> list[Any]:
     return [part for part in jax.tree.leaves(state, is_leaf=_holds) if _holds(part)]
 
 
+def _moments(part: Any) -> PyTree:
+    """Return the second moments that a part of a state has."""
+    return part.nu if hasattr(part, "nu") else part.v
+
+
 def _raw(state: PyTree) -> Float[Array, " size"]:
     """Return the second moments of a state as they are."""
-    holders = _holders(state)
-    return _flat([part.nu if hasattr(part, "nu") else part.v for part in holders])
+    return flat([_moments(part) for part in _holders(state)])
 
 
 def _decay(rule: Any, params: PyTree) -> Float[Array, " size"]:
     """Return the factor by which second moments shrink without a gradient."""
-    start = rule.init(params)
-    ones = jax.tree.map(
-        lambda part: (
-            part._replace(**{n: _times(getattr(part, n), 0.0, 1.0) for n in _names(part)})
-            if _holds(part)
-            else part
-        ),
-        start,
-        is_leaf=_holds,
-    )
-    return _raw(rule.update(_times(params, 0.0), ones, params)[1])
 
+    def with_ones(part: Any) -> Any:
+        if not _holds(part):
+            return part
+        ones = jax.tree.map(jnp.ones_like, _moments(part))
+        return part._replace(**{"nu" if hasattr(part, "nu") else "v": ones})
 
-def _names(part: Any) -> list[str]:
-    return [name for name in ("nu", "v") if hasattr(part, name)][:1]
+    start = jax.tree.map(with_ones, rule.init(params), is_leaf=_holds)
+    return _raw(rule.update(times(params, 0.0), start, params)[1])
 
 
 def _second_moment(end: End) -> Float[Array, " size"]:
     """Return the second moments of all parameters, corrected as their optimizer does."""
     decays, found, first = _decay(end.rule, end.params), [], 0
     for part in _holders(end.state):
-        moments = _flat(part.nu if hasattr(part, "nu") else part.v)
+        moments = flat(_moments(part))
         decay = decays[first : first + moments.size]
         first += moments.size
         if hasattr(part, "nu_max"):
-            moments = _flat(part.nu_max)
+            moments = flat(part.nu_max)
         elif hasattr(part, "v_weight"):
             moments = moments / part.v_weight
         elif "count" in part._fields:  # every tuple has a method of this name
             moments = moments / (1 - decay**part.count)
         found.append(moments)
     return jnp.concatenate(found)
-
-
-def _flat(tree: PyTree) -> Float[Array, " size"]:
-    return ravel_pytree(tree)[0]
-
-
-def _times(tree: PyTree, factor: float, more: float = 0.0) -> PyTree:
-    return jax.tree.map(lambda x: factor * x + more, tree)

@@ -10,11 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from .._check import said
 from .._precision import precision
 from .base import End, Probe, Quantity, Step
-
-MESSAGE = 400
-"""Most characters that are quoted from an error of a user's function."""
 
 
 class Range(NamedTuple):
@@ -108,10 +106,8 @@ class Function(PerStep):
             with precision():
                 shapes = jax.eval_shape(self.numbers, params, params, params, state)
         except Exception as error:
-            said = " ".join(str(error).split())
             raise TypeError(
-                f"probes = [{self.name}] fails on (params, grads, updates, state): "
-                f"{type(error).__name__}: {said[:MESSAGE]}"
+                f"probes = [{self.name}] fails on (params, grads, updates, state): {said(error)}"
             ) from error
         for name, shape in shapes.items():
             if not str(name).isidentifier():

@@ -10,11 +10,12 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, PyTree
 
 from .._precision import precision
+from ..identity import as_numpy
 from .filter import Filter, gain
+from .vectors import flat, times
 
 Kind = Literal["clock", "even", "odd"]
 """How an array of an optimizer's state depends on gradients: not at all (a counter), as a second
@@ -61,15 +62,15 @@ def kinds_of(rule: Any, params: PyTree[np.ndarray]) -> tuple[Kind, ...]:
         grads = _pattern(params)
         try:
             for _ in range(STEPS_BEFORE):
-                _, start = update(_times(grads, 0.0), start, params)
+                _, start = update(times(grads, 0.0), start, params)
             after = {
-                size: update(_times(grads, size), start, params)[1]
+                size: update(times(grads, size), start, params)[1]
                 for scale in SCALES
                 for size in (scale, -scale, 2 * scale)
             }
         except Exception as error:
             raise Unknown("its update needs more than gradients, state and parameters") from error
-        numbers = {size: [_numbers(x) for x in jax.tree.leaves(x)] for size, x in after.items()}
+        numbers = {size: [as_numpy(x) for x in jax.tree.leaves(x)] for size, x in after.items()}
         seen = [map(_kind, *(numbers[k * scale] for k in (1, -1, 2))) for scale in SCALES]
         kinds: tuple[Kind, ...] = tuple(_agreed(*both) for both in zip(*seen, strict=True))
         shapes = [np.shape(x) for x in jax.tree.leaves(params)]
@@ -114,11 +115,11 @@ def _check_linear(
 
     def change(grads: PyTree) -> list[np.ndarray]:
         """What gradients change in them."""
-        pairs = zip(result(grads), result(_times(grads, 0.0)), strict=True)
+        pairs = zip(result(grads), result(times(grads, 0.0)), strict=True)
         return [np.asarray(one - other) for one, other in pairs]
 
-    small = _times(grads, SMALL)
-    one, two = change(small), change(_times(small, 2.0))
+    small = times(grads, SMALL)
+    one, two = change(small), change(times(small, 2.0))
     moved = any(np.any(x) for x in one[: len(jax.tree.leaves(params))])
     if not (moved and all(_equal(y, 2 * x) for x, y in zip(one, two, strict=True))):
         raise Unknown("it is not linear in the gradient, even with frozen second moments")
@@ -159,10 +160,10 @@ def respond(
     whole = -gain(filtered)
     lengths = direct * (whole / filtered.d)  # gains have one ratio to direct derivatives
     usable &= jnp.isfinite(lengths) & (lengths > 0)
-    explained = at_rest + jnp.where(usable, direct, 0) * _flat(grads)
+    explained = at_rest + jnp.where(usable, direct, 0) * flat(grads)
     explained = jnp.where(jnp.isfinite(explained), explained, 0)
-    defect = jnp.max(jnp.abs(_flat(taken) - explained))
-    exact = defect <= SAME * jnp.max(jnp.abs(_flat(taken)))
+    defect = jnp.max(jnp.abs(flat(taken) - explained))
+    exact = defect <= SAME * jnp.max(jnp.abs(flat(taken)))
     alike = ~mixed
     for x in (each.a, each.decay, jnp.sum(each.c * each.b, 0) / direct):
         among = jnp.where(usable, x, jnp.nan)
@@ -193,10 +194,10 @@ def _linearized(
         before = jax.tree.unflatten(structure, changed.values())
         updates, after = rule.update(grads, before, params)
         after = jax.tree.leaves(after)
-        return _flat(updates), [_flat([after[place] for place in places]) for places in odd]
+        return flat(updates), [flat([after[place] for place in places]) for places in odd]
 
     momenta = [[leaves[place] for place in places] for places in odd]
-    point = _times(params, 0.0), momenta, params
+    point = times(params, 0.0), momenta, params
     (at_rest, _), linear = jax.linearize(update, *point)
     zeros, ones = (jax.tree.map(like, point) for like in (jnp.zeros_like, jnp.ones_like))
     d, b = linear(ones[0], *zeros[1:])
@@ -227,7 +228,7 @@ def _holding(
 
     They decay by a factor, which a step from `target` itself shows. Also says whether it worked.
     """
-    zeros = _times(params, 0.0)
+    zeros = times(params, 0.0)
     decayed = rule.update(zeros, _replaced(state, kinds, target), params)[1]
     wanted = jax.tree.map(lambda x, y: jnp.where(x == 0, 0, x * (x / y)), target, decayed)
     held = _replaced(state, kinds, wanted)
@@ -250,25 +251,11 @@ def _replaced(state: PyTree, kinds: tuple[Kind, ...], other: PyTree) -> PyTree:
     return jax.tree.unflatten(structure, mixed)
 
 
-def _flat(tree: PyTree) -> Float[Array, " size"]:
-    return ravel_pytree(tree)[0]
-
-
-def _times(tree: PyTree, factor: float) -> PyTree:
-    return jax.tree.map(lambda x: factor * x, tree)
-
-
 def _pattern(params: PyTree) -> PyTree[np.ndarray]:
     """Gradients of both signs, of different sizes and none of them zero."""
     leaves, structure = jax.tree.flatten(params)
     patterns = [0.01 + np.cos(1.0 + np.arange(np.size(x))).reshape(np.shape(x)) for x in leaves]
     return jax.tree.unflatten(structure, patterns)
-
-
-def _numbers(x: Any) -> np.ndarray:
-    """Return an array of a state in NumPy; a random key as its integers."""
-    is_key = jnp.issubdtype(x.dtype, jax.dtypes.extended)
-    return np.asarray(jax.random.key_data(x) if is_key else x)
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:
