@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, PyTree
 
-from ._check import ArgumentError, bad, choice
+from ._check import ArgumentError, bad
 from ._precision import precision
 from .devices import check_platform
 from .dynamics import Dynamics
@@ -22,7 +22,7 @@ from .envelope import Envelope
 from .grid import Grid
 from .problems import Problem
 from .regimes.codes import COMPUTED
-from .results.axes import index_of
+from .results.summary import one_cell
 
 
 def replay(
@@ -76,7 +76,7 @@ def replay(
             "sweep in steps"
         )
     check_platform()
-    chosen = _chosen(dataset, cell)
+    chosen = one_cell(dataset, cell, "cell")
     spec = recorded_spec(dataset.attrs, problem, dynamics)
     number = _number(spec.grid, chosen)
     _check_start(spec, number, chosen)
@@ -93,19 +93,6 @@ def replay(
     same = _same_bits(loss, spec.edges, stored) if kept else None
     _warn(attrs, same)
     return _dataset(chosen, attrs, loss.low, found, same)
-
-
-def _chosen(dataset: xr.Dataset, cell: Mapping[str, Any]) -> xr.Dataset:
-    """Select one cell by the values of its axes."""
-    axes = [str(name) for name in dataset["regime"].dims]
-    for name in cell:
-        choice("cell", name, axes)
-    missing = [name for name in axes if name not in cell]
-    if missing:
-        raise ArgumentError(
-            "cell", f" = {dict(cell)}: must give every axis; missing are {', '.join(missing)}"
-        )
-    return dataset.isel({name: index_of(dataset[name], v, "cell") for name, v in cell.items()})
 
 
 def _number(grid: Grid, chosen: xr.Dataset) -> int:

@@ -83,6 +83,11 @@ def mechanism(dataset: xr.Dataset) -> xr.Dataset:
     )
 
 
+def late_windows(windows: int) -> slice:
+    """Return the late ones of a number of windows: the last quarter, at least one."""
+    return slice(-max(int(LATE * windows), 1), None)
+
+
 def is_probed(dataset: xr.Dataset) -> bool:
     """Say whether a sweep has a probe of which `mechanism` can say something."""
     return "edge_ratio" in dataset or "predictor_max" in dataset
@@ -111,7 +116,7 @@ def _edge(
 ) -> dict[str, Float[np.ndarray, " cells"]]:
     """Compare ratios, measured at the ends of windows, with the edge."""
     ends = np.append(found.steps[1:], horizon)
-    late = ratio[:, -max(int(LATE * ratio.shape[1]), 1) :]
+    late = ratio[:, late_windows(ratio.shape[1])]
     above = _around(found, ratio >= 1, before=2)
     return {
         "edge_onset": _first(ratio >= NEAR, ends),

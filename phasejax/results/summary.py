@@ -83,10 +83,7 @@ def cell(dataset: xr.Dataset, at: dict[str, Any]) -> dict[str, Any]:
     cell came to the edge of stability, and the numbers of `phasejax.mechanism` follow. The numbers
     per cell of all probes come last.
     """
-    chosen = choose(dataset, at)
-    if chosen["regime"].ndim:
-        missing = ", ".join(str(name) for name in chosen["regime"].dims)
-        raise ArgumentError("at", f" = {at}: must give every axis; missing are {missing}")
+    chosen = one_cell(dataset, at)
     code = int(chosen["regime"])
     return {
         **{str(name): chosen[name].item() for name in dataset["regime"].dims},
@@ -107,8 +104,20 @@ def _measured(chosen: xr.Dataset) -> dict[str, Any]:
     return found | {name: float(chosen[name]) for name in names}
 
 
-def choose(dataset: xr.Dataset, at: Mapping[str, Any]) -> xr.Dataset:
-    """Select one value of some axes, by the rule of `phasejax.results.axes.index_of`."""
+def one_cell(dataset: xr.Dataset, at: Mapping[str, Any], argument: str = "at") -> xr.Dataset:
+    """Select one cell by a value of every axis, as `choose` does."""
+    chosen = choose(dataset, at, argument)
+    if chosen["regime"].ndim:
+        missing = ", ".join(str(name) for name in chosen["regime"].dims)
+        raise ArgumentError(argument, f" = {at}: must give every axis; missing are {missing}")
+    return chosen
+
+
+def choose(dataset: xr.Dataset, at: Mapping[str, Any], argument: str = "at") -> xr.Dataset:
+    """Select one value of some axes, by the rule of `phasejax.results.axes.index_of`.
+
+    `argument` is what errors call `at`.
+    """
     for name in at:
-        choice("at", name, [str(dim) for dim in dataset["regime"].dims])
-    return dataset.isel({name: index_of(dataset[name], value, "at") for name, value in at.items()})
+        choice(argument, name, [str(dim) for dim in dataset["regime"].dims])
+    return dataset.isel({n: index_of(dataset[n], value, argument) for n, value in at.items()})

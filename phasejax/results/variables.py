@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import xarray as xr
 
 from .._check import ArgumentError
-from ..regimes.mechanism import LATE, is_probed, mechanism
+from ..regimes.mechanism import is_probed, late_windows, mechanism
 from .format import STATUS
 
 CODES = ("regime", STATUS)
@@ -48,8 +48,7 @@ def probed_variables(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
 
 def late_median(values: xr.DataArray) -> xr.DataArray:
     """Return the median of the last quarter of the windows."""
-    windows = values.sizes["window"]
-    late = values.isel(window=slice(-max(int(LATE * windows), 1), None))
+    late = values.isel(window=late_windows(values.sizes["window"]))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="All-NaN slice encountered")
         found = late.median("window", skipna=True)
