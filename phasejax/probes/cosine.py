@@ -27,15 +27,19 @@ class Cosine(PerStep):
         """One cosine."""
         return {"gradient_cosine": Quantity("cosine of successive gradients")}
 
-    def remember(self, params: PyTree, state: PyTree) -> PyTree:
-        """Begin with no gradient."""
+    def remember(self, params: PyTree, state: PyTree) -> tuple[PyTree, Float[Array, ""]]:
+        """Begin with no gradient, of length zero."""
         del state
-        return jax.tree.map(jnp.zeros_like, params)
+        none = jax.tree.map(jnp.zeros_like, params)
+        return none, norm(none)
 
-    def measure(self, memory: PyTree, step: Step) -> tuple[PyTree, dict[str, Float[Array, ""]]]:
-        """Measure a step; the gradient is remembered at unit length: no product underflows."""
+    def measure(
+        self, memory: tuple[PyTree, Float[Array, ""]], step: Step
+    ) -> tuple[PyTree, dict[str, Float[Array, ""]]]:
+        """Measure a step; gradient and length are remembered."""
+        before, length_before = memory
         length = norm(step.grads)
-        unit = jax.tree.map(lambda x: x / jnp.where(length > 0, length, 1), step.grads)
-        cosine = dot(memory, unit)
-        known = (length > 0) & (dot(memory, memory) > 0)
-        return unit, {"gradient_cosine": jnp.where(known, cosine, jnp.nan)}
+        known = (length > 0) & (length_before > 0)
+        # One length after the other: their product may be below the smallest number.
+        cosine = dot(before, step.grads) / jnp.where(known, length, 1) / length_before
+        return (step.grads, length), {"gradient_cosine": jnp.where(known, cosine, jnp.nan)}

@@ -45,25 +45,21 @@ def lanczos(
 
     other = jnp.asarray(fixed_direction(size, start.dtype, seed=1))
 
-    def apart(vector: Array, basis: Array) -> Array:
-        """Take out of a vector what lies in the space so far."""
-        for _ in range(2):
-            vector = vector - basis.T @ (basis @ vector)
-        return vector
-
     def step(place: Array, done: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         basis, diagonal, beside = done
         image = product(basis[place])
-        rest = apart(image, basis)
+        shares = basis @ image
+        rest = image - shares @ basis
         length = jnp.sqrt(rest @ rest)
         known = jnp.maximum(jnp.max(jnp.abs(diagonal)), jnp.max(beside))
         goes_on = length > 64 * tiny * jnp.maximum(known, jnp.sqrt(image @ image))
-        elsewhere = apart(jnp.roll(other, place), basis)  # another one each time
-        following = _unit(jnp.where(goes_on, rest, elsewhere))
+        found = _unit(jnp.where(goes_on, rest, jnp.roll(other, place)))  # another one each time
+        found = found - (basis @ found) @ basis
+        left = jnp.sqrt(found @ found)
         return (
-            basis.at[place + 1].set(following),
-            diagonal.at[place].set(basis[place] @ image),
-            beside.at[place].set(jnp.where(goes_on, length, 0)),
+            basis.at[place + 1].set(_unit(found)),
+            diagonal.at[place].set(shares[place]),
+            beside.at[place].set(jnp.where(goes_on, length * left, 0)),
         )
 
     basis = jnp.zeros((steps + 1, size), start.dtype).at[0].set(start / jnp.sqrt(start @ start))

@@ -64,8 +64,19 @@ class Moments(Probe):
         roots = jnp.sqrt(_second_moment(end))
         return memory, {
             "root_second_moment_min": jnp.min(roots),
-            "root_second_moment_median": jnp.median(roots),
+            "root_second_moment_median": _median(roots),
         }
+
+
+def _median(positive: Float[Array, " size"]) -> Float[Array, ""]:
+    """Median of numbers that are not negative, or nan if one is nan.
+
+    Their bits, read as integers, have the same order; XLA sorts integers three times as fast.
+    """
+    bits = jax.lax.bitcast_convert_type(positive, f"int{8 * positive.dtype.itemsize}")
+    ordered = jax.lax.bitcast_convert_type(jnp.sort(bits, stable=False), positive.dtype)
+    middle = (ordered[(positive.size - 1) // 2] + ordered[positive.size // 2]) / 2
+    return jnp.where(jnp.isnan(positive).any(), jnp.nan, middle)
 
 
 def _holds(part: Any) -> bool:

@@ -18,10 +18,10 @@ from .base import End, Probe, Quantity, Step
 class Range(NamedTuple):
     """Least, largest and sum of the values of a window so far, and their number; nan is skipped."""
 
-    low: Float[Array, ""]
-    high: Float[Array, ""]
-    total: Float[Array, ""]
-    number: Float[Array, ""]
+    low: Float[Array, " quantities"]
+    high: Float[Array, " quantities"]
+    total: Float[Array, " quantities"]
+    number: Float[Array, " quantities"]
 
 
 class PerStep(Probe):
@@ -58,25 +58,30 @@ class PerStep(Probe):
     def start(self, params: PyTree, state: PyTree) -> PyTree:
         """Begin the first window."""
         dtype = jnp.result_type(*jax.tree.leaves(params))
-        return self.remember(params, state), {name: _empty(dtype) for name in self.quantities}
+        return self.remember(params, state), _empty(len(self.quantities), dtype)
 
     def step(self, memory: PyTree, step: Step) -> PyTree:
         """Add the values of a step."""
         remembered, ranges = memory
         remembered, values = self.measure(remembered, step)
-        return remembered, {name: _add(ranges[name], values[name]) for name in ranges}
+        return remembered, _add(ranges, [values[name] for name in self.quantities])
 
     def window(self, memory: PyTree, end: End) -> tuple[PyTree, dict[str, Float[Array, ""]]]:
         """Return the ranges of a window, and begin the next one."""
         remembered, ranges = memory
-        values = {}
-        for name, (low, high, total, count) in ranges.items():
-            some = count > 0
-            values[f"{name}_min"] = jnp.where(some, low, jnp.nan)
-            values[f"{name}_max"] = jnp.where(some, high, jnp.nan)
-            values[f"{name}_mean"] = total / count
-        fresh = {name: _empty(x.low.dtype) for name, x in ranges.items()}
-        return (remembered, fresh), values
+        low, high, total, number = ranges
+        some = number > 0
+        ends = {
+            "min": jnp.where(some, low, jnp.nan),
+            "max": jnp.where(some, high, jnp.nan),
+            "mean": total / number,
+        }
+        values = {
+            f"{name}_{end}": ends[end][place]
+            for place, name in enumerate(self.quantities)
+            for end in ends
+        }
+        return (remembered, _empty(len(low), low.dtype)), values
 
 
 @dataclass(frozen=True)
@@ -131,17 +136,17 @@ class Function(PerStep):
         return dict(result) if isinstance(result, Mapping) else {self.name: result}
 
 
-def _empty(dtype: jnp.dtype) -> Range:
-    zero = jnp.zeros((), dtype)
-    return Range(zero + jnp.inf, zero - jnp.inf, zero, zero)
+def _empty(number: int, dtype: jnp.dtype) -> Range:
+    zeros = jnp.zeros(number, dtype)
+    return Range(zeros + jnp.inf, zeros - jnp.inf, zeros, zeros)
 
 
-def _add(values: Range, value: Any) -> Range:
-    value = jnp.asarray(value, values.low.dtype)
-    known = ~jnp.isnan(value)
+def _add(ranges: Range, values: list[Any]) -> Range:
+    found = jnp.stack([jnp.asarray(value, ranges.low.dtype) for value in values])
+    known = ~jnp.isnan(found)
     return Range(
-        jnp.fmin(values.low, value),
-        jnp.fmax(values.high, value),
-        values.total + jnp.where(known, value, 0),
-        values.number + known,
+        jnp.fmin(ranges.low, found),
+        jnp.fmax(ranges.high, found),
+        ranges.total + jnp.where(known, found, 0),
+        ranges.number + known,
     )

@@ -63,7 +63,7 @@ class Sharpness(Probe):
     """
 
     name: ClassVar[str] = "sharpness"
-    products: int = 12
+    products: int = 10
     count: int = 1
     which: Literal["largest", "modulus"] = "largest"
     gauss_newton: bool = False
