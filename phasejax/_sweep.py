@@ -25,6 +25,7 @@ from .engine.tuning import choose_placement
 from .grid import MOST_VALUES, Grid
 from .probes import Probe
 from .probes.names import as_probes
+from .probes.validation import Validation
 from .problems import Problem
 from .regimes import UNLABELLED, label_attributes
 from .results.store import Store
@@ -152,10 +153,20 @@ def _specification(
     start, counts = _refined(grid, refine)
     fine = grid.with_counts(counts)
     spec = Spec(problem, moving, fine, horizon, windows, dtype, refined_from=start)
-    if probed := as_probes(probes):
+    if probed := _probes(problem, moving, probes):
         spec = spec.with_probes(probed)
     spec.check()
     return spec
+
+
+def _probes(
+    problem: Problem, dynamics: Dynamics, given: Sequence[str | Probe | Callable]
+) -> list[Probe]:
+    """Return the probes that a user gave, and that of held-out data."""
+    probes = as_probes(given)
+    asked = any(isinstance(probe, Validation) for probe in probes)
+    held_out = getattr(problem, "validation_loss", None) is not None and dynamics.unit == "step"
+    return [*probes, Validation()] if held_out and not asked else probes
 
 
 def _block_size(given: Whole | None, stored: xr.Dataset | None) -> int | None:

@@ -273,7 +273,7 @@ def _seen(loss: Loss, noise: Any) -> tuple[Loss, Any, Any]:
     if noise == ():
         return loss, noise, None
     following, now = draw(noise)
-    return loss.drawn(now, noise.step) if has_batches(loss) else loss, following, now
+    return loss.drawn(now, noise) if has_batches(loss) else loss, following, now
 
 
 def _repeat(

@@ -31,7 +31,7 @@ def check_second_derivative(
 
         @jax.jit
         def product(params: PyTree, direction: PyTree) -> PyTree:
-            return jax.jvp(jax.grad(problem.loss), (params,), (direction,))[1]
+            return jax.jvp(jax.grad(problem.objective), (params,), (direction,))[1]
 
         try:
             change = product(params, direction)

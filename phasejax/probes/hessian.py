@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
+from ..problems.problem import Objective
 from .base import Loss
 
 Product = Callable[[Float[Array, " size"]], Float[Array, " size"]]
@@ -46,9 +47,11 @@ def parts_of(loss: Any) -> tuple[Callable, Callable]:
     Both are the attribute `parts` of a loss, or of the function of a `jax.tree_util.Partial`, whose
     data they take first. Raises an `AttributeError` for a loss without them.
     """
-    loss = getattr(loss, "loss", loss)  # that of an `Objective`
+    whole = loss.model if isinstance(loss, Objective) else lambda params: params
+    loss = getattr(loss, "loss", loss)
     if isinstance(loss, jax.tree_util.Partial):
         outputs, of_outputs = loss.func.parts  # pyright: ignore[reportFunctionMemberAccess]
         data = loss.args
-        return lambda x: outputs(*data, x), lambda y: of_outputs(*data, jnp.asarray(y))
-    return loss.parts
+        return lambda x: outputs(*data, whole(x)), lambda y: of_outputs(*data, jnp.asarray(y))
+    outputs, of_outputs = loss.parts
+    return lambda x: outputs(whole(x)), of_outputs

@@ -14,11 +14,20 @@ from .period import Period
 from .predictor import SpikePredictor
 from .ranges import Function
 from .sharpness import Sharpness
+from .validation import Validation
 
-BUILT_IN: dict[str, Callable[..., Probe]] = {
-    probe.name: probe
-    for probe in (Norms, RealisedEdge, Cosine, Moments, Sharpness, SpikePredictor, Period, Lyapunov)
-}
+PROBES = (
+    Norms,
+    RealisedEdge,
+    Cosine,
+    Moments,
+    Sharpness,
+    SpikePredictor,
+    Period,
+    Lyapunov,
+    Validation,
+)
+BUILT_IN: dict[str, Callable[..., Probe]] = {probe.name: probe for probe in PROBES}
 """Probes with their default settings by name."""
 
 

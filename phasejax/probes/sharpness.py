@@ -108,7 +108,7 @@ class Sharpness(Probe):
         whole("count", self.count, most=size)
         if self.gauss_newton:
             try:
-                parts_of(problem.loss)
+                parts_of(problem.objective)
             except (AttributeError, TypeError):
                 said = f"the loss of problem '{problem.name}' has no attribute parts"
                 raise bad("gauss_newton", True, f"False: {said}") from None

@@ -6,6 +6,7 @@ The command line and stores name those in `BUILT_IN`; `cifar10` needs a folder o
 from .cifar10 import cifar10 as cifar10
 from .deep_linear import deep_linear as deep_linear
 from .digits import digits as digits
+from .model import model as model
 from .network import network as network
 from .power import power as power
 from .problem import Problem as Problem

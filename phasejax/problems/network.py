@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from .._check import bad, choice, whole
 from .._types import AnyArray, Whole
+from .losses import logistic, mse
 from .problem import Problem
 
 Layers = list[tuple[Float[AnyArray, "_ _"], Float[AnyArray, " _"]]]
@@ -32,20 +33,6 @@ GAINS = {"relu": 2.0, "gelu": 2.0, "softplus": 1.0, "tanh": 1.0, "linear": 1.0}
 He et al. (2015) for activations that are zero for half of their inputs, LeCun et al. (1998) for the
 others.
 """
-
-Samples = Float[AnyArray, " samples"]
-"""One number per sample."""
-
-
-def mse(outputs: Samples, targets: Samples) -> Float[Array, ""]:
-    """Mean squared error."""
-    return jnp.mean((outputs - targets) ** 2)
-
-
-def logistic(outputs: Samples, targets: Samples) -> Float[Array, ""]:
-    """Mean logistic loss log(1 + exp(−target·output)) for targets ±1."""
-    return jnp.mean(jax.nn.softplus(-targets * outputs))
-
 
 LOSSES: dict[str, Callable] = {"mse": mse, "logistic": logistic}
 """Loss functions of outputs and targets, by name."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, TypeGuard
 
 import equinox as eqx
@@ -17,17 +18,15 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt32
 from .._check import bad, is_finite_number
 from .._precision import precision
 from .._types import AnyArray
-from ..identity import arrays_digest, trace_digest
+from ..identity import arrays_digest, as_numpy, trace_digest
+from .parts import Parts, join, split
 
 Params = PyTree[Float[Array, "..."]]
 """Parameters of a problem: a PyTree of floating-point arrays."""
 NOISE = "threefry2x32"
 """JAX's random number generator for mini-batches, independent of the default of the process."""
-BatchLoss = (
-    Callable[[Any, PRNGKeyArray], Float[Array, ""]]
-    | Callable[[Any, PRNGKeyArray, Any], Float[Array, ""]]
-)
-"""A loss of (params, key) or of (params, key, step)."""
+BatchLoss = Callable[[Any, PRNGKeyArray], Float[Array, ""]] | Callable[..., Float[Array, ""]]
+"""A loss of (params, key), and of `step` and `run_key` if it has arguments of these names."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,9 +38,12 @@ class Problem:
     - `loss`: `loss(params) -> scalar`, any callable that JAX can trace. Put data into the
         array leaves of a PyTree, as in `jax.tree_util.Partial(function, data)`: then other data
         of the same shape do not compile again. A closure over the data works too.
-    - `init`: `init(key) -> params`, a PyTree of floating-point arrays. `key` is a
-        `jax.random` key made from the sweep's `seed`. It always runs in float64, so that float32
-        and float64 sweeps start at the same point.
+    - `init`: `init(key) -> params`, a PyTree: arrays in dicts, lists and tuples, an equinox module,
+        a flax NNX module, the parameters of flax Linen. Its floating-point arrays are trained.
+        Other leaves (integers, functions, random keys) are part of what `loss` gets, and do not
+        change; they are the same for every key. `key` is a `jax.random` key made from the sweep's
+        `seed`. It always runs in float64, so that float32 and float64 sweeps start at the same
+        point.
     - `name`: name of the problem in results.
     - `config`: the arguments that the problem was built with, which JSON must be able to encode;
         written into every result.
@@ -57,9 +59,13 @@ class Problem:
         optimizer gets a new key. Keys derive from the sweep's `seed`, so all cells of one seed
         see the same mini-batches. If it has an argument named `step`,
         `batch_loss(params, key, step)`, it also gets the number of the step, an int32 scalar that
-        starts at 0. The recorded and classified loss is still `loss`.
+        starts at 0; if it has one named `run_key`, a key that is the same in all steps of a seed.
+        The recorded and classified loss is still `loss`.
+    - `validation_loss`: `validation_loss(params) -> scalar`, the loss on held-out data, which a
+        sweep in steps records at the end of every window.
 
-    Raises a `TypeError` for a `loss`, `init` or `batch_loss` that is not a function, and for a
+    Raises a `TypeError` for a `loss`, `init`, `batch_loss` or `validation_loss` that is not a
+    function, and for a
     `config` that JSON cannot encode; a `ValueError` for a `minimum` that is not a finite number.
     """
 
@@ -71,6 +77,7 @@ class Problem:
     pl_constant: float | None = None
     hessian: np.ndarray | None = None
     batch_loss: BatchLoss | None = None
+    validation_loss: Callable[[Any], Float[Array, ""]] | None = None
 
     def __post_init__(self) -> None:
         for argument in ("loss", "init"):
@@ -79,8 +86,10 @@ class Problem:
                     f"{argument} = {getattr(self, argument)!r} must be a function; "
                     "a problem is loss(params) -> scalar and init(key) -> params"
                 )
-        if self.batch_loss is not None and not callable(self.batch_loss):
-            raise TypeError(f"batch_loss = {self.batch_loss!r} must be a function, or left out")
+        for argument in ("batch_loss", "validation_loss"):
+            given = getattr(self, argument)
+            if given is not None and not callable(given):
+                raise TypeError(f"{argument} = {given!r} must be a function, or left out")
         for name, value in self.config.items():
             try:
                 json.dumps(value, allow_nan=False)
@@ -104,29 +113,51 @@ class Problem:
 
         The minimum is an array argument of the program: another value does not compile again.
         """
-        if self.batch_loss is None and not self.minimum:
+        rest = self.parts.rest
+        if not (self.batch_loss or self.minimum or self.validation_loss) and rest is None:
             return self.loss
         minimum = np.array(self.minimum) if self.minimum else None
-        return Objective(self.loss, self.batch_loss, minimum)
+        return Objective(self.loss, self.batch_loss, minimum, rest, self.validation_loss)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What `init` returns for seed 0: what is trained, in float64, and the rest."""
+        return _drawn_parts(self, 0)
 
 
 class Objective(eqx.Module):
-    """A loss, its estimate on a mini-batch or `None`, and its minimum or `None`."""
+    """A loss of parameters.
+
+    - `loss`: the loss of a model.
+    - `batch_loss`: its estimate on a mini-batch, or `None`.
+    - `minimum`: its minimum, or `None`.
+    - `rest`: leaves of the model that are not trained, or `None` if all are.
+    - `validation_loss`: the loss of a model on held-out data, or `None`.
+    """
 
     loss: Any
     batch_loss: Any
     minimum: Any
+    rest: Any
+    validation_loss: Any
 
     def __call__(self, params: Params) -> Float[Array, ""]:
         """Return the loss on all data."""
-        return self.loss(params)
+        return self.loss(self.model(params))
 
-    def drawn(
-        self, key: PRNGKeyArray, step: Int[AnyArray, ""]
-    ) -> Callable[[Any], Float[Array, ""]]:
+    def model(self, params: Params) -> PyTree:
+        """Return the model that has these parameters."""
+        return join(params, self.rest)
+
+    def drawn(self, key: PRNGKeyArray, noise: Noise) -> Callable[[Any], Float[Array, ""]]:
         """Return the loss on the mini-batch of one step, as a function of the parameters."""
-        counted = {"step": step} if "step" in _arguments(self.batch_loss) else {}
-        return lambda params: self.batch_loss(params, key, **counted)
+        more = {"step": noise.step, "run_key": _key(noise.run)}
+        taken = {name: more[name] for name in more.keys() & _arguments(self.batch_loss)}
+        return lambda params: self.batch_loss(self.model(params), key, **taken)
+
+    def held_out(self, params: Params) -> Float[Array, ""]:
+        """Return the loss on held-out data."""
+        return self.validation_loss(self.model(params))
 
 
 def lowest(objective: Any) -> Any:
@@ -139,70 +170,92 @@ def has_batches(objective: Any) -> TypeGuard[Objective]:
     return isinstance(objective, Objective) and objective.batch_loss is not None
 
 
-def _arguments(function: Callable) -> Iterable[str]:
+def _arguments(function: Callable) -> set[str]:
     try:
-        return inspect.signature(function).parameters
+        return set(inspect.signature(function).parameters)
     except ValueError:  # some builtins have no signature
-        return ()
+        return set()
 
 
 class Noise(NamedTuple):
-    """Position of a cell in its sequence of mini-batches."""
+    """Position of a cell in its sequence of mini-batches, and a key that does not change."""
 
     key: UInt32[AnyArray, "*cells key"]
     step: Int[AnyArray, "*cells"]
+    run: UInt32[AnyArray, "*cells key"]
 
 
 def start_noise(seed: int) -> Noise:
     """Return the start of the sequence of mini-batches of a seed."""
     with precision():
-        key = jax.random.fold_in(jax.random.key(seed, impl=NOISE), 1)
-        return Noise(np.asarray(jax.random.key_data(key)), np.asarray(0, np.int32))
+        keys = (jax.random.fold_in(jax.random.key(seed, impl=NOISE), n) for n in (1, 2))
+        key, run = (np.asarray(jax.random.key_data(x)) for x in keys)
+        return Noise(key, np.asarray(0, np.int32), run)
 
 
 def draw(noise: Noise) -> tuple[Noise, PRNGKeyArray]:
     """Return the noise of the next step, and the key of this step's mini-batch."""
-    following, now = jax.random.split(jax.random.wrap_key_data(jnp.asarray(noise.key), impl=NOISE))
-    return Noise(jax.random.key_data(following), noise.step + 1), now
+    following, now = jax.random.split(_key(noise.key))
+    return Noise(jax.random.key_data(following), noise.step + 1, noise.run), now
+
+
+def _key(data: UInt32[AnyArray, " key"]) -> PRNGKeyArray:
+    return jax.random.wrap_key_data(jnp.asarray(data), impl=NOISE)
 
 
 def initial_params(problem: Problem, seed: int) -> PyTree[np.ndarray]:
     """Draw the starting point of `seed` in float64: a PyTree of NumPy arrays.
 
-    Raises a `TypeError` if a leaf is not an array of float32 or float64, and a `ValueError` if
-    the PyTree has no numbers.
+    Raises a `TypeError` if a trained leaf is not an array of float32 or float64, and a `ValueError`
+    if the PyTree has no such leaf, or differs between seeds in more than numbers that are trained.
     """
+    if seed == 0:
+        return problem.parts.params
+    params, rest = _drawn_parts(problem, seed)
+    first, same = problem.parts
+    shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(x)] for x in (params, first)]
+    if shapes[0] != shapes[1] or not _equal(rest, same):
+        raise ValueError(
+            f"init of problem '{problem.name}' returns a different model for seed {seed} than for "
+            "seed 0: shapes, and all that is not trained, must be the same for every key"
+        )
+    return jax.tree.unflatten(jax.tree.structure(first), jax.tree.leaves(params))
+
+
+def _drawn_parts(problem: Problem, seed: int) -> Parts:
+    """Draw a model and part it; the trained arrays are NumPy arrays of float64."""
     with precision():
-        params = problem.init(jax.random.key(seed))
+        params, rest = split(problem.init(jax.random.key(seed)))
         leaves = jax.tree_util.tree_leaves_with_path(params)
         for path, leaf in leaves:
             _check_leaf(problem, f"params{jax.tree_util.keystr(path)}", leaf)
         if not sum(np.size(leaf) for _, leaf in leaves):
             raise ValueError(
                 f"init of problem '{problem.name}' must return a PyTree of floating-point arrays; "
-                "it returned no numbers"
+                "it returned no numbers that are trained"
             )
-        return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+        return Parts(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params), rest)
+
+
+def _equal(one: PyTree, other: PyTree) -> bool:
+    """Say whether leaves that are not trained are equal; functions are not compared."""
+    pairs = [jax.tree.leaves(x) for x in (one, other)]
+    if len(pairs[0]) != len(pairs[1]):
+        return False
+    return all(
+        np.array_equal(as_numpy(x), as_numpy(y)) if is_array(x) else callable(x) or x == y
+        for x, y in zip(*pairs, strict=True)
+    )
 
 
 def _check_leaf(problem: Problem, path: str, leaf: Any) -> None:
-    """Raise a `TypeError` that says what to do if a parameter is not a floating-point array."""
-    must = f"init of problem '{problem.name}' must return a PyTree of floating-point arrays"
-    if not isinstance(leaf, bool | int | float | complex) and not hasattr(leaf, "dtype"):
-        raise TypeError(
-            f"{must}; {path} is {getattr(leaf, '__name__', type(leaf).__name__)}, not an array: "
-            "return only what is trained, such as the first part of eqx.partition(model, "
-            "eqx.is_inexact_array), and combine the parts inside the loss"
-        )
+    """Raise a `TypeError` that says what to do if a parameter is no array of float32 or float64."""
     dtype = jnp.result_type(leaf)
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(
-            f"{must}; {path} is {dtype}: keep what is not trained in the loss, not in params"
-        )
     if dtype not in (np.float32, np.float64):
         raise TypeError(
-            f"{must} of float32 or float64; {path} is {dtype}: a sweep stores parameters in its "
-            "own dtype, so cast them in init; to compute in lower precision, cast inside the loss"
+            f"init of problem '{problem.name}' must return arrays of float32 or float64; {path} is "
+            f"{dtype}: a sweep stores parameters in its own dtype, so cast them in init; to "
+            "compute in lower precision, cast inside the loss"
         )
 
 
@@ -213,12 +266,14 @@ def initial_values(problem: Problem, params: PyTree) -> tuple[float, PyTree[np.n
     floating-point scalar.
     """
     with precision():
-        _check_scalar("loss", problem, _of_jax_arrays(problem.loss), params)
+        objective = _of_jax_arrays(problem.objective)
+        _check_scalar("loss", problem, objective, params)
         if problem.batch_loss is not None:
-            objective = _of_jax_arrays(problem.objective)
-            drawn = objective.drawn(jax.random.key(0, impl=NOISE), jnp.zeros((), jnp.int32))
+            drawn = objective.drawn(jax.random.key(0, impl=NOISE), start_noise(0))
             _check_scalar("batch_loss", problem, drawn, params)
-        value, grads = _value_and_grad(problem.loss, trace_of(problem, params)[0], params)
+        if problem.validation_loss is not None:
+            _check_scalar("validation_loss", problem, objective.held_out, params)
+        value, grads = _value_and_grad(problem.objective, trace_of(problem, params)[0], params)
         if not np.isfinite(value):
             raise ValueError(
                 f"loss of problem '{problem.name}' is {float(value)} at the start; it must be "
@@ -293,10 +348,12 @@ def trace_of(problem: Problem, params: PyTree) -> tuple[str, PyTree]:
 
     def both(arrays: PyTree, params: PyTree, noise: Noise) -> Any:
         objective = eqx.combine(arrays, functions)
-        values = [jax.value_and_grad(objective)(params)]
+        values: list[Any] = [jax.value_and_grad(objective)(params)]
         if isinstance(objective, Objective) and objective.batch_loss is not None:
-            following, key = draw(noise)
-            values.append(jax.value_and_grad(objective.drawn(key, following.step))(params))
+            key = draw(noise)[1]
+            values.append(jax.value_and_grad(objective.drawn(key, noise))(params))
+        if isinstance(objective, Objective) and objective.validation_loss is not None:
+            values.append(objective.held_out(params))
         return values
 
     with precision():
