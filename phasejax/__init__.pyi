@@ -17,6 +17,7 @@ from .dynamics import adam as adam
 from .dynamics import adam_flow as adam_flow
 from .dynamics import rmsprop as rmsprop
 from .dynamics import rmsprop_flow as rmsprop_flow
+from .dynamics import scheduled as scheduled
 from .dynamics import signgd_flow as signgd_flow
 from .grid import Axis as Axis
 from .grid import Grid as Grid

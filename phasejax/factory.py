@@ -61,6 +61,17 @@ class Factory:
         """Name of the dynamics in results."""
         return getattr(self.factory, "__name__", type(self.factory).__name__)
 
+    @property
+    def module(self) -> str:
+        """Module of the factory, or of the optimizer that it gives a schedule."""
+        return getattr(getattr(self.factory, "optimizer", self.factory), "__module__", "")
+
+    def requires(self, name: str) -> bool:
+        """Say whether an argument has no default, and no setting yet."""
+        parameter = self._parameters().get(name)
+        missing = parameter is not None and parameter.default is parameter.empty
+        return missing and name not in dict(self.settings)
+
     def with_settings(self: Kind, settings: Mapping[str, Any], trace: str = "") -> Kind:
         """Return the same dynamics with further arguments compiled in."""
         merged = {**dict(self.settings), **settings}

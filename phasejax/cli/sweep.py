@@ -72,8 +72,8 @@ Optimizer = Annotated[
     str,
     typer.Option(
         help="adam or rmsprop in a and b, any of optax and optax.contrib (adamw, prodigy; "
-        "optax.adam), adam_flow, rmsprop_flow, signgd_flow, or FILE.py:FUNCTION, which takes its "
-        "arguments from --axis too."
+        "optax.adam), with a schedule of the learning rate (adamw+warmup_cosine), adam_flow, "
+        "rmsprop_flow, signgd_flow, or FILE.py:FUNCTION, which takes its arguments from --axis too."
     ),
 ]
 OtherAxes = Annotated[

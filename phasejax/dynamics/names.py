@@ -16,6 +16,7 @@ from .flow import Flow
 from .optimizer import Optimizer
 from .rmsprop import rmsprop
 from .rmsprop_flow import rmsprop_flow
+from .schedules import scheduled
 from .signgd_flow import signgd_flow
 
 BUILT_IN: dict[str, Callable] = {"adam": adam, "rmsprop": rmsprop}
@@ -33,9 +34,10 @@ LIBRARIES = (optax, optax.contrib)
 def by_name(name: str) -> Dynamics:
     """Return an optimizer or a flow: `adam`, `adamw`, `optax.adam`, `optax.contrib.prodigy`.
 
-    A short name is looked up in phasejax, then in optax, then in `optax.contrib`. Raises a
-    `ValueError` for an unknown name.
+    A short name is looked up in phasejax, then in optax, then in `optax.contrib`. With a schedule
+    of the learning rate: `adamw+warmup_cosine`. Raises a `ValueError` for an unknown name.
     """
+    name, plus, schedule = name.partition("+")
     short: dict[str, Callable] = {}
     for key, value in long_names().items():
         short.setdefault(key.rpartition(".")[2], value)
@@ -47,6 +49,8 @@ def by_name(name: str) -> Dynamics:
             "file, and pass FILE.py:FUNCTION",
         )
     choice("optimizer", name, known)
+    if plus:
+        return Optimizer.of(scheduled(known[name], schedule))
     return as_dynamics(known[name], "time" if known[name] in FLOWS.values() else "step")
 
 
