@@ -75,6 +75,9 @@ def replay(
             f"dataset: {dataset.attrs['optimizer']} is a flow, whose steps adapt; replay needs a "
             "sweep in steps"
         )
+    if getattr(problem, "evaluate_every", 1) > 1:
+        allowed = "1: the sweep did not evaluate the loss of every step"
+        raise bad("evaluate_every", problem.evaluate_every, allowed)
     check_platform()
     chosen = one_cell(dataset, cell, "cell")
     spec = recorded_spec(dataset.attrs, problem, dynamics)

@@ -1,6 +1,7 @@
 """The parameters of one cell along its run, by the rule of a sweep."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -57,6 +58,8 @@ def trajectory(
         raise TypeError(f"dynamics = {given.name}: an optimizer has steps, a flow has times")
     given.check_names(set(hyperparameters), namesakes(given.factory))
     given.check_values({k: given.native(k, v) for k, v in hyperparameters.items()})
+    if problem.evaluate_every > 1:  # which is about the recorded loss
+        problem = replace(problem, evaluate_every=1)
     edges = np.concatenate([[0.0], at[1:] if at[0] == 0 else at])
     if edges[-1]:  # else only the start is asked for
         given.check_run(problem, edges[-1], 1, "float64")

@@ -1,5 +1,6 @@
 """Models of the user's: equinox, flax and plain JAX, on data, compared with a plain optax loop."""
 
+import itertools
 from typing import Any
 
 import equinox as eqx
@@ -210,6 +211,42 @@ def test_held_out_data_have_their_loss_at_the_end_of_every_window(tmp_path):
 
 
 GRID_AB = pj.Grid(a=[1.0, 10.0], b=10.0)
+
+
+def test_a_loss_that_is_evaluated_now_and_then_has_its_own_statistics():
+    """The same run as with every step evaluated; windows of 5 or 6 steps, every fourth counts."""
+
+    def build(every):
+        return pj.problems.model(
+            lambda key: jax.random.normal(key, (3,)),
+            lambda m, x: x @ m,
+            (INPUTS, INPUTS.sum(1)),
+            batch_size=5,
+            evaluate_every=every,
+        )
+
+    grid = pj.Grid(learning_rate=[0.01, 0.02])
+    losses = pj.sweep(build(1), optax.sgd, grid, steps=90, windows=90).loss_mean.values
+    swept = pj.sweep(build(4), optax.sgd, grid, steps=90, windows=16)
+    edges = np.arange(17) * 90 // 16
+    for window, (first, last) in enumerate(itertools.pairwise(edges)):
+        counted = losses[:, [step for step in range(first, last) if step % 4 == 0]]
+        found = swept.isel(window=window)
+        np.testing.assert_allclose(found.loss_min, counted.min(1), rtol=1e-12)
+        np.testing.assert_allclose(found.loss_max, counted.max(1), rtol=1e-12)
+        np.testing.assert_allclose(found.loss_mean, counted.mean(1), rtol=1e-12)
+        np.testing.assert_allclose(
+            found.log10_loss_mean, np.log10(counted).mean(1), rtol=0, atol=1e-12
+        )
+    assert swept.attrs["problem_arguments"]["evaluate_every"] == 4
+    last = pj.trajectory(build(4), optax.sgd, steps=[90], learning_rate=0.01)
+    assert np.isfinite(last).all()
+    with pytest.raises(ValueError, match=r"evaluate_every = 6: must be at most 5"):
+        pj.sweep(build(6), optax.sgd, grid, steps=90, windows=16)
+    with pytest.raises(ValueError, match="left out without a batch_loss"):
+        linear((INPUTS, LABELS), evaluate_every=2)
+    with pytest.raises(ValueError, match=r"evaluate_every = 4: must be 1"):
+        pj.replay(swept, build(4), learning_rate=0.01)
 
 
 def test_probes_and_the_gauss_newton_part_take_a_model():

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from .._check import bad
 from .._precision import precision
-from ..envelope import Windows, add, empty, finish
+from ..envelope import StepWindow, Windows, add, empty, finish
 from ..factory import Hyperparameters
 from ..probes.base import End, Loss, Probe, Quantity, Step
 from ..problems.problem import Problem, draw, has_batches, initial_params, lowest
@@ -75,6 +75,9 @@ class Steps(Dynamics, Program):
         """Refuse fewer steps than windows."""
         if horizon < windows:
             raise bad("steps", horizon, f"at least windows = {windows}")
+        if problem.evaluate_every > horizon // windows:
+            most = f"at most {horizon // windows}: a window of {windows} has so many steps"
+            raise bad("evaluate_every", problem.evaluate_every, most)
         for probe in self.probes:
             probe.check(problem, initial_params(problem, 0), dtype)
 
@@ -175,18 +178,31 @@ class Steps(Dynamics, Program):
         params = state[0]
         dtype = jnp.result_type(*jax.tree.leaves(params))
         minimum = None if lowest(loss) is None else jnp.asarray(lowest(loss), dtype)
-        weight = 1 / length.astype(dtype)
+        every = loss.evaluate_every if has_batches(loss) else 1
+        evaluated = length if every == 1 else _multiples(every, state[2].step[0], length)
+        weight = 1 / evaluated.astype(dtype)
         cells = jax.tree.leaves(params)[0].shape[0]
         running = jax.tree.map(lambda x: jnp.broadcast_to(x, cells), empty(dtype))
-        one_step = functools.partial(self._recorded_step, loss, fixed, weight, minimum)
-        step = functools.partial(jax.vmap(one_step), hyper)
+        record = functools.partial(_record, loss, weight, minimum)
+        one_step = functools.partial(self._recorded_step, loss, fixed, record, every == 1)
+
+        def step(carry: PyTree) -> PyTree:
+            if every > 1:  # outside of vmap, where a condition skips the work
+                (params, state, noise), running, memories = carry
+                due = noise.step[0] % every == 0
+                running = jax.lax.cond(
+                    due, jax.vmap(record), lambda running, _: running, running, params
+                )
+                carry = (params, state, noise), running, memories
+            return jax.vmap(one_step)(hyper, carry)
+
         carry = (tuple(state), running, memories)
         tiny = _is_tiny(params) and not _uses_fft(loss, params)
         before, (state, running, memories) = _repeat(step, carry, length, tiny)
         moved = jax.vmap(largest)(jax.tree.map(jnp.subtract, state[0], before))
         size = jnp.maximum(size, jax.vmap(largest)(state[0]))
         relative_step = jnp.where(moved == 0, 0, moved / size).astype(dtype)
-        envelope = finish(running, length, relative_step, minimum)
+        envelope = finish(running, evaluated, relative_step, minimum)
         memories, measured = self._measured(loss, fixed, hyper, (state, memories), length)
         return (*state, size, memories), Windows(envelope, measured)
 
@@ -194,20 +210,20 @@ class Steps(Dynamics, Program):
         self,
         loss: Loss,
         fixed: Hyperparameters,
-        weight: Float[Array, ""],
-        minimum: Float[Array, ""] | None,
+        record: Callable[..., StepWindow],
+        recorded: bool,
         hyper: Hyperparameters,
         carry: PyTree,
     ) -> PyTree:
-        """Take one step of one cell, and add its loss to the statistics of the window."""
+        """Take one step of one cell; add its loss to the statistics of the window if `recorded`."""
         (params, state, noise), running, memories = carry
         rule = self.build({**fixed, **hyper})
         seen, noise, now = _seen(loss, noise)
         key = jax.random.fold_in(now, 1) if self.random else None
         take = self.observed_step if self.probes else self.step
         value, following, after, *observed = take(rule, seen, params, state, key)
-        recorded = value if seen is loss else loss(params)
-        running = add(running, recorded.astype(weight.dtype), weight, minimum)
+        if recorded:
+            running = record(running, params, value if seen is loss else None)
         if self.probes:
             grads, updates = observed
 
@@ -263,6 +279,24 @@ class Steps(Dynamics, Program):
         if not self.probes:
             return carry[1], {}
         return jax.lax.cond(length > 0, measured, skipped, carry)
+
+
+def _record(
+    loss: Loss,
+    weight: Float[Array, ""],
+    minimum: Float[Array, ""] | None,
+    running: StepWindow,
+    params: PyTree,
+    value: Float[Array, ""] | None = None,
+) -> StepWindow:
+    """Add the loss on all data, which is `value` if known, to the statistics of a window."""
+    value = loss(params) if value is None else value
+    return add(running, value.astype(weight.dtype), weight, minimum)
+
+
+def _multiples(every: int, first: Int[Array, ""], count: Int[Array, ""]) -> Int[Array, ""]:
+    """Count the multiples of `every` among `count` numbers from `first`."""
+    return (first + count + every - 1) // every - (first + every - 1) // every
 
 
 def _seen(loss: Loss, noise: Any) -> tuple[Loss, Any, Any]:

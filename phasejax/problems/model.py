@@ -36,6 +36,7 @@ def model(
     batch_size: Whole | None = None,
     shuffle: str = "replacement",
     validation: Sequence[PyTree] | None = None,
+    evaluate_every: Whole = 1,
     name: str = "model",
     config: Mapping[str, Any] | None = None,
 ) -> Problem:
@@ -67,6 +68,8 @@ def model(
         that pass.
     - `validation`: inputs and targets that are held out. A sweep records their loss at the end of
         every window as `validation_loss`.
+    - `evaluate_every`: steps from one evaluation of the recorded loss to the next: with small
+        batches of large data, it takes most of the time.
     - `name`, `config`: as in `phasejax.Problem`.
 
     The recorded loss, which is labelled, is that of all rows, without dropout. Raises a
@@ -93,10 +96,12 @@ def model(
         init=init,
         batch_loss=Partial(BatchFit(fit, batch_size, shuffle), *data) if noisy else None,
         validation_loss=None if validation is None else Partial(fit, *validation),
+        evaluate_every=whole("evaluate_every", evaluate_every),
         name=name,
         config={
             "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", "custom"),
             **({"batch_size": batch_size, "shuffle": shuffle} if batch_size else {}),
+            **({"evaluate_every": int(evaluate_every)} if evaluate_every != 1 else {}),
             **(config or {}),
         },
     )

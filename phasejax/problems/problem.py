@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt32
 
-from .._check import bad, is_finite_number
+from .._check import bad, is_finite_number, whole
 from .._precision import precision
 from .._types import AnyArray
 from ..identity import arrays_digest, as_numpy, trace_digest
@@ -63,6 +63,8 @@ class Problem:
         The recorded and classified loss is still `loss`.
     - `validation_loss`: `validation_loss(params) -> scalar`, the loss on held-out data, which a
         sweep in steps records at the end of every window.
+    - `evaluate_every`: with `batch_loss`, the loss on all data is evaluated and recorded in every so
+        many steps, from step 0; each window of a sweep must have such a step.
 
     Raises a `TypeError` for a `loss`, `init`, `batch_loss` or `validation_loss` that is not a
     function, and for a
@@ -78,6 +80,7 @@ class Problem:
     hessian: np.ndarray | None = None
     batch_loss: BatchLoss | None = None
     validation_loss: Callable[[Any], Float[Array, ""]] | None = None
+    evaluate_every: int = 1
 
     def __post_init__(self) -> None:
         for argument in ("loss", "init"):
@@ -90,6 +93,10 @@ class Problem:
             given = getattr(self, argument)
             if given is not None and not callable(given):
                 raise TypeError(f"{argument} = {given!r} must be a function, or left out")
+        object.__setattr__(self, "evaluate_every", whole("evaluate_every", self.evaluate_every))
+        if self.evaluate_every > 1 and self.batch_loss is None:
+            allowed = "left out without a batch_loss: the loss is part of the gradient"
+            raise bad("evaluate_every", self.evaluate_every, allowed)
         for name, value in self.config.items():
             try:
                 json.dumps(value, allow_nan=False)
@@ -117,7 +124,8 @@ class Problem:
         if not (self.batch_loss or self.minimum or self.validation_loss) and rest is None:
             return self.loss
         minimum = np.array(self.minimum) if self.minimum else None
-        return Objective(self.loss, self.batch_loss, minimum, rest, self.validation_loss)
+        losses = self.loss, self.batch_loss, minimum, rest, self.validation_loss
+        return Objective(*losses, self.evaluate_every)
 
     @cached_property
     def parts(self) -> Parts:
@@ -133,6 +141,7 @@ class Objective(eqx.Module):
     - `minimum`: its minimum, or `None`.
     - `rest`: leaves of the model that are not trained, or `None` if all are.
     - `validation_loss`: the loss of a model on held-out data, or `None`.
+    - `evaluate_every`: steps from one evaluation of the loss on all data to the next.
     """
 
     loss: Any
@@ -140,6 +149,7 @@ class Objective(eqx.Module):
     minimum: Any
     rest: Any
     validation_loss: Any
+    evaluate_every: int = eqx.field(static=True)
 
     def __call__(self, params: Params) -> Float[Array, ""]:
         """Return the loss on all data."""
