@@ -63,8 +63,8 @@ class Problem:
         The recorded and classified loss is still `loss`.
     - `validation_loss`: `validation_loss(params) -> scalar`, the loss on held-out data, which a
         sweep in steps records at the end of every window.
-    - `evaluate_every`: with `batch_loss`, the loss on all data is evaluated and recorded in every so
-        many steps, from step 0; each window of a sweep must have such a step.
+    - `evaluate_every`: with `batch_loss`, the loss on all data is evaluated and recorded in every
+        so many steps, from step 0; each window of a sweep must have such a step.
 
     Raises a `TypeError` for a `loss`, `init`, `batch_loss` or `validation_loss` that is not a
     function, and for a
