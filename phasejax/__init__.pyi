@@ -46,5 +46,6 @@ from .regimes.probabilities import regime_probabilities as regime_probabilities
 from .regimes.recurrence import recurrence as recurrence
 from .results.opening import open_dataset as open_dataset
 from .results.rerun import zoom as zoom
+from .results.safe import safe_region as safe_region
 from .results.summary import cell as cell
 from .results.summary import summary as summary

@@ -3,7 +3,7 @@
 import json
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from .._check import ArgumentError, bad
 from . import values
 from .options import NEAREST, At, Horizontal, Json, Lines, StorePath, Vertical
 from .stores import MADE_BY, default_output, opened, selected
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Over = Annotated[
     str | None,
@@ -42,9 +45,21 @@ def info(
             help=f"Describe one cell, with a value of every axis: a=1,b=100. {NEAREST}",
         ),
     ] = None,
+    safe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Say how far this axis may be followed without spikes or divergence.",
+        ),
+    ] = None,
 ) -> int:
     """Print what was run and how many cells fell into each regime."""
     dataset = opened(store)
+    if safe is not None:
+        if at is not None:
+            raise bad("safe", safe, "given without --at")
+        print(_safe(dataset, safe, as_json))
+        return 0
     if at is not None:
         answer = pj.cell(dataset, values.point(at))
     else:
@@ -57,6 +72,18 @@ def info(
     else:
         print(pj.summary(dataset))
     return 0
+
+
+def _safe(dataset: "xr.Dataset", along: str, as_json: bool) -> str:
+    """Return the answer of `info --safe`: for each row as JSON, or one sentence."""
+    found = pj.safe_region(dataset, along)
+    if not as_json:
+        return found.attrs["summary"]
+    rows = {
+        str(name): found[name].astype(object).where(found[name].notnull(), None).values.tolist()
+        for name in (*found["limit"].dims, *found.data_vars)
+    }
+    return json.dumps({**found.attrs, **rows}, indent=2)
 
 
 def border(
