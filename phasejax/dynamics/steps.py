@@ -269,6 +269,7 @@ class Steps(Dynamics, Program):
                 variables |= {name: jnp.asarray(x, dtype) for name, x in values.items()}
             return tuple(following), variables
 
+        @functools.partial(jax.jit, inline=True)  # traced once, for both uses
         def measured(carry: PyTree) -> PyTree:
             return jax.vmap(end)(hyper, carry)
 
