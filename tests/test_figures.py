@@ -62,7 +62,9 @@ def slope(x, y):
     return np.polyfit(x, y, 1)[0]
 
 
-def test_features_are_steps_of_real_runs():
+def test_features_are_steps_of_real_runs(monkeypatch):
+    monkeypatch.setattr(features, "STEPS", 1_000)
+    monkeypatch.setattr(features, "SWING", slice(900, 960))
     problem = pj.problems.digits(samples=8, hidden=(4,))
     runs = features.compute(problem)
     figure = features.draw(runs)
@@ -291,6 +293,22 @@ def test_runs_come_to_the_edge_of_stability_when_the_caption_says(two_runs):
     onset = pj.mechanism(plane).edge_onset.transpose("b", "a").values
     np.testing.assert_array_equal(right.collections[0].get_array().reshape(2, 2), onset)
     assert legend(right) == ["spike  1", "divergence  1", "never at 0.8"]
+
+
+def test_digits_spike_where_the_edge_is_reached(two_runs):
+    """The ratio climbs from a hundredth to 1, where the first spike begins, and all others."""
+    cell = two_runs[0].squeeze()
+    found, ratio = pj.mechanism(cell), cell.edge_ratio.values
+    assert ratio[0] < 0.02
+    assert (np.diff(ratio[: 5_800 // 40]) > 0).all()
+    assert 5_800 < found.edge_crossing < 6_000
+    until = slice(6_000 // 40, 7_000 // 40)
+    assert 0.85 < ratio[until].min() < ratio[until].max() < 1.05
+    assert found.spikes_at_edge == found.spikes_announced == cell.spike_count >= 3
+    assert found.spikes_missed == 0
+    assert found.false_alarms <= 1
+    assert found.warning_steps < 40
+    assert (cell.sharpness_residual < 1e-3).all()
 
 
 def test_every_spike_is_announced_by_the_predictor(two_runs):
