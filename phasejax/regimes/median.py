@@ -24,7 +24,8 @@ def median(values: Windows) -> Cells:
     low, high = (values.shape[-1] - 1) // 2, values.shape[-1] // 2
     if low == high:
         return ranked(values, low)[0]
-    return np.mean(ranked(values, low, high), axis=0)
+    below, above = ranked(values, low, high)
+    return (below + above) / 2
 
 
 def ranked(values: Windows, *ranks: int) -> list[Cells]:

@@ -19,9 +19,12 @@ STRIDE = 4
 def parts(
     values: Windows, count: int, of: Callable[[Windows], Float[np.ndarray, "*cells"]] = median
 ) -> Float[np.ndarray, "*cells parts"]:
-    """Medians, or what `of` returns, of `count` successive parts of equal length."""
-    found = [of(piece) for piece in np.array_split(values, count, axis=-1)]
-    return np.moveaxis(np.stack(found), 0, -1)  # in memory, the cells of a part lie together
+    """Medians, or what `of` returns, of `count` successive parts, of equal length or one more."""
+    size, longer = divmod(values.shape[-1], count)
+    border = longer * (size + 1)
+    pieces = (longer, values[..., :border]), (count - longer, values[..., border:])
+    found = [of(x.reshape(*x.shape[:-1], n, -1)) for n, x in pieces if n]
+    return found[0] if len(found) == 1 else np.concatenate(found, axis=-1)
 
 
 def highest(values: Windows) -> Float[np.ndarray, "*cells"]:
