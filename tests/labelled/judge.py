@@ -16,21 +16,30 @@ TOYS = ("quadratic", "rosenbrock", "power 4", "power 6", "deep linear")
 """Problems whose minimum is known: it is zero."""
 
 
-def judged(run: read.Run) -> tuple[str, float]:
-    """Label and margin of a run by the rule."""
-    one = jax.tree.map(lambda field: field[None], run.envelope)
-    initial = np.array([10.0 ** run.about["initial"]])
-    minimum = 0.0 if run.about["problem"] in TOYS else None
-    answer = classify_envelope(one, initial, EPS, run.about["steps"], minimum)
-    return NAMES[int(answer["regime"][0])], float(answer["margin"][0])
+def judged(runs: list[read.Run]) -> list[tuple[str, float]]:
+    """Label and margin of each run by the rule; runs of one length are classified together."""
+    groups: dict[tuple, list[int]] = {}
+    for place, run in enumerate(runs):
+        minimum = 0.0 if run.about["problem"] in TOYS else None
+        alike = run.about["steps"], run.curve.shape[1], minimum
+        groups.setdefault(alike, []).append(place)
+    found: dict[int, tuple[str, float]] = {}
+    for (steps, _, minimum), places in groups.items():
+        envelopes = [runs[place].envelope for place in places]
+        together = jax.tree.map(lambda *fields: np.stack(fields), *envelopes)
+        initial = np.array([10.0 ** runs[place].about["initial"] for place in places])
+        answer = classify_envelope(together, initial, EPS, steps, minimum)
+        labels = [NAMES[code] for code in answer["regime"]]
+        found |= dict(zip(places, zip(labels, answer["margin"].tolist(), strict=True), strict=True))
+    return [found[place] for place in range(len(runs))]
 
 
 def confusion(runs: list[read.Run]) -> np.ndarray:
     """Counts of unambiguous runs, `[label by hand, label of the rule]`."""
     counts = np.zeros((len(NAMES), len(NAMES)), int)
-    for run in runs:
-        if not run.ambiguous:
-            counts[NAMES.index(run.label), NAMES.index(judged(run)[0])] += 1
+    clear = [run for run in runs if not run.ambiguous]
+    for run, (said, _) in zip(clear, judged(clear), strict=True):
+        counts[NAMES.index(run.label), NAMES.index(said)] += 1
     return counts
 
 
@@ -46,8 +55,7 @@ def main() -> None:
         for name, row in zip(NAMES, counts, strict=True):
             print(f"| {name} | " + " | ".join(map(str, row)) + " |")
         if "-v" in sys.argv:
-            for run in runs:
-                said, margin = judged(run)
+            for run, (said, margin) in zip(runs, judged(runs), strict=True):
                 if said != run.label:
                     mark = "ambiguous" if run.ambiguous else "wrong"
                     print(f"{run.number} {run.about['problem']}: {run.label}, {said}", mark, margin)
