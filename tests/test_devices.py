@@ -68,6 +68,7 @@ def test_a_value_of_the_user_is_kept():
 
 def test_a_toy_is_one_kernel_and_has_the_bits_of_many(tmp_path):
     dump = f"--xla_dump_to={tmp_path}/{{}} --xla_dump_hlo_as_text"
+    dump += " --xla_dump_hlo_module_re=jit_advance"
     run(SWEEP, tmp_path / "one.zarr", flags=dump.format("one"))
     off = f" --xla_backend_extra_options={OPTION}=0"
     run(SWEEP, tmp_path / "many.zarr", flags=dump.format("many") + off)

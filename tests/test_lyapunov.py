@@ -199,9 +199,10 @@ def test_a_parameter_without_gradient_is_a_neutral_direction():
 
 
 def test_a_relu_network_with_mini_batches_has_finite_rates():
-    problem = pj.problems.digits(samples=16, hidden=(4,), batch_size=4)
-    grid = pj.Grid(a=[1.0, 10.0], learning_rate=[1e-3, 1e-2])
-    dataset = swept(problem, pj.rmsprop, grid, steps=256)
+    inputs = np.random.default_rng(0).standard_normal((16, 3))
+    problem = pj.problems.network(inputs, inputs[:, 0], hidden=(4,), batch_size=4)
+    grid = pj.Grid(learning_rate=[1e-2, 1e-1], momentum=[0.0, 0.5])
+    dataset = swept(problem, optax.sgd, grid, steps=256)
     assert np.isfinite(dataset.growth_rate.values).all()
     assert (dataset.lyapunov_error > 0).all()
 

@@ -81,7 +81,7 @@ def test_mini_batches_and_a_minimum_go_together():
 def test_a_flow_is_classified_over_its_minimum():
     values = {"a": [1.0], "b": [3.0], "eps_root": 1e-2}
     plain, high = (
-        pj.sweep(p, pj.adam_flow, pj.Grid(**values), time=10.0, windows=16)
+        pj.sweep(p, pj.Flow(pj.adam_flow, solver="bosh3"), pj.Grid(**values), time=10.0, windows=16)
         for p in (BOWL, raised(-2.0, -2.0))
     )
     np.testing.assert_allclose(high.log10_loss_mean, plain.log10_loss_mean, atol=1e-3)

@@ -134,7 +134,8 @@ def test_a_map_of_the_parameters_is_followed_and_refined():
 
 
 def test_mini_batches_are_drawn_for_it():
-    problem = pj.problems.digits(samples=16, hidden=(4,), batch_size=4)
+    inputs = np.random.default_rng(0).standard_normal((16, 3))
+    problem = pj.problems.network(inputs, inputs[:, 0], hidden=(2,), batch_size=4)
 
     class Plain(pj.Steps):
         """Gradient descent on a network."""

@@ -24,8 +24,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def diagram(folder):
-    """A coarser diagram than that of `make sweep`, three cells per decade from 0.46 to 215."""
-    values = [10 ** (k / 3) for k in range(-1, 8)]
+    """A coarser diagram than that of `make sweep`, two cells per decade from 0.32 to 316."""
+    values = [10 ** (k / 2) for k in range(-1, 6)]
     return pj.sweep(
         pj.problems.digits(),
         pj.adam,

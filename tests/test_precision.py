@@ -56,6 +56,11 @@ def test_strict_promotion_of_dtypes_is_left_to_the_user(problem):
     small = pj.problems.digits(samples=8, hidden=(2,), batch_size=batch_size)
     dynamics, length = pj.adam, SHORT
     if problem == "flow":
+        start = {"w": np.ones(2), "c": np.ones(())}
+        small = pj.Problem(
+            lambda p: jnp.sum(p["w"] ** 2) + 3 * p["c"] ** 2,
+            lambda key: jax.tree.map(jnp.asarray, start),
+        )
         dynamics, length = pj.adam_flow, {"time": 0.1, "windows": 8}
     expected = pj.sweep(small, dynamics, GRID, **length)
     with jax.numpy_dtype_promotion("strict"):

@@ -116,7 +116,8 @@ def test_derivatives_of_a_network_are_right_in_both_modes_and_to_second_order():
     """Against finite differences: its matrix product has a custom derivative rule."""
     problem = pj.problems.digits(samples=20, hidden=(5, 3, 4), activation="tanh")
     with jax.enable_x64(True):
-        check_grads(problem.loss, (initial_params(problem, 1),), order=2, modes=("fwd", "rev"))
+        params = initial_params(problem, 1)
+        check_grads(jax.jit(problem.loss), (params,), order=2, modes=("fwd", "rev"))
 
 
 def test_the_gradient_of_a_network_needs_no_superfluous_products():

@@ -20,6 +20,7 @@ from .fuzzing import properties
 from .serial import interrupt_at
 
 QUADRATIC = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
+RUN: dict[str, Any] = {"steps": 3000, "windows": 128}
 
 
 def run(labels, start, margin=None):
@@ -89,7 +90,7 @@ def test_neighbours_of_a_cell_with_a_small_margin_are_computed():
 def toy():
     """257 × 257 cells of Adam on a quadratic, dense."""
     axis = pj.log_axis(0.3, 300, 257)
-    return pj.sweep(QUADRATIC, pj.adam, pj.Grid(a=axis, b=axis), steps=5000)
+    return pj.sweep(QUADRATIC, pj.adam, pj.Grid(a=axis, b=axis), **RUN)
 
 
 def test_a_refined_diagram_is_the_dense_one_for_a_tenth_of_the_work(toy, tmp_path):
@@ -98,7 +99,7 @@ def test_a_refined_diagram_is_the_dense_one_for_a_tenth_of_the_work(toy, tmp_pat
         QUADRATIC,
         pj.adam,
         pj.Grid(a=axis, b=axis),
-        steps=5000,
+        **RUN,
         refine=257,
         store=tmp_path / "s.zarr",
     )
@@ -121,14 +122,14 @@ def test_a_refined_sweep_that_is_cut_off_resumes_to_the_same_bits(tmp_path):
         "problem": QUADRATIC,
         "dynamics": pj.adam,
         "grid": pj.Grid(seed=[0, 1], a=axis, b=axis, learning_rate=[1e-3, 1e-4]),
-        "steps": 1000,
+        "steps": 640,
         "windows": 64,
-        "refine": {"a": 33, "b": 17},
+        "refine": {"a": 25, "b": 17},
         "block_size": 4,
     }
     arguments["problem"] = pj.problems.quadratic((1.0, 0.1))
     whole = pj.sweep(**arguments)
-    assert whole.regime.shape == (2, 33, 17, 2)
+    assert whole.regime.shape == (2, 25, 17, 2)
     store = tmp_path / "s.zarr"
     for allowed in (1, 2, 3):
         executor = interrupt_at(allowed + 1)
@@ -165,7 +166,7 @@ def test_a_flow_is_refined_too():
     axis = pj.log_axis(1, 100, 3)
     dataset = pj.sweep(
         pj.problems.quadratic((1.0,), (1.0,)),
-        pj.adam_flow,
+        pj.Flow(pj.adam_flow, solver="bosh3", rtol=1e-6),
         pj.Grid(a=axis, b=axis, eps_root=1e-2),
         time=5.0,
         windows=32,

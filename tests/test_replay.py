@@ -61,7 +61,7 @@ def test_recorded_windows_have_all_bits(in_recorded_windows):
 
 
 def test_a_spiking_network_in_a_resumed_store_and_mini_batches(tmp_path):
-    problem = pj.problems.digits(batch_size=16)
+    problem = pj.problems.digits(samples=32, hidden=(4,), batch_size=16)
     grid = pj.Grid(a=[0.3, 30], b=[3, 300], seed=[0, 1], learning_rate=1e-3)
     run = {"steps": 200, "grid": grid, "store": tmp_path / "s", "block_size": 4}
     sweep(problem, **run)

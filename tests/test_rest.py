@@ -93,7 +93,7 @@ def test_a_store_without_steps_is_labelled_by_its_loss(tmp_path):
     old.to_zarr(tmp_path / "old.zarr", zarr_format=3, consolidated=False)
     assert "end_step" not in pj.cell(pj.open_dataset(tmp_path / "old.zarr"), {"learning_rate": 0.2})
     flow = pj.sweep(
-        BOWL, pj.adam_flow, pj.Grid(a=[1.0], b=[3.0]), time=1.0, windows=8, store=tmp_path / "flow"
+        BOWL, pj.signgd_flow, pj.Grid(eps=[0.1]), time=1.0, windows=8, store=tmp_path / "flow"
     )
     assert "relative_step" not in flow
     xr.testing.assert_identical(pj.classify(flow.load()).regime, flow.regime)

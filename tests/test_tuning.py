@@ -72,8 +72,11 @@ def test_resume_runs_with_the_block_size_of_the_store(small, measuring, small_ta
 def test_a_real_measurement(tmp_path):
     """On a real network, in a process of its own: some choice is made, and kept."""
     script = (
-        "import phasejax as pj; from phasejax.engine import tuning; tuning.WORTH_MEASURING = 0\n"
-        "data = pj.sweep(pj.problems.digits(samples=8, hidden=(4,)), pj.adam, "
+        "import numpy as np, phasejax as pj\n"
+        "from phasejax.engine import tuning; tuning.WORTH_MEASURING = 0\n"
+        "inputs = np.random.default_rng(0).standard_normal((8, 64))\n"
+        "network = pj.problems.network(inputs, np.sign(inputs[:, 0]), hidden=(4,))\n"
+        "data = pj.sweep(network, pj.adam, "
         "pj.Grid(a=pj.log_axis(1, 100, 64), b=10.), steps=64, windows=8)\n"
         "print(data.attrs['block_size'], data.attrs['block_size_source'])\n"
     )
