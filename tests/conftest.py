@@ -28,25 +28,29 @@ pj.use_all_cores()
 os.fsync = lambda descriptor: None  # no test cuts the power, and thousands of files are written
 
 
-# By processor seconds, the commands that they start included: from two hundred to forty.
+# By processor seconds, the commands that they start included: from a hundred and fifty to forty.
 LONGEST = (
     "test_probes",
     "test_flows",
     "test_sweep",
-    "test_kills",
     "test_docs",
-    "test_refine",
-    "test_executors",
-    "test_install",
-    "test_replay",
-    "test_cli",
-    "test_identity",
-    "test_page",
     "test_figures",
-    "test_paper",
+    "test_kills",
+    "test_identity",
+    "test_refine",
+    "test_replay",
+    "test_structure",
+    "test_install",
+    "test_executors",
+    "test_plot",
+    "test_cli",
+    "test_page",
+    "test_regime_properties",
+    "test_precision",
     "test_dynamics",
-    "test_stores",
     "test_minimum",
+    "test_paper",
+    "test_stores",
 )
 
 

@@ -28,13 +28,16 @@ def shortly(sweep):
     """A sweep of few steps and cells: that the words are right, not what they find."""
 
     @functools.wraps(sweep)
-    def short(*arguments, steps=0, **others):
-        budget = {} if "time" in others else {"steps": 64}
+    def short(*arguments, steps=0, time=None, **others):
+        budget = {"steps": 64} if time is None else {"time": 1.0}
         if "refine" in others:
             others["refine"] = 33
         return sweep(*arguments, **others, **budget, windows=8)
 
     return short
+
+
+few_digits = functools.partial(pj.problems.digits, samples=16, hidden=(4,))
 
 
 def run_python(source, names, monkeypatch):
@@ -43,6 +46,7 @@ def run_python(source, names, monkeypatch):
         return
     with monkeypatch.context() as shorter:
         shorter.setattr(pj, "sweep", shortly(pj.sweep))
+        shorter.setattr(pj.problems, "digits", few_digits)
         exec(source, names)
 
 
@@ -62,8 +66,9 @@ def run_shell(source):
         assert words[0] == "phasejax", line
         words = [re.sub("^257$", "33", word.replace(":64", ":8")) for word in words[1:]]
         if words[0] == "sweep":
-            words = without("--steps", words)
-            words += ["--windows", "8", *([] if "--time" in words else ["--steps", "64"])]
+            budget = ["--time", "1"] if "--time" in words else ["--steps", "64"]
+            words = without("--time", without("--steps", words))
+            words += ["--windows", "8", *budget]
         assert cli.main(words) == 0, line
 
 
