@@ -1,16 +1,15 @@
 """Two handwritten digits and a small network: the problem of the main diagram."""
 
 import dataclasses
-import importlib.util
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from .._check import bad, whole
 from .._types import Whole
 from .classes import two_classes
+from .handwriting import handwriting
 from .network import network
 from .problem import Problem
 
@@ -50,15 +49,6 @@ def digits(
 @lru_cache
 def _images(digits: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """All images `[samples, 64]` of two digits, and their targets `[samples]`."""
-    table = np.loadtxt(_file(), delimiter=",")
-    images, labels = table[:, :-1], table[:, -1]
+    images, labels = handwriting()
     chosen = np.isin(labels, digits)
-    return images[chosen] / 16, np.where(labels[chosen] == digits[0], -1.0, 1.0)
-
-
-def _file() -> Path:
-    """The file that scikit-learn's `load_digits` reads: importing scikit-learn takes 0.5 s."""
-    found = importlib.util.find_spec("sklearn")
-    if found is None or not found.submodule_search_locations:
-        raise ImportError("problem 'digits' needs scikit-learn: pip install scikit-learn")
-    return Path(found.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    return images[chosen], np.where(labels[chosen] == digits[0], -1.0, 1.0)

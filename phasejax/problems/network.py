@@ -151,7 +151,14 @@ def network_init(key: PRNGKeyArray, widths: Sequence[int], activation: str) -> L
 def forward(
     layers: Layers, activation: str, x: Float[AnyArray, "inputs samples"]
 ) -> Float[AnyArray, " samples"]:
-    """Apply a network with one output: affine maps with `activation` in between.
+    """Apply a network with one output."""
+    return all_outputs(layers, activation, x)[0]
+
+
+def all_outputs(
+    layers: Layers, activation: str, x: Float[AnyArray, "inputs samples"]
+) -> Float[AnyArray, "outputs samples"]:
+    """Apply a network: affine maps with `activation` in between.
 
     Samples are the last axis of the data, so that XLA can multiply the first layers of all cells
     with the shared data in one matrix product.
@@ -160,7 +167,7 @@ def forward(
     x = weights @ x + bias[:, None]
     for weights, bias in rest:
         x = matmul(weights, ACTIVATIONS[activation](x)) + bias[:, None]
-    return x[0]
+    return x
 
 
 @jax.custom_jvp
