@@ -58,7 +58,8 @@ Problem = Annotated[
     str,
     typer.Option(
         help="digits, quadratic, power, rosenbrock, deep_linear, cifar10 (with "
-        "--problem-arg folder=PATH), or FILE.py:FUNCTION, which takes --problem-arg too."
+        "--problem-arg folder=PATH), modular_addition, convnet, autoencoder, characters, or "
+        "FILE.py:FUNCTION, which takes --problem-arg too."
     ),
 ]
 ProblemArguments = Annotated[

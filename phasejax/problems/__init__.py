@@ -3,10 +3,17 @@
 The command line and stores name those in `BUILT_IN`; `cifar10` needs a folder of data.
 """
 
+from .autoencoder import autoencoder as autoencoder
+from .characters import characters as characters
 from .cifar10 import cifar10 as cifar10
+from .convnet import convnet as convnet
 from .deep_linear import deep_linear as deep_linear
 from .digits import digits as digits
+from .losses import cross_entropy as cross_entropy
+from .losses import logistic as logistic
+from .losses import mse as mse
 from .model import model as model
+from .modular_addition import modular_addition as modular_addition
 from .network import network as network
 from .power import power as power
 from .problem import Problem as Problem
@@ -20,4 +27,8 @@ BUILT_IN = {
     "rosenbrock": rosenbrock,
     "deep_linear": deep_linear,
     "cifar10": cifar10,
+    "modular_addition": modular_addition,
+    "convnet": convnet,
+    "autoencoder": autoencoder,
+    "characters": characters,
 }
