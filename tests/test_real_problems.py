@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import runpy
+import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -439,3 +442,23 @@ def test_the_command_line_sweeps_a_text(text, monkeypatch, capsys):
     assert stored.attrs["problem_arguments"]["sha256"] == P.characters(text).config["sha256"]
     assert cli.main([*words.split(), "--overwrite", "--problem-arg", "batch_size=999"]) == 2
     assert "batch_size = 999: must be at most" in capsys.readouterr().err
+
+
+def run_script(name, arguments, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    runpy.run_path(str(Path(__file__).parents[1] / "sweeps" / name))
+
+
+def test_a_script_runs_and_resumes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        run_script("autoencoder.py", ["2", "256"], monkeypatch)
+        assert "4 cells:" in capsys.readouterr().out
+    assert Path("out/autoencoder/phase_diagram.png").exists()
+
+
+def test_the_script_of_a_text_says_what_is_wrong_with_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        run_script("characters.py", ["--path", "nowhere"], monkeypatch)
+    assert "path = 'nowhere': must be a readable text file" in capsys.readouterr().err
