@@ -14,6 +14,7 @@ from .dynamics import Flow as Flow
 from .dynamics import Optimizer as Optimizer
 from .dynamics import Steps as Steps
 from .dynamics import adam as adam
+from .dynamics import adam_decays as adam_decays
 from .dynamics import adam_flow as adam_flow
 from .dynamics import rmsprop as rmsprop
 from .dynamics import rmsprop_flow as rmsprop_flow

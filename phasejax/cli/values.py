@@ -11,6 +11,8 @@ from .._check import ArgumentError, bad
 HYPER_PARAMETERS = {
     "a": "LOW:HIGH:COUNT (log-spaced; LOW:HIGH:COUNT:linear), or V1,V2,... or one fixed value",
     "b": "As --a.",
+    "delta": "As --a: 1 - β₁ of adam_decays.",
+    "gamma": "As --a: 1 - β₂ of adam_decays.",
     "learning_rate": "As --a; 0.001 by default with phasejax's adam and rmsprop.",
     "eps": "As --a; added outside the square root.",
     "eps_root": "As --a; added inside the square root.",

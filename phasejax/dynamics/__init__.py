@@ -1,6 +1,7 @@
 """How one cell moves: optimizers, flows, and the base of both."""
 
 from .adam import adam as adam
+from .adam_decays import adam_decays as adam_decays
 from .adam_flow import adam_flow as adam_flow
 from .base import Cost as Cost
 from .base import Dynamics as Dynamics

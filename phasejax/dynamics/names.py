@@ -10,6 +10,7 @@ import optax.contrib
 
 from .._check import ArgumentError, choice
 from .adam import adam
+from .adam_decays import adam_decays
 from .adam_flow import adam_flow
 from .base import Dynamics
 from .flow import Flow
@@ -19,7 +20,11 @@ from .rmsprop_flow import rmsprop_flow
 from .schedules import scheduled
 from .signgd_flow import signgd_flow
 
-BUILT_IN: dict[str, Callable] = {"adam": adam, "rmsprop": rmsprop}
+BUILT_IN: dict[str, Callable] = {
+    "adam": adam,
+    "adam_decays": adam_decays,
+    "rmsprop": rmsprop,
+}
 """Optimizers of phasejax by name."""
 FLOWS: dict[str, Callable] = {
     "adam_flow": adam_flow,
