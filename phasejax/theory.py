@@ -25,6 +25,13 @@ RETURNS = 1e-6
 REAL = 1e-6
 """A multiplier is real if its imaginary part is at most this share of its modulus."""
 
+SPIKES_SQUARED_LOSS = 12.0
+"""b/a above which Adam spikes on two digits with squared loss: γ < δ/12. Empirical: the main
+diagram of this project, for a of 10 and more at η = 1e-3."""
+SPIKES_CROSS_ENTROPY = 1 / 3.7
+"""b/a above which AdamW spikes on networks with cross-entropy: γ < 3.7 δ. Empirical: arXiv
+2609.18314 has 3.5 to 3.7 in place of 3.7 on its networks."""
+
 
 def signgd_extinction_time(initial_loss: ArrayLike, pl_constant: ArrayLike) -> Numbers:
     r"""Time after which the loss of the signGD flow ẋ = −sign(∇f) is zero: 2√f₀/√μ.
@@ -219,14 +226,75 @@ def rmsprop_descent_depth(alpha: ArrayLike) -> Numbers:
 
 
 def power_border(a: ArrayLike, k: float) -> Numbers:
-    r"""Border of convergence of Adam on |x|ᵏ/k with ε = 0: b = a·k/(2(k − 2)).
+    r"""Border of convergence of Adam on |x|ᵏ/k with ε = 0 and small η: b = a·k/(2(k − 2)).
 
     Above it the self-similar solution of the flow, v ∝ e^(−at), x ∝ e^(−at/(2(k−2))), attracts;
-    below it bursts end the descent. The derivation is in docs/theory.md (cf. arXiv 2603.09581).
+    below it bursts end the descent. Status: derived, by linearization around that solution; the
+    derivation is in docs/theory.md (cf. arXiv 2603.09581). For steps of any length the border is
+    `power_decay_border`, of which this is the limit for small η.
     """
+    _exponent(k)
+    return np.asarray(a) * k / (2 * (k - 2))
+
+
+def power_decay_border(delta: ArrayLike, k: float) -> Numbers:
+    r"""Border of convergence of Adam's steps on |x|ᵏ/k with ε = 0: β₂ = β₁^(2(k−2)/k).
+
+    Takes δ = 1 − β₁ and returns γ = 1 − β₂. Below it, at larger β₂, the self-similar solution
+    attracts. Status: derived here, by linearization; arXiv 2609.18314 states the same border.
+    The learning rate does not enter: it is the scale of x. To first order in δ = bη and γ = aη this
+    is γ = 2(k − 2)δ/k, `power_border`.
+
+    Derivation: while v only decays, √v is multiplied by √β₂ per step. Let x be multiplied by r,
+    hence the gradient and m by r^(k−1), and x' = x − ηm'/√v' needs r = r^(k−1)/√β₂, so that
+    r^(k−2) = √β₂. Multiply x by 1 + ξ and m by 1 + μ, with p = β₁/r^(k−1), which must be below 1,
+    and c = 1/r − 1. To first order
+
+    $$\mu' = p\mu + (1-p)(k-1)\xi, \qquad \xi' = \xi/r - c\mu' .$$
+
+    The determinant of this map is p/r. It contracts if p < r, that is β₁ < rᵏ = β₂^(k/(2(k−2))),
+    and if no eigenvalue passes +1, which needs c(1 − p)(k − 2) > 0 and always holds, or −1, which
+    needs (1 + p)(1 + r) > (1 − r)(1 − p)(k − 1). On the border, where p = r, this holds for
+    β₁ > ((√(k−1) − 1)/(√(k−1) + 1))ᵏ, which is 0.005 for k = 4 and 0.003 for k = 6.
+
+    **Arguments:** `delta`: greater than 0 and at most 1; `k`: greater than 2. Other values raise a
+    `ValueError`.
+    """
+    _exponent(k)
+    _step_decay("delta", delta)
+    with np.errstate(divide="ignore"):  # δ = 1 is β₁ = 0
+        return -np.expm1(2 * (k - 2) / k * np.log1p(-np.asarray(delta, float)))
+
+
+def power_spike_line(delta: ArrayLike, k: float) -> Numbers:
+    """Line below which Adam spikes on |x|ᵏ/k with ε = 0: γ = C_L δ, C_L = 12(k − 2)/(3k − 4).
+
+    Takes δ = 1 − β₁ and returns γ = 1 − β₂. With `power_decay_border` as the other side, spikes
+    fill a wedge; above this line Adam oscillates. Status: empirical, a fit of arXiv 2609.18314.
+    """
+    _exponent(k)
+    _step_decay("delta", delta)
+    return 12 * (k - 2) / (3 * k - 4) * np.asarray(delta, float)
+
+
+def quadratic_wall(delta: ArrayLike) -> Numbers:
+    """Line below which Adam spikes on a quadratic: γ = 15.6 δ^3.07.
+
+    Takes δ = 1 − β₁ and returns γ = 1 − β₂. Unlike the lines of powers it is no line through the
+    origin of a and b, where it moves with η. Status: empirical, a fit of arXiv 2609.18314.
+    """
+    _step_decay("delta", delta)
+    return 15.6 * np.asarray(delta, float) ** 3.07
+
+
+def _exponent(k: float) -> None:
     if not k > 2:
         raise bad("k", k, "greater than 2")
-    return np.asarray(a) * k / (2 * (k - 2))
+
+
+def _step_decay(name: str, values: ArrayLike) -> None:
+    if not np.all((np.asarray(values) > 0) & (np.asarray(values) <= 1)):
+        raise bad(name, values, "greater than 0 and at most 1")
 
 
 def _positive(name: str, values: ArrayLike) -> None:
