@@ -11,7 +11,7 @@ import phasejax as pj
 
 from .._check import ArgumentError, bad
 from . import values
-from .options import NEAREST, At, Horizontal, Json, Lines, StorePath, Vertical
+from .options import NEAREST, At, Beta, Horizontal, Json, Lines, StorePath, Vertical
 from .stores import MADE_BY, default_output, opened, selected
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ def plot(
     ] = False,
     mark: Marks = None,
     line: Lines = None,
+    beta: Beta = False,
     at: At = None,
 ) -> int:
     """Draw the phase diagram of a sweep, or a variable over its plane."""
@@ -145,7 +146,7 @@ def plot(
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise bad("output", str(output), "a name ending in .png, .svg or .pdf")
     dataset = selected(store, at)
-    drawn = {"x": x, "y": y, "marks": values.marks(mark), "lines": line}
+    drawn = {"x": x, "y": y, "marks": values.marks(mark), "lines": line, "beta": beta}
     if variable is not None:
         figure = pj.variable_map(dataset, variable, **drawn)
     elif probability:

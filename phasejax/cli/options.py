@@ -36,6 +36,15 @@ Lines = Annotated[
     ),
 ]
 
+Beta = Annotated[
+    bool,
+    typer.Option(
+        "--beta",
+        help="Show the axes delta and gamma as the decays β₁ = 1 - delta and β₂ = 1 - gamma, "
+        "rising rightwards and upwards.",
+    ),
+]
+
 NewStore = Annotated[Path, typer.Option(help="Folder for the results (Zarr v3).")]
 Resume = Annotated[bool, typer.Option("--resume", help="Run the cells that the store lacks.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the store.")]

@@ -26,6 +26,7 @@ def phase_diagram(
     late_loss: bool = False,
     marks: Marks | None = None,
     lines: Lines | None = None,
+    beta: bool = False,
 ) -> Figure:
     """Draw the regime of every cell of a sweep over two axes.
 
@@ -41,7 +42,9 @@ def phase_diagram(
     - `lines`: lines to draw, as formulas, `["b = 12 a", "a = 3"]`, or as functions of the
         values on the horizontal axis, by name: `{"b = 12 a": lambda a: 12 * a}`. For phasejax's
         own dynamics the line a = b is always drawn, and so is the border that `phasejax.theory`
-        predicts for a built-in problem.
+        predicts for a built-in problem; over δ and γ it is β₁ = β₂.
+    - `beta`: show the axes `delta` and `gamma` as the decays β₁ = 1 − δ and β₂ = 1 − γ, which rise
+        rightwards and upwards, instead of δ and γ.
 
     Returns a `matplotlib.figure.Figure`; `figure.savefig("name.pdf")` writes PNG, SVG or PDF, and a
     notebook shows it.
@@ -55,7 +58,7 @@ def phase_diagram(
     if late_loss:
         draw_late_loss(figure, panels[1], dataset, x, y)
     for panel in panels:
-        decorate(panel, dataset, x, y, marks, lines)
+        decorate(panel, dataset, x, y, marks, lines, beta)
     figure.suptitle(title(dataset, figure.get_figwidth()), fontsize=10)
     return figure
 
@@ -68,6 +71,7 @@ def comparison(
     y: str | None = None,
     marks: Marks | None = None,
     lines: Lines | None = None,
+    beta: bool = False,
 ) -> Figure:
     """Draw two sweeps over the same cells next to each other, and the cells in which they differ.
 
@@ -75,7 +79,7 @@ def comparison(
 
     - `one`, `other`: sweeps with the same axes, such as a flow and its optimizer. If `one` is a
         flow and `other` is not, `other` is labelled again with the flow's `loss_floor`.
-    - `x`, `y`, `marks`, `lines`: as in `phase_diagram`, for all panels.
+    - `x`, `y`, `marks`, `lines`, `beta`: as in `phase_diagram`, for all panels.
 
     Returns a `matplotlib.figure.Figure` of three panels, each with a legend that counts its cells.
     In the third panel, cells with the same regime in both sweeps are grey; the others have the
@@ -97,7 +101,7 @@ def comparison(
         panel.set_title(f"{headline(dataset)}\n{wrap(settings(dataset), inches)}", fontsize=10)
     _draw_difference(right, one, other, x, y)
     for panel, dataset in ((left, one), (middle, other), (right, other)):
-        decorate(panel, dataset, x, y, marks, lines)
+        decorate(panel, dataset, x, y, marks, lines, beta)
     return figure
 
 

@@ -1,6 +1,8 @@
 """Lines over a plane, from theory or from the user, and the places of their names."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +13,13 @@ from .. import theory
 from .._check import bad
 from ..results.axes import cell_edges, is_category, is_log, selected
 from .formula import read_line
+from .style import OWN_SYMBOLS
+from .titles import own
 
 Lines = Mapping[str, Callable[[np.ndarray], np.ndarray]] | Sequence[str]
 """Functions of the values on the horizontal axis, by name; or formulas such as "b = 12 a"."""
+ADAMS = ("adam", "adam_decays", "adam_flow")
+"""Modules of phasejax's dynamics for which theory knows borders."""
 POINTS = 257
 """Points of a line."""
 LETTER = 1 / 45
@@ -58,35 +64,76 @@ def lines_over(dataset: xr.Dataset, x: str, y: str, lines: Lines | None = None) 
 
 
 def _known(dataset: xr.Dataset, x: str, y: str) -> dict[str, tuple[Points, Points]]:
-    """The line a = b and the border from theory, by name, if a and b are the paper's."""
-    module = dataset.attrs.get("optimizer_module", "")
-    if {x, y} != {"a", "b"} or not module.startswith("phasejax."):
+    """The line of equal decays and the border from theory, by name, for phasejax's dynamics."""
+    if not own(dataset):
         return {}
-    a = _spaced(dataset, "a")
-    border = _border(dataset, a)
-    curves = {"a = b": a, **border} if "theory: a = b" not in border else border
-    return {name: (a, b) if x == "a" else (b, a) for name, b in curves.items()}
-
-
-def _border(dataset: xr.Dataset, a: Points) -> dict[str, Points]:
-    """The border that `phasejax.theory` predicts for Adam on this problem, if there is one."""
-    attrs = dataset.attrs
-    problem = attrs.get("problem_builtin", "")  # a problem of the user can have the same name
-    optimizer = attrs["optimizer_module"].removeprefix("phasejax.dynamics.")
-    fixed = selected(dataset)
-    eps_root, eps = fixed.get("eps_root"), fixed.get("eps")
-    if optimizer not in ("adam", "adam_flow") or eps_root is None or eps is None:
-        return {}
-    if problem == "power" and attrs["problem_arguments"]["k"] > 2 and eps_root == eps == 0:
-        k = attrs["problem_arguments"]["k"]
-        ratio = float(theory.power_border(1.0, k))
-        return {f"theory: b = {ratio:g} a" if ratio != 1 else "theory: a = b": ratio * a}
-    eta = fixed.get("learning_rate")
-    if problem == "quadratic" and optimizer == "adam" and eta is not None and (eps_root or eps):
-        steepest = max(attrs["problem_arguments"]["spectrum"])
-        b = float(theory.adam_border(steepest, eta, eps_root, eps))
-        return {f"theory: b = {b:.3g}": np.full_like(a, b)}
+    for first, second, known in (("a", "b", _over_rates), ("delta", "gamma", _over_decays)):
+        if {x, y} == {first, second}:
+            lines = known(dataset, _spaced(dataset, first), _spaced(dataset, second))
+            return {name: (u, v) if x == first else (v, u) for name, (u, v) in lines.items()}
     return {}
+
+
+def _over_rates(dataset: xr.Dataset, a: Points, b: Points) -> dict[str, tuple[Points, Points]]:
+    """The line a = b, and the border from theory, over a and b."""
+    k, rest = _exponent(dataset), _rest(dataset)
+    if k is not None:
+        ratio = float(theory.power_border(1.0, k))
+        if ratio == 1:
+            return {"theory: a = b": (a, a)}
+        return {"a = b": (a, a), f"theory: b = {ratio:g} a": (a, ratio * a)}
+    if rest is not None:
+        return {"a = b": (a, a), f"theory: b = {rest:.3g}": (a, np.full_like(a, rest))}
+    return {"a = b": (a, a)}
+
+
+def _over_decays(
+    dataset: xr.Dataset, delta: Points, gamma: Points
+) -> dict[str, tuple[Points, Points]]:
+    """The line β₁ = β₂, and the border from theory, over δ and γ."""
+    equal = {"β₁ = β₂": (delta, delta)}
+    k, rest = _exponent(dataset), _rest(dataset)
+    if k is not None:
+        power = Fraction(2 * (k - 2) / k).limit_denominator(99)
+        if power == 1:
+            return {"theory: β₁ = β₂": (delta, delta)}
+        border = np.asarray(theory.power_decay_border(delta, k))
+        return {**equal, f"theory: β₂ = β₁^({power})": (delta, border)}
+    if rest is not None:
+        at = rest * selected(dataset)["learning_rate"]
+        return {**equal, f"theory: δ = {at:.3g}": (np.full_like(gamma, at), gamma)}
+    return equal
+
+
+def _exponent(dataset: xr.Dataset) -> float | None:
+    """k of |x|ᵏ/k, if theory knows where Adam converges on it."""
+    attrs, eps = dataset.attrs, _epsilons(dataset)
+    if eps != (0, 0) or attrs.get("problem_builtin") != "power":
+        return None
+    k = attrs["problem_arguments"]["k"]
+    return k if k > 2 else None
+
+
+def _rest(dataset: xr.Dataset) -> float | None:
+    """The largest b at which Adam can come to rest, if theory knows it for this problem."""
+    attrs, eps = dataset.attrs, _epsilons(dataset)
+    eta = selected(dataset).get("learning_rate")
+    if not isinstance(eta, int | float) or "time" in attrs:
+        return None
+    if eps is None or eps == (0, 0) or attrs.get("problem_builtin") != "quadratic":
+        return None
+    steepest = max(attrs["problem_arguments"]["spectrum"])
+    return float(theory.adam_border(steepest, eta, *eps))
+
+
+def _epsilons(dataset: xr.Dataset) -> tuple[float, float] | None:
+    """ε inside and outside the root, if both are fixed and the dynamics are Adam's."""
+    fixed = selected(dataset)
+    kind = dataset.attrs["optimizer_module"].removeprefix("phasejax.dynamics.")
+    if kind not in ADAMS or fixed.get("weight_decay", 0) != 0:
+        return None
+    eps = fixed.get("eps_root"), fixed.get("eps")
+    return None if None in eps else eps  # pyright: ignore[reportReturnType]
 
 
 def _given(dataset: xr.Dataset, x: str, y: str, lines: Lines) -> dict[str, tuple[Points, Points]]:
@@ -102,8 +149,15 @@ def _given(dataset: xr.Dataset, x: str, y: str, lines: Lines) -> dict[str, tuple
         if result.shape not in ((), values.shape):
             raise bad(f"lines[{name!r}]", result.shape, f"one number for each value of {along}")
         points = values, np.broadcast_to(result, values.shape)
-        found[name] = points if along == x else points[::-1]
+        shown = name if isinstance(lines, Mapping) else _in_symbols(dataset, name)
+        found[shown] = points if along == x else points[::-1]
     return found
+
+
+def _in_symbols(dataset: xr.Dataset, formula: str) -> str:
+    """Write the names of a formula as axes have them: `γ = 12 δ` for `gamma = 12 delta`."""
+    symbols = OWN_SYMBOLS if own(dataset) else {}
+    return re.sub(r"[^\W\d]\w*", lambda name: symbols.get(name[0], name[0]), formula)
 
 
 def _spaced(dataset: xr.Dataset, axis: str) -> Points:
@@ -125,31 +179,48 @@ def _inside(
 
 
 def name_places(
-    dataset: xr.Dataset, x: str, y: str, lines: Sequence[Line], marks: Sequence[tuple] = ()
+    dataset: xr.Dataset,
+    x: str,
+    y: str,
+    lines: Sequence[Line],
+    marks: Sequence[tuple] = (),
+    falling: Collection[str] = (),
 ) -> list[Name]:
     """Place the names of lines near their upper ends, without overlap with each other and marks.
 
     The first two fields of a mark are its coordinates on the horizontal and the vertical axis.
+    `falling` names the axes whose values fall rightwards or upwards.
     """
+
+    def parts(axis: str, values: Sequence[float] | Points) -> list[float]:
+        places = _parts(dataset, axis, values)
+        return [1 - place for place in places] if axis in falling else places
+
     taken = [
         _box(across, up, letters=8, left=None, above=True)
         for across, up in zip(
-            _parts(dataset, x, [mark[0] for mark in marks]),
-            _parts(dataset, y, [mark[1] for mark in marks]),
+            parts(x, [mark[0] for mark in marks]),
+            parts(y, [mark[1] for mark in marks]),
             strict=True,
         )
     ]
     chosen = []
     for line in lines:
-        across, up = _parts(dataset, x, line.x), _parts(dataset, y, line.y)
+        across, up = parts(x, line.x), parts(y, line.y)
+        order = np.linspace(line.x.size - 1, 0, 12).astype(int)
+        if (across[0], up[0]) > (across[-1], up[-1]):
+            order = order[::-1]
         tried = [
             (point, left, above, _box(across[point], up[point], len(line.name), left, above))
-            for point in np.linspace(line.x.size - 1, 0, 12).astype(int)
+            for point in order
             for left, above in ((True, False), (False, False), (True, True), (False, True))
         ]
-        within = [place for place in tried if min(place[3]) >= 0 and max(place[3]) <= 1]
+        within = [place for place in tried if _overhang(place[3]) == 0]
         free = [place for place in within if not any(_overlap(place[3], box) for box in taken)]
-        point, left, above, box = (free or within or tried)[0]
+        nearest = min(
+            tried, key=lambda place: _overhang(place[3])
+        )  # of a name wider than the panel
+        point, left, above, box = (free or within or [nearest])[0]
         taken.append(box)
         chosen.append(Name(float(line.x[point]), float(line.y[point]), left, above))
     return chosen
@@ -170,6 +241,11 @@ def _box(across: float, up: float, letters: int, left: bool | None, above: bool)
     start = across + (-width / 2 if left is None else -GAP - width if left else GAP)
     bottom = up + (GAP if above else -GAP - HEIGHT)
     return start, bottom, start + width, bottom + HEIGHT
+
+
+def _overhang(box: Box) -> float:
+    """How far a box reaches beyond the panel."""
+    return sum(max(0, -place, place - 1) for place in box)
 
 
 def _overlap(one: Box, other: Box) -> bool:

@@ -34,6 +34,7 @@ def small_multiples(
     y: str | None = None,
     marks: Marks | None = None,
     lines: Lines | None = None,
+    beta: bool = False,
 ) -> Figure:
     """Draw the regimes of a plane for every value of a third axis.
 
@@ -41,7 +42,7 @@ def small_multiples(
 
     - `dataset`: a sweep over three axes, such as a, b and the learning rate.
     - `over`: the third axis, of at most 24 values; each value has its own panel.
-    - `x`, `y`, `marks`, `lines`: as in `phasejax.phase_diagram`, for all panels.
+    - `x`, `y`, `marks`, `lines`, `beta`: as in `phasejax.phase_diagram`, for all panels.
 
     Returns a `matplotlib.figure.Figure`. The legend counts the cells of all panels.
     """
@@ -54,7 +55,7 @@ def small_multiples(
     figure, panels = _panels(len(slices))
     for panel, one in zip(panels, slices, strict=True):
         draw_regimes(panel, one, x, y)
-        decorate(panel, one, x, y, marks, lines)
+        decorate(panel, one, x, y, marks, lines, beta)
         panel.set_title(wrap([setting(dataset, over, one[over].item())], PANEL_WIDTH), fontsize=10)
     _label_outside(panels)
     columns = max(int(figure.get_figwidth() / LEGEND_COLUMN), 1)
@@ -72,6 +73,7 @@ def probability_diagram(
     y: str | None = None,
     marks: Marks | None = None,
     lines: Lines | None = None,
+    beta: bool = False,
 ) -> Figure:
     """Draw the probability of each regime, and the entropy of the regime, over a plane.
 
@@ -79,7 +81,7 @@ def probability_diagram(
 
     - `dataset`: a sweep over a plane and seeds; see `phasejax.regime_probabilities` for formulas.
     - `over`: the axis whose values are the runs of a cell, by default `seed`.
-    - `x`, `y`, `marks`, `lines`: as in `phasejax.phase_diagram`, for all panels.
+    - `x`, `y`, `marks`, `lines`, `beta`: as in `phasejax.phase_diagram`, for all panels.
 
     Returns a `matplotlib.figure.Figure`: a panel for every regime that occurs, then the entropy.
     """
@@ -96,7 +98,7 @@ def probability_diagram(
         array = values.transpose(y, x).values
         mesh = panel.pcolormesh(*edges, array, cmap=colours, vmin=0, vmax=most)
         figure.colorbar(mesh, ax=panel, label=label, fraction=0.05)
-        decorate(panel, plane_of, x, y, marks, lines)
+        decorate(panel, plane_of, x, y, marks, lines, beta)
 
     *of_regimes, last = panels
     for panel, name in zip(of_regimes, shown, strict=True):

@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
 
+from .._check import bad
 from ..regimes import NAMES, UNRESOLVED, name_of, regime_counts
 from ..regimes.codes import CODE_NAMES, INFERRED
 from ..results.axes import cell_edges
 from .lines import Line, Lines, Name, lines_over, name_places
 from .marks import Marks, marks_on
-from .style import COLOURS, HATCH, INFERRED_SHADE, SAME_COLOUR, STROKES
-from .ticks import scale_axis
+from .style import COLOURS, DECAYS, HATCH, INFERRED_SHADE, SAME_COLOUR, STROKES
+from .ticks import decay_ticks, scale_axis
 from .titles import axis_name, printable
 
 RASTER_CELLS = 10_000
@@ -134,16 +135,28 @@ def decorate(
     y: str,
     marks: Marks | None = None,
     lines: Lines | None = None,
+    beta: bool = False,
 ) -> None:
-    """Scale and label the axes, and draw the lines and marks of the plane."""
+    """Scale and label the axes, and draw the lines and marks of the plane.
+
+    `beta` shows the axes `delta` and `gamma` as the decays β, rightwards and upwards.
+    """
+    falling = [name for name in (x, y) if beta and name in DECAYS]
+    if beta and not falling:
+        raise bad("beta", beta, f"left out: the axes are {x} and {y}, none is delta or gamma")
     for axis, name in ((panel.xaxis, x), (panel.yaxis, y)):
-        axis.set_label_text(axis_name(dataset, name))
         scale_axis(panel, axis, dataset[name])
-    panel.set_xlim(*cell_edges(dataset, x)[[0, -1]])
-    panel.set_ylim(*cell_edges(dataset, y)[[0, -1]])
+        ends = cell_edges(dataset, name)[[0, -1]]
+        if name in falling:
+            axis.set_label_text(DECAYS[name])
+            decay_ticks(axis)
+            ends = ends[::-1]
+        else:
+            axis.set_label_text(axis_name(dataset, name))
+        (panel.set_xlim if axis is panel.xaxis else panel.set_ylim)(*ends)
     over, marked = lines_over(dataset, x, y, lines), marks_on(dataset, x, y, marks)
     for number, (line, name) in enumerate(
-        zip(over, name_places(dataset, x, y, over, marked), strict=True)
+        zip(over, name_places(dataset, x, y, over, marked, falling), strict=True)
     ):
         draw_line(panel, line, name, STROKES[number % len(STROKES)])
     for mark in marked:

@@ -31,6 +31,8 @@ OPTAX_AXES = AXES | {"b1": "m-decay β₁", "b2": "v-decay β₂", "eps_root": "
 OWN_AXES = AXES | {
     "a": "a   (v-decay α = 1 − aη)",
     "b": "b   (m-decay β = 1 − bη)",
+    "delta": "δ = 1 − β₁   (m-decay β₁)",
+    "gamma": "γ = 1 − β₂   (v-decay β₂)",
     "eps": "ε outside the root",
     "eps_root": "ε inside the root",
 }
@@ -44,7 +46,9 @@ SYMBOLS = {"learning_rate": "η"}
 """Symbols of hyper-parameters for every optimizer, as in `η = 0.001`."""
 OPTAX_SYMBOLS = SYMBOLS | {"b1": "β₁", "b2": "β₂", "eps": "ε", "eps_root": "ε"}
 """Symbols of hyper-parameters for optimizers of optax."""
-OWN_SYMBOLS = SYMBOLS | {"eps": "ε", "eps_root": "ε"}
+OWN_SYMBOLS = SYMBOLS | {"delta": "δ", "gamma": "γ", "eps": "ε", "eps_root": "ε"}
 """Symbols of hyper-parameters for phasejax's own dynamics."""
+DECAYS = {"delta": OPTAX_AXES["b1"], "gamma": OPTAX_AXES["b2"]}
+"""Names of the axes δ and γ where they show the decays β₁ = 1 − δ and β₂ = 1 − γ."""
 WHERE = {"eps": " outside the root", "eps_root": " inside the root"}
 """What follows the value of an ε. Not used for optax's `eps`, which can be inside or outside."""

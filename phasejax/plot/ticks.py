@@ -29,6 +29,11 @@ def log_ticks(axis: XAxis | YAxis, decades: float) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value)))
 
 
+def decay_ticks(axis: XAxis | YAxis) -> None:
+    """Write the ticks of an axis of 1 − β as β: 0.9, 0.97, 0.99, ..."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{1 - value:.12g}"))
+
+
 def plain_number(value: float) -> str:
     """Write a number without the letter e: 0.001 or 3·10⁻⁵."""
     mantissa, e, exponent = f"{value:g}".partition("e")

@@ -73,12 +73,15 @@ def setting(dataset: xr.Dataset, name: str, value: Any) -> str:
 def settings(dataset: xr.Dataset) -> list[str]:
     """Fixed and selected values, mini-batches, length of a run and dtype, one text each.
 
-    Arguments that are `None` are left out; if both ε are zero, only one is named.
+    Arguments that are `None`, and no weight decay, are left out; if both ε are zero, only one is
+    named.
     """
     attrs = dataset.attrs
     values = {name: value for name, value in selected(dataset).items() if value is not None}
     if own(dataset) or of_optax(dataset):
         values = _one_epsilon(dataset, values)
+    if values.get("weight_decay") == 0:
+        del values["weight_decay"]
     fixed = [setting(dataset, name, value) for name, value in values.items()]
     if seed := fixed_seed(attrs):
         fixed.append(f"seed = {seed}")

@@ -31,6 +31,7 @@ def variable_map(
     y: str | None = None,
     marks: Marks | None = None,
     lines: Lines | None = None,
+    beta: bool = False,
 ) -> Figure:
     """Draw one variable of every cell over two axes, with the borders between regimes.
 
@@ -40,7 +41,7 @@ def variable_map(
     - `variable`: a variable with a number per cell (a feature, or one that a probe measured), a
         variable per window, of which the median of the last quarter of the windows is drawn, or a
         variable of `phasejax.mechanism`.
-    - `x`, `y`, `marks`, `lines`: as in `phasejax.phase_diagram`.
+    - `x`, `y`, `marks`, `lines`, `beta`: as in `phasejax.phase_diagram`.
 
     Ratios to a threshold have a scale from 0 to 2 with 1 in the middle; Lyapunov exponents and
     growth rates have 0 in the middle. Other values are drawn on a logarithmic scale if all are
@@ -62,7 +63,7 @@ def variable_map(
     panel = figure.subplots()
     _draw(figure, panel, values.transpose(y, x), dataset, x, y)
     _draw_borders(panel, dataset, x, y)
-    decorate(panel, dataset, x, y, marks, lines)
+    decorate(panel, dataset, x, y, marks, lines, beta)
     _draw_legend(panel, values)
     figure.suptitle(title(dataset, figure.get_figwidth()), fontsize=10)
     return figure
