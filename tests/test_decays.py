@@ -234,7 +234,7 @@ def test_lines_of_theory_are_on_the_plane_with_their_names_inside(plane, beta):
     figure.draw_without_rendering()
     panel = figure.axes[0]
     drawn = {line.get_label(): line for line in panel.lines if line.get_label()[0] != "_"}
-    named = {"γ = 3.7 δ", "γ = δ / 12", "γ = 15.6 δ**3.07"}
+    named = {"γ = 3.7 δ", "γ = δ / 12", "γ = 15.6 δ^3.07"}
     assert set(drawn) == {"β₁ = β₂", "theory: β₂ = β₁^(4/3)", *named}
     border = drawn["theory: β₂ = β₁^(4/3)"]
     np.testing.assert_allclose(
@@ -314,3 +314,37 @@ def test_the_plane_of_decays_on_the_command_line(tmp_path, monkeypatch, capsys):
     wrong = f"{sweep} --delta 0.01:1.5:3 --gamma 0.01:0.5:4 --store t.zarr"
     assert cli.main(wrong.split()) == 2
     assert "--delta = 1.5: must be greater than 0 and at most 1" in capsys.readouterr().err
+
+
+def crossings(k, delta, gamma, steps):
+    """Steps at which the preconditioned curvature of |x|ᵏ/k passes its threshold, in NumPy."""
+    x, m, v, before, found = 1.0, 0.0, 0.0, 0.0, []
+    for t in range(1, steps + 1):
+        g = x ** (k - 1)
+        m, v = m + delta * (g - m), v + gamma * (g * g - v)
+        corrected = np.sqrt(v / (1 - (1 - gamma) ** t))
+        preconditioner = (1 - (1 - delta) ** t) * corrected
+        ratio = 1e-3 * (k - 1) * x ** (k - 2) / preconditioner * delta / (2 * (2 - delta))
+        found += [t] if ratio > 1 >= before else []
+        before = ratio
+        x -= 1e-3 * m / (1 - (1 - delta) ** t) / corrected
+    return np.array(found)
+
+
+def test_the_period_of_crossings_is_that_of_a_plain_loop():
+    """In the wedge of spikes of x⁴, until rounding has grown; below the border there is none."""
+    gammas, steps = [0.05, 0.15, 0.2], 1408
+    dataset = pj.sweep(
+        pj.problems.power(4),
+        pj.adam_decays,
+        pj.Grid(gamma=gammas, delta=0.1, learning_rate=1e-3, eps=0.0),
+        steps=steps,
+        windows=22,
+        probes=[pj.probes.SpikePredictor(sustained=1)],
+    )
+    counts = np.array([np.sum(crossings(4, 0.1, gamma, steps) > steps / 2) for gamma in gammas])
+    assert counts[0] == 0
+    assert counts[1:].min() > 9
+    found = dataset["crossing_period"]
+    np.testing.assert_array_equal(found, [np.nan, *(steps / 2 / counts[1:])])
+    assert found.attrs["units"] == "steps"

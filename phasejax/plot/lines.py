@@ -155,9 +155,10 @@ def _given(dataset: xr.Dataset, x: str, y: str, lines: Lines) -> dict[str, tuple
 
 
 def _in_symbols(dataset: xr.Dataset, formula: str) -> str:
-    """Write the names of a formula as axes have them: `γ = 12 δ` for `gamma = 12 delta`."""
+    """Write the names of a formula as axes have them: `γ = 12 δ^3` for `gamma = 12 delta**3`."""
     symbols = OWN_SYMBOLS if own(dataset) else {}
-    return re.sub(r"[^\W\d]\w*", lambda name: symbols.get(name[0], name[0]), formula)
+    shown = re.sub(r"[^\W\d]\w*", lambda name: symbols.get(name[0], name[0]), formula)
+    return shown.replace("**", "^")
 
 
 def _spaced(dataset: xr.Dataset, axis: str) -> Points:

@@ -19,6 +19,9 @@ from .ranges import PerStep
 from .response import Kind, Unknown, kinds_of, respond
 from .vectors import dot
 
+FEWEST = 3
+"""Crossings in the last half of a run from which on they have a period."""
+
 
 class Crossings(NamedTuple):
     """How long the predictor has been above 1, and its sustained crossings in this window.
@@ -46,7 +49,10 @@ class SpikePredictor(PerStep):
     product with the Hessian; with mini-batches, of the batch's loss.
 
     A crossing is counted when the predictor has been above 1 for `sustained` steps in a row, and
-    not again before it has fallen below.
+    not again before it has fallen below. `crossing_period` of a cell is the mean number of steps
+    between the crossings of the last half of the run, nan if there are fewer than three. With
+    `sustained=1` it is how arXiv 2609.18314 counts the period of spikes on toys; unlike
+    `spike_period`, which is that of a curve in windows, it can be as short as two steps.
 
     **Arguments:**
 
@@ -74,6 +80,12 @@ class SpikePredictor(PerStep):
             "predictor_crossings": Quantity("sustained crossings of 1 by the spike predictor"),
             "predictor_last_crossing": Quantity("step of the latest crossing", "step"),
         }
+
+    @property
+    def cell_variables(self) -> Mapping[str, Quantity]:
+        """How often the predictor crosses 1 at the end of the run."""
+        text = "mean distance of the spike predictor's crossings of 1, last half of the run"
+        return {"crossing_period": Quantity(text, "steps")}
 
     @property
     def config(self) -> Any:
@@ -127,3 +139,12 @@ class SpikePredictor(PerStep):
         values["predictor_last_crossing"] = crossings.last
         fresh = crossings._replace(number=crossings.number * 0, last=crossings.last * jnp.nan)
         return (fresh, ranges), values
+
+    def describe(
+        self, measured: Mapping[str, Float[np.ndarray, "cells window"]], edges: np.ndarray
+    ) -> dict[str, Float[np.ndarray, " cells"]]:
+        """Return the steps of the last half of the windows per crossing."""
+        half = (len(edges) - 1) // 2
+        crossings = np.nansum(measured["predictor_crossings"][:, half:], axis=1)
+        steps = edges[-1] - edges[half]
+        return {"crossing_period": steps / np.where(crossings >= FEWEST, crossings, np.nan)}
