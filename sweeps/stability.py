@@ -1,0 +1,107 @@
+"""The stability phase diagram of Adam: regimes and periods over δ = 1 − β₁ and γ = 1 − β₂.
+
+`python sweeps/stability.py [NAME ...]` runs the named planes, by default all, and writes
+out/stability/NAME.zarr, NAME.png (regimes) and NAME_period.png. On two cores a toy takes about a
+minute and digits about ten. Started again, it resumes; after another --count or --steps, remove the
+store first. The planes are those of arXiv 2609.18314: powers with ε = 0, a quadratic at three
+learning rates, and two handwritten digits with squared and with logistic loss.
+"""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+import phasejax as pj
+from phasejax.regimes import NAMES
+
+FOLDER = Path("out/stability")
+LOW, HIGH = 5e-4, 0.8
+"""Range of δ and γ."""
+
+
+class Plane(NamedTuple):
+    """One plane: a problem, and how it is run."""
+
+    problem: pj.Problem
+    learning_rate: float = 1e-3
+    eps: float = 1e-8
+    count: int = 40
+    steps: int = 100_000
+
+
+def planes() -> dict[str, Plane]:
+    """Return all planes by name."""
+    parabola = pj.problems.quadratic((1.0,), (1.0,))
+    return {
+        "power_4": Plane(pj.problems.power(4), eps=0.0),
+        "power_6": Plane(pj.problems.power(6), eps=0.0),
+        "quadratic_1e-2": Plane(parabola, 1e-2),
+        "quadratic_1e-3": Plane(parabola, 1e-3),
+        "quadratic_1e-4": Plane(parabola, 1e-4),
+        "digits_squared": Plane(pj.problems.digits(), count=24, steps=20_000),
+        "digits_logistic": Plane(pj.problems.digits(loss="logistic"), count=24, steps=20_000),
+    }
+
+
+def run(name: str, plane: Plane) -> xr.Dataset:
+    """Run one plane; the period of its spikes is that of the predictor's crossings."""
+    decays = pj.log_axis(LOW, HIGH, plane.count)
+    grid = pj.Grid(delta=decays, gamma=decays, learning_rate=plane.learning_rate, eps=plane.eps)
+    return pj.sweep(
+        plane.problem,
+        pj.adam_decays,
+        grid,
+        steps=plane.steps,
+        probes=[pj.probes.SpikePredictor(sustained=1)],
+        store=FOLDER / f"{name}.zarr",
+        resume=True,
+    ).load()
+
+
+def report_border(dataset: xr.Dataset, k: float) -> None:
+    """Print how far the border of the cells that converge is from theory, in cells."""
+    converged = dataset["regime"].transpose("delta", "gamma").values == NAMES.index("converged")
+    delta, gamma = dataset["delta"].values, dataset["gamma"].values
+    rows = converged.any(axis=1) & ~converged[:, -1]  # the others do not show their border
+    last = np.array([np.flatnonzero(row)[-1] for row in converged[rows]])
+    found = np.log(gamma[last] * gamma[last + 1]) / 2
+    borders = {
+        "steps of any length": pj.theory.power_decay_border(delta[rows], k),
+        "small steps": delta[rows] / pj.theory.power_border(1.0, k),
+    }
+    for name, border in borders.items():
+        away = (found - np.log(border)) / np.log(gamma[1] / gamma[0])
+        print(f"border minus that of {name}: {away.min():.2f} to {away.max():.2f} cells")
+
+
+def main() -> None:
+    """Run the planes named on the command line."""
+    known = planes()
+    parser = argparse.ArgumentParser(description="Regimes of Adam over 1 - beta1 and 1 - beta2.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
+    parser.add_argument("--count", type=int, help="values per axis; 40 for toys, 24 for digits")
+    parser.add_argument("--steps", type=int, help="steps per cell; 100000, or 20000 for digits")
+    given = parser.parse_args()
+    if unknown := set(given.names) - set(known):
+        parser.error(f"NAME = {sorted(unknown)}: must be among {', '.join(known)}")
+    pj.use_all_cores()
+    pj.use_compilation_cache()
+    changed = {key: value for key in ("count", "steps") if (value := getattr(given, key))}
+    for name in given.names or known:
+        plane = known[name]._replace(**changed)
+        dataset = run(name, plane)
+        print(pj.summary(dataset))
+        if plane.problem.name == "power":
+            report_border(dataset, plane.problem.config["k"])
+        lines = ["gamma = 3.7 delta", "gamma = delta / 12", "gamma = 15.6 delta**3.07"]
+        figure = pj.phase_diagram(dataset, lines=lines)
+        figure.savefig(FOLDER / f"{name}.png", dpi=150)
+        figure = pj.variable_map(dataset, "crossing_period", lines=lines)
+        figure.savefig(FOLDER / f"{name}_period.png", dpi=150)
+
+
+if __name__ == "__main__":
+    main()
