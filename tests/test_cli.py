@@ -66,13 +66,14 @@ def test_a_flow_is_an_optimizer_with_a_time(tmp_path):
     done = phasejax(
         *"sweep --problem quadratic --optimizer adam_flow --a 1:100:3 --b 1:100:3".split(),
         *"--eps-root 1e-4 --time 5 --rtol 1e-7 --atol 1e-12 --max-steps 700".split(),
+        *"--solver tsit5".split(),
         *"--windows 32 --store flow.zarr".split(),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     dataset = xr.open_zarr(tmp_path / "flow.zarr")
     assert dataset.attrs["time"] == 5.0
-    assert (dataset.attrs["rtol"], dataset.attrs["solver"]) == (1e-7, "auto")
+    assert (dataset.attrs["rtol"], dataset.attrs["solver"]) == (1e-7, "tsit5")
     counts = json.loads(phasejax("info", "flow.zarr", "--json", cwd=tmp_path).stdout)["regimes"]
     assert counts["unresolved"] == int((dataset.end_time < 5.0).sum())
     assert 0 < counts["unresolved"] < 9

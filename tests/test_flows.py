@@ -229,7 +229,8 @@ def test_a_cell_that_uses_up_its_steps_is_unresolved_and_the_others_are_not(tmp_
     problem = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
     grid = pj.Grid(a=[1.0, 100.0], b=[1.0, 3.0, 100.0], eps_root=1e-8)
     flow = pj.Flow(pj.adam_flow, max_steps=4_000)
-    dataset = pj.sweep(problem, flow, grid, time=10.0, store=tmp_path / "s")
+    how: dict[str, Any] = {"time": 10.0, "windows": 32, "block_size": 2}
+    dataset = pj.sweep(problem, flow, grid, **how, store=tmp_path / "s")
     unresolved = dataset.regime.values == UNRESOLVED
     assert 0 < unresolved.sum() < 6
     np.testing.assert_array_equal(unresolved, dataset.end_time.values < 10.0)
@@ -242,16 +243,16 @@ def test_a_cell_that_uses_up_its_steps_is_unresolved_and_the_others_are_not(tmp_
     assert dataset.attrs["time"] == 10.0
     assert "unresolved" in pj.summary(dataset)
     assert pj.classify(dataset).regime.equals(dataset.regime)
-    whole = pj.sweep(problem, pj.adam_flow, grid, time=10.0)
+    whole = pj.sweep(problem, pj.adam_flow, grid, **how)
     resolved = ~unresolved
     np.testing.assert_array_equal(
         dataset.loss_max.values[resolved], whole.loss_max.values[resolved]
     )
-    again = pj.sweep(problem, flow, grid, time=10.0, store=tmp_path / "s", resume=True)
+    again = pj.sweep(problem, flow, grid, **how, store=tmp_path / "s", resume=True)
     assert again.regime.equals(dataset.regime)
     other = dataclasses.replace(flow, rtol=1e-7)
     with pytest.raises(ValueError, match=r"rtol differs, 1e-08 in the store and 1e-07 now"):
-        pj.sweep(problem, other, grid, time=10.0, store=tmp_path / "s", resume=True)
+        pj.sweep(problem, other, grid, **how, store=tmp_path / "s", resume=True)
 
 
 def test_a_field_that_breaks_down_neither_hangs_nor_raises():
@@ -319,8 +320,8 @@ def test_above_the_floor_a_loss_is_the_flows_and_labels_do_not_look_below_it():
 
 def test_other_tolerances_times_and_grids_compile_nothing():
     problem = pj.problems.quadratic((1.0, 0.1), (1.0, 1.0))
-    axis = [1.0, 2.0, 4.0]
-    pj.sweep(problem, pj.adam_flow, pj.Grid(a=axis, b=axis, eps_root=1e-8), time=0.5, windows=16)
+    grid = pj.Grid(a=[1.0, 2.0, 4.0], eps=[1e-2, 1e-1], eps_root=1e-8)
+    pj.sweep(problem, pj.rmsprop_flow, grid, time=0.5, windows=16)
     traced = []
 
     def listener(event, duration_secs, **_):
@@ -328,24 +329,34 @@ def test_other_tolerances_times_and_grids_compile_nothing():
 
     jax.monitoring.register_event_duration_secs_listener(listener)
     try:
-        other = pj.Flow(pj.adam_flow, rtol=1e-7, atol=1e-12, max_steps=10_000)
-        grid = pj.Grid(a=[1.5, 3.0, 9.0], b=[2.0, 5.0, 11.0], eps_root=1e-7)
+        other = pj.Flow(pj.rmsprop_flow, rtol=1e-7, atol=1e-12, max_steps=10_000)
+        grid = pj.Grid(a=[1.5, 3.0, 9.0], eps=[2e-2, 3e-1], eps_root=1e-7)
         pj.sweep(pj.problems.quadratic((3.0, 0.5), (1.0, 1.0)), other, grid, time=0.7, windows=16)
         assert not [name for name in traced if "backend_compile" in name]
-        pj.sweep(problem, other, grid, time=0.7, windows=17)  # the listener hears a compilation
+        jax.jit(lambda x: 3 * x + 7)(np.arange(5))  # the listener hears a compilation
         assert [name for name in traced if "backend_compile" in name]
     finally:
         jax.monitoring.unregister_event_duration_listener(listener)
 
 
 def test_flows_of_networks_and_seeds_sweep_like_optimizers():
-    problem = pj.problems.digits(samples=16, hidden=(4,), activation="tanh")
-    grid = pj.Grid(seed=[0, 1], a=[1.0, 10.0], b=10.0, eps_root=1e-2)
-    flow = pj.Flow(pj.adam_flow, rtol=1e-6, atol=1e-10)
+    inputs = np.random.default_rng(0).standard_normal((16, 8))
+
+    def network(params):
+        outputs = jnp.tanh(inputs @ params["w"]) @ params["v"]
+        return jnp.mean((outputs - inputs[:, 0]) ** 2)
+
+    def start(key):
+        w, v = jax.random.split(key)
+        return {"w": jax.random.normal(w, (8, 10)) / 3, "v": jax.random.normal(v, (10,)) / 3}
+
+    problem = pj.Problem(network, start)
+    grid = pj.Grid(seed=[0, 1], a=[1.0, 10.0], eps_root=1e-2)
+    flow = pj.Flow(pj.rmsprop_flow, rtol=1e-6, atol=1e-10)
     dataset = pj.sweep(problem, flow, grid, time=1.0, windows=16)
     assert dataset.loss_min.dims == ("seed", "a", "window")
     assert np.isnan(dataset.implicit_from).all()  # no linear system of a network's size
-    path = pj.trajectory(problem, flow, times=[1.0], seed=1, a=10.0, b=10.0, eps_root=1e-2)
+    path = pj.trajectory(problem, flow, times=[1.0], seed=1, a=10.0, eps_root=1e-2)
     with jax.enable_x64(True):
         loss = float(problem.loss(jax.tree.map(lambda x: jnp.asarray(x[0]), path)))
     last = dataset.sel(seed=1, a=10.0).isel(window=-1)

@@ -45,7 +45,7 @@ def test_every_cell_is_drawn_in_the_colour_of_its_regime(dataset):
 def test_unresolved_cells_are_hatched_and_counted():
     """A solver with at most 700 steps leaves some cells unresolved."""
     grid = pj.Grid(a=pj.log_axis(1, 100, 4), b=pj.log_axis(1, 100, 3))
-    flow = pj.Flow(pj.adam_flow, max_steps=700)
+    flow = pj.Flow(pj.adam_flow, solver="tsit5", max_steps=700)
     dataset = pj.sweep(pj.problems.quadratic(), flow, grid, time=5.0, windows=32)
     unresolved = dataset.regime.values == UNRESOLVED
     assert 0 < unresolved.sum() < 12
@@ -63,8 +63,8 @@ def test_unresolved_cells_are_hatched_and_counted():
 
 
 def test_a_sweep_of_unresolved_cells_is_drawn_and_summarized(recwarn):
-    grid = pj.Grid(a=[1.0, 2.0], b=[1.0, 2.0])
-    flow = pj.Flow(pj.adam_flow, max_steps=10)
+    grid = pj.Grid(a=[1.0, 2.0], eps=[1e-3, 1e-2])
+    flow = pj.Flow(pj.rmsprop_flow, max_steps=10, solver="bosh3")
     dataset = pj.sweep(pj.problems.quadratic(), flow, grid, time=5.0, windows=32)
     assert pj.regime_counts(dataset)["unresolved"] == 4
     assert len(pj.phase_diagram(dataset, late_loss=True).axes) == 3
@@ -294,9 +294,10 @@ def test_inferred_cells_are_pale_and_counted():
 
 
 def test_mini_batches_are_in_the_title():
-    problem = pj.problems.digits(samples=16, hidden=(4,), batch_size=4)
-    grid = pj.Grid(a=[1.0, 10.0], b=[1.0, 10.0])
-    dataset = pj.sweep(problem, pj.adam, grid, steps=64, windows=8)
+    inputs = np.random.default_rng(0).standard_normal((16, 3))
+    problem = pj.problems.network(inputs, inputs[:, 0], hidden=(2,), batch_size=4)
+    grid = pj.Grid(a=[1.0, 10.0], learning_rate=[1e-3, 1e-2])
+    dataset = pj.sweep(problem, pj.rmsprop, grid, steps=64, windows=8)
     assert "batches of 4, 64 steps" in pj.phase_diagram(dataset).get_suptitle()
 
 
