@@ -2,7 +2,7 @@
 
 `python sweeps/stability.py [NAME ...]` runs the named planes, by default all, and writes
 out/stability/NAME.zarr, NAME.png (regimes) and NAME_period.png. On two cores a toy takes about a
-minute and digits about ten. Started again, it resumes; after another --count or --steps, remove the
+minute, digits much longer. Started again, it resumes; after another --count or --steps, remove the
 store first. The planes are those of arXiv 2609.18314: powers with ε = 0, a quadratic at three
 learning rates, and two handwritten digits with squared and with logistic loss.
 """
@@ -41,8 +41,8 @@ def planes() -> dict[str, Plane]:
         "quadratic_1e-2": Plane(parabola, 1e-2),
         "quadratic_1e-3": Plane(parabola, 1e-3),
         "quadratic_1e-4": Plane(parabola, 1e-4),
-        "digits_squared": Plane(pj.problems.digits(), count=24, steps=20_000),
-        "digits_logistic": Plane(pj.problems.digits(loss="logistic"), count=24, steps=20_000),
+        "digits_squared": Plane(pj.problems.digits(), count=16, steps=20_000),
+        "digits_logistic": Plane(pj.problems.digits(loss="logistic"), count=16, steps=20_000),
     }
 
 
@@ -77,12 +77,36 @@ def report_border(dataset: xr.Dataset, k: float) -> None:
         print(f"border minus that of {name}: {away.min():.2f} to {away.max():.2f} cells")
 
 
+def report_periods(dataset: xr.Dataset, problem: pj.Problem) -> None:
+    """Print how many of the cells with a period lie between the published lines."""
+    delta, gamma = np.meshgrid(dataset["delta"], dataset["gamma"], indexing="ij")
+    inside = gamma < pj.theory.quadratic_wall(delta)
+    if problem.name == "power":
+        k = problem.config["k"]
+        above = gamma > pj.theory.power_decay_border(delta, k) * (1 + 1e-9)  # not on the line
+        inside = above & (gamma < pj.theory.power_spike_line(delta, k))
+    period = dataset["crossing_period"].transpose("delta", "gamma").values
+    known = np.isfinite(period)
+    ends = f"{np.nanmin(period):.0f} to {np.nanmax(period):.0f} steps"
+    print(f"{np.sum(known & inside)} of {known.sum()} cells with a period ({ends}) are inside")
+
+
+def report_same(datasets: list[xr.Dataset]) -> None:
+    """Print in how many cells of several planes all have a period, or none has one."""
+    known = np.stack([np.isfinite(dataset["crossing_period"].values) for dataset in datasets])
+    same = (known == known[0]).all(axis=0)
+    large = datasets[0]["gamma"].values > 1e-3
+    print(
+        f"same at all learning rates: {same.mean():.1%}, {same[:, large].mean():.1%} at γ > 0.001"
+    )
+
+
 def main() -> None:
     """Run the planes named on the command line."""
     known = planes()
     parser = argparse.ArgumentParser(description="Regimes of Adam over 1 - beta1 and 1 - beta2.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
-    parser.add_argument("--count", type=int, help="values per axis; 40 for toys, 24 for digits")
+    parser.add_argument("--count", type=int, help="values per axis; 40 for toys, 16 for digits")
     parser.add_argument("--steps", type=int, help="steps per cell; 100000, or 20000 for digits")
     given = parser.parse_args()
     if unknown := set(given.names) - set(known):
@@ -90,17 +114,24 @@ def main() -> None:
     pj.use_all_cores()
     pj.use_compilation_cache()
     changed = {key: value for key in ("count", "steps") if (value := getattr(given, key))}
+    quadratics = []
     for name in given.names or known:
         plane = known[name]._replace(**changed)
         dataset = run(name, plane)
         print(pj.summary(dataset))
         if plane.problem.name == "power":
             report_border(dataset, plane.problem.config["k"])
+        if plane.problem.name in ("power", "quadratic"):
+            report_periods(dataset, plane.problem)
+        if plane.problem.name == "quadratic":
+            quadratics.append(dataset)
         lines = ["gamma = 3.7 delta", "gamma = delta / 12", "gamma = 15.6 delta**3.07"]
         figure = pj.phase_diagram(dataset, lines=lines)
         figure.savefig(FOLDER / f"{name}.png", dpi=150)
         figure = pj.variable_map(dataset, "crossing_period", lines=lines)
         figure.savefig(FOLDER / f"{name}_period.png", dpi=150)
+    if len(quadratics) > 1:
+        report_same(quadratics)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from figures import (
     rmsprop,
     signgd,
     spike_predictor,
+    stability_diagram,
     steps_and_flows,
     theory_lines,
     three_regimes,
@@ -373,6 +374,57 @@ def test_gradient_descent_doubles_its_period_where_theory_says():
     np.testing.assert_allclose(np.abs(x), 0.5)
     np.testing.assert_allclose(loss, 1 / 8)
     assert figure.axes[3].get_title().startswith("RMSprop on x²/2: period 2")
+
+
+def test_stability_diagram_has_the_lines_of_each_problem():
+    """Periods lie in the wedge of spikes of x⁶, and beyond the wall of the quadratic."""
+    decays = pj.log_axis(0.01, 0.8, 12)
+    how: dict[str, Any] = {"steps": 20_000, "probes": [pj.probes.SpikePredictor(sustained=1)]}
+    planes = {
+        name: pj.sweep(
+            problem,
+            pj.adam_decays,
+            pj.Grid(delta=decays, gamma=decays, learning_rate=1e-3, eps=eps),
+            **how,
+        )
+        for name, problem, eps in (
+            ("power_6", pj.problems.power(6), 0.0),
+            ("quadratic_1e-3", pj.problems.quadratic((1.0,), (1.0,)), 1e-8),
+        )
+    }
+    few = pj.log_axis(0.01, 0.8, 4)
+    planes["digits_squared"] = pj.sweep(
+        pj.problems.digits(samples=8, hidden=(4,)),
+        pj.adam_decays,
+        pj.Grid(delta=few, gamma=few),
+        steps=64,
+        windows=8,
+        probes=how["probes"],
+    )
+    figure = stability_diagram.draw(planes)
+    check_figure(figure)
+    power, power_period, quadratic, _, digits, _ = figure.axes[:6]
+    exact, upper, wall, squared, entropy = stability_diagram.STYLES
+    for name, ratio in ((squared, 1 / 12), (entropy, 3.7)):
+        delta, gamma = xy(lines(digits)[name])
+        np.testing.assert_allclose(gamma, ratio * delta)
+    delta, gamma = xy(lines(power)[exact])
+    np.testing.assert_allclose(gamma, pj.theory.power_decay_border(delta, 6))
+    delta, gamma = xy(lines(power_period)[upper])
+    np.testing.assert_allclose(gamma, pj.theory.power_spike_line(delta, 6))
+    delta, gamma = xy(lines(quadratic)[wall])
+    np.testing.assert_allclose(gamma, pj.theory.quadratic_wall(delta))
+    names = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert set(stability_diagram.STYLES) < set(names)
+    step = (0.8 / 0.01) ** (1 / 11)  # of the axes: borders are met to within a cell
+    delta, gamma = np.meshgrid(decays.values, decays.values, indexing="ij")
+    periodic = np.isfinite(planes["power_6"]["crossing_period"].values)
+    assert periodic.sum() > 10
+    assert (gamma > pj.theory.power_decay_border(delta, 6) / step)[periodic].all()
+    assert (gamma < pj.theory.power_spike_line(delta, 6) * step)[periodic].all()
+    periodic = np.isfinite(planes["quadratic_1e-3"]["crossing_period"].values)
+    assert periodic.sum() > 20
+    assert (delta * step**1.5 > (gamma / 15.6) ** (1 / 3.07))[periodic].all()
 
 
 def test_the_gallery_has_all_captions_and_those_of_the_slides_cite_the_paper():
