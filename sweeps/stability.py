@@ -2,7 +2,7 @@
 
 `python sweeps/stability.py [NAME ...]` runs the named planes, by default all, and writes
 out/stability/NAME.zarr, NAME.png (regimes) and NAME_period.png. On two cores a toy takes about a
-minute, digits much longer. Started again, it resumes; after another --count or --steps, remove the
+minute, digits much longer. Started again, it resumes; after another --side or --steps, remove the
 store first. The planes are those of arXiv 2609.18314: powers with ε = 0, a quadratic at three
 learning rates, and two handwritten digits with squared and with logistic loss.
 """
@@ -28,7 +28,7 @@ class Plane(NamedTuple):
     problem: pj.Problem
     learning_rate: float = 1e-3
     eps: float = 1e-8
-    count: int = 40
+    side: int = 40
     steps: int = 100_000
 
 
@@ -41,14 +41,14 @@ def planes() -> dict[str, Plane]:
         "quadratic_1e-2": Plane(parabola, 1e-2),
         "quadratic_1e-3": Plane(parabola, 1e-3),
         "quadratic_1e-4": Plane(parabola, 1e-4),
-        "digits_squared": Plane(pj.problems.digits(), count=16, steps=20_000),
-        "digits_logistic": Plane(pj.problems.digits(loss="logistic"), count=16, steps=20_000),
+        "digits_squared": Plane(pj.problems.digits(), side=16, steps=20_000),
+        "digits_logistic": Plane(pj.problems.digits(loss="logistic"), side=16, steps=20_000),
     }
 
 
 def run(name: str, plane: Plane) -> xr.Dataset:
     """Run one plane; the period of its spikes is that of the predictor's crossings."""
-    decays = pj.log_axis(LOW, HIGH, plane.count)
+    decays = pj.log_axis(LOW, HIGH, plane.side)
     grid = pj.Grid(delta=decays, gamma=decays, learning_rate=plane.learning_rate, eps=plane.eps)
     return pj.sweep(
         plane.problem,
@@ -106,14 +106,14 @@ def main() -> None:
     known = planes()
     parser = argparse.ArgumentParser(description="Regimes of Adam over 1 - beta1 and 1 - beta2.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
-    parser.add_argument("--count", type=int, help="values per axis; 40 for toys, 16 for digits")
+    parser.add_argument("--side", type=int, help="values per axis; 40 for toys, 16 for digits")
     parser.add_argument("--steps", type=int, help="steps per cell; 100000, or 20000 for digits")
     given = parser.parse_args()
     if unknown := set(given.names) - set(known):
         parser.error(f"NAME = {sorted(unknown)}: must be among {', '.join(known)}")
     pj.use_all_cores()
     pj.use_compilation_cache()
-    changed = {key: value for key in ("count", "steps") if (value := getattr(given, key))}
+    changed = {key: value for key in ("side", "steps") if (value := getattr(given, key))}
     quadratics = []
     for name in given.names or known:
         plane = known[name]._replace(**changed)

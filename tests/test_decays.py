@@ -1,6 +1,7 @@
 """The plane of decays δ = 1 − β₁ and γ = 1 − β₂: the optimizer, the borders, the figures."""
 
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +59,7 @@ def test_decays_next_to_one_lose_no_digits_in_float32():
     gradients[50:] *= 1e-3  # so that v has to be an average, and not the last square
 
     def last(optimizer, dtype):
-        state = optimizer.init(jnp.zeros((), dtype))
+        state, update = optimizer.init(jnp.zeros((), dtype)), np.nan
         for g in gradients.astype(dtype):
             update, state = optimizer.update(jnp.asarray(g), state)
         return float(update)
@@ -200,6 +201,12 @@ def plane():
     return pj.sweep(pj.problems.power(6), pj.adam_decays, grid, steps=2_000, windows=64)
 
 
+def drawn_lines(figure) -> dict[Any, Any]:
+    """Lines of the first panel by their names."""
+    lines = figure.axes[0].lines
+    return {line.get_label(): line for line in lines if line.get_label()[0] != "_"}
+
+
 def ticks(axis):
     """Texts of the tick labels inside an axis, by rising place on the screen."""
     low, high = axis.get_view_interval()
@@ -233,7 +240,7 @@ def test_lines_of_theory_are_on_the_plane_with_their_names_inside(plane, beta):
     figure = pj.phase_diagram(plane.assign_attrs(problem_builtin="power"), lines=lines, beta=beta)
     figure.draw_without_rendering()
     panel = figure.axes[0]
-    drawn = {line.get_label(): line for line in panel.lines if line.get_label()[0] != "_"}
+    drawn = drawn_lines(figure)
     named = {"γ = 3.7 δ", "γ = δ / 12", "γ = 15.6 δ^3.07"}
     assert set(drawn) == {"β₁ = β₂", "theory: β₂ = β₁^(4/3)", *named}
     border = drawn["theory: β₂ = β₁^(4/3)"]
@@ -252,19 +259,17 @@ def test_lines_of_theory_are_on_the_plane_with_their_names_inside(plane, beta):
 
 def test_on_a_quartic_the_border_is_that_of_equal_decays_and_on_a_quadratic_it_is_upright():
     decays = pj.log_axis(0.01, 0.6, 3)
-    how = {"steps": 64, "windows": 8}
+    how: dict[str, Any] = {"steps": 64, "windows": 8}
     grid = pj.Grid(delta=decays, gamma=decays, learning_rate=1e-3, eps=0.0)
     quartic = pj.sweep(pj.problems.power(4), pj.adam_decays, grid, **how)
-    names = [line.get_label() for line in pj.phase_diagram(quartic).axes[0].lines]
-    assert [name for name in names if name[0] != "_"] == ["theory: β₁ = β₂"]
+    assert list(drawn_lines(pj.phase_diagram(quartic))) == ["theory: β₁ = β₂"]
     grid = pj.Grid(delta=decays, gamma=decays, learning_rate=1 / 300, eps=0.0, eps_root=1e-8)
     quadratic = pj.sweep(pj.problems.quadratic((1.0, 0.1)), pj.adam_decays, grid, **how)
     at = float(theory.adam_border(1.0, 1 / 300, 1e-8)) / 300
-    drawn = {line.get_label(): line for line in pj.phase_diagram(quadratic).axes[0].lines}
+    drawn = drawn_lines(pj.phase_diagram(quadratic))
     np.testing.assert_allclose(drawn[f"theory: δ = {at:.3g}"].get_xdata(), at)
     decayed = quadratic.assign_attrs(fixed=quadratic.attrs["fixed"] | {"weight_decay": 0.1})
-    names = [line.get_label() for line in pj.phase_diagram(decayed).axes[0].lines]
-    assert [name for name in names if name[0] != "_"] == ["β₁ = β₂"]
+    assert list(drawn_lines(pj.phase_diagram(decayed))) == ["β₁ = β₂"]
 
 
 def test_weight_decay_is_in_the_title_if_there_is_any(plane):
