@@ -79,7 +79,7 @@ def characters(
     encoded = encode(text, sizes["symbols"])
     classes = int(encoded.max()) + 1
     return Problem(
-        **_losses(encoded, **{name: sizes[name] for name in LOSS_SIZES}),
+        **_losses(encoded, sizes),
         init=partial(
             transformer_init,
             symbols=classes,
@@ -91,10 +91,6 @@ def characters(
         name="characters",
         config={**_source(path, modules), **sizes, "sha256": found},
     )
-
-
-LOSS_SIZES = ("context", "heads", "batch_size", "evaluation")
-"""Arguments that the losses depend on."""
 
 
 def _source(path: str | Path | None, modules: Sequence[str]) -> dict[str, Any]:
@@ -136,22 +132,22 @@ def _source_code(module: str) -> str:
 
 def encode(text: str, symbols: int) -> Int[np.ndarray, " characters"]:
     """Return the rank of every character by frequency, at most `symbols` − 1, as int32."""
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     known, places, counts = np.unique(points, return_inverse=True, return_counts=True)
     ranks = np.empty(len(known), np.int32)
     ranks[np.lexsort((known, -counts))] = np.arange(len(known))
     return np.minimum(ranks, symbols - 1)[places]
 
 
-def _losses(
-    text: Int[np.ndarray, " characters"], context: int, heads: int, batch_size: int, evaluation: int
-) -> dict[str, Any]:
+def _losses(text: Int[np.ndarray, " characters"], sizes: dict[str, int]) -> dict[str, Any]:
     """Return `loss` and `batch_loss` of the problem."""
+    context, heads = sizes["context"], sizes["heads"]
+    batch_size, evaluation = sizes["batch_size"], sizes["evaluation"]
     starts = len(text) - context
-    for name, count in (("batch_size", batch_size), ("evaluation", evaluation)):
-        if count > starts:
+    for name in ("batch_size", "evaluation"):
+        if sizes[name] > starts:
             windows = f"windows of {context + 1} in a text of {len(text)} characters"
-            raise bad(name, count, f"at most {max(starts, 0)}, the number of {windows}")
+            raise bad(name, sizes[name], f"at most {max(starts, 0)}, the number of {windows}")
     first = np.linspace(0, starts - 1, evaluation).astype(int)
     fixed = text[first + np.arange(context + 1)[:, None]]
     return {
