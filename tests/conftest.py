@@ -38,6 +38,8 @@ LONGEST = (
     "test_kills",
     "test_identity",
     "test_refine",
+    "test_models",
+    "test_real_problems",
     "test_replay",
     "test_structure",
     "test_install",
