@@ -2,6 +2,7 @@
 
 import pytest
 
+import phasejax as pj
 from phasejax import cli
 
 MINE = """\
@@ -95,3 +96,19 @@ def test_traceback_shows_all(here, capsys):
     assert shown[0] == "Traceback (most recent call last):"
     assert shown[-1].startswith("error: mine.py:3: ValueError: a network needs data")
     assert "phasejax --traceback" in error_of(command, capsys)
+
+
+def test_a_probe_of_ones_own_is_measured(here, capsys):
+    (here / "probe.py").write_text(
+        "import jax.numpy as jnp\n"
+        "def farthest(params, grads, updates, state): return jnp.abs(params).max()\n"
+        "def fails(params, grads, updates, state): return params['w']\n"
+    )
+    command = "sweep --problem quadratic --a 1,2 --b 1 --steps 64 --windows 8 --store s --probe "
+    assert cli.main(f"{command}probe.py:farthest".split()) == 0
+    dataset = pj.open_dataset("s")
+    assert (dataset["farthest_min"] <= dataset["farthest_mean"]).all()
+    assert (dataset["farthest_max"] > 0).all()
+    capsys.readouterr()
+    assert "fails on (params, grads" in error_of(f"{command}probe.py:fails --overwrite", capsys)
+    assert "did you mean 'farthest'" in error_of(f"{command}probe.py:farther --overwrite", capsys)

@@ -78,6 +78,12 @@ def dynamics(name: str, flow: bool, solving: dict[str, Any]) -> "pj.Dynamics":
     return dataclasses.replace(found, **solving)
 
 
+def probe(text: str) -> Any:
+    """Return the name of a probe as it is, or load a user's own: a function or a `Probe`."""
+    own = from_file("probe", text, lambda x: callable(x) or isinstance(x, pj.probes.Probe))
+    return text if own is None else own
+
+
 def from_file(flag: str, text: str, wanted: Callable[[Any], bool] = callable) -> Any | None:
     """Load what is `wanted` from `FILE.py:NAME`; `None` for a text of another form."""
     path, colon, name = text.rpartition(":")  # the last colon: a path of Windows has another

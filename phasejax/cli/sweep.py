@@ -91,7 +91,8 @@ Probes = Annotated[
     typer.Option(
         metavar="NAME",
         help="What else to measure along every run: norms, edge, cosine, moments, sharpness, "
-        "predictor, lyapunov, period. Give --probe again for more.",
+        "predictor, lyapunov, period, or FILE.py:FUNCTION, a function of (params, grads, updates, "
+        "state). Give --probe again for more.",
     ),
 ]
 Scheduler = Annotated[
@@ -145,7 +146,7 @@ def sweep(
         resume=resume,
         refine=counts,
         executor=executor,
-        probes=probe or [],
+        probes=[lookup.probe(text) for text in probe or []],
     )
     return _report(dataset, store)
 
