@@ -240,6 +240,18 @@ def test_the_split_is_a_partition_that_the_seed_determines():
     assert split_pairs(7, 1.0)[1].shape == (2, 0)
 
 
+def test_the_held_out_loss_is_that_of_the_other_pairs():
+    """Both parts, weighted by their numbers, make the loss of all pairs."""
+    part: Any = P.modular_addition(7, 6, 2, 7, fraction=0.7, split_seed=3)
+    whole = P.modular_addition(7, 6, 2, 7, fraction=1.0)
+    params = random_point(part)
+    with jax.enable_x64(True):
+        losses = [float(jax.jit(loss)(params)) for loss in (part.loss, part.validation_loss)]
+        together = float(jax.jit(whole.loss)(params))
+    assert (34 * losses[0] + 15 * losses[1]) / 49 == pytest.approx(together, rel=1e-12)
+    assert whole.validation_loss is None
+
+
 @pytest.mark.parametrize(
     "make", [lambda: P.convnet(6, (2, 2), 1), lambda: P.autoencoder(6, (3,), batch_size=1)]
 )

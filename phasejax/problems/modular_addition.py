@@ -30,6 +30,7 @@ def modular_addition(
     with a position each; one layer of causal attention and one hidden layer of relu, both added to
     their input, without layer normalization; the logits of the sum are read at "=". The loss is the
     cross-entropy, mean over the pairs of the training part: ln `modulus` if all logits are equal.
+    That of the other pairs is recorded as `validation_loss`.
 
     **Arguments:**
 
@@ -45,11 +46,12 @@ def modular_addition(
     modulus, width = whole("modulus", modulus, least=2), whole("width", width)
     heads, hidden = whole("heads", heads), whole("hidden", hidden)
     check_heads(heads, width)
-    pairs, _ = split_pairs(modulus, fraction, split_seed)
-    first, second = (np.eye(modulus)[:, part] for part in pairs)
+    trained, held_out = split_pairs(modulus, fraction, split_seed)
+    loss = partial(_loss_of_pairs, modulus, _sum_loss(heads))
     sizes = {"symbols": modulus + 1, "classes": modulus, "positions": 3}
     return Problem(
-        loss=jax.tree_util.Partial(_sum_loss(heads), first, second, pairs.sum(0) % modulus),
+        loss=loss(trained),
+        validation_loss=loss(held_out) if held_out.size else None,
         init=partial(transformer_init, **sizes, width=width, hidden=hidden),
         name="modular_addition",
         config={
@@ -61,6 +63,14 @@ def modular_addition(
             "split_seed": int(split_seed),
         },
     )
+
+
+def _loss_of_pairs(
+    modulus: int, sum_loss: Callable, pairs: Int[np.ndarray, "2 pairs"]
+) -> jax.tree_util.Partial:
+    """Return the loss on some pairs."""
+    first, second = (np.eye(modulus)[:, part] for part in pairs)
+    return jax.tree_util.Partial(sum_loss, first, second, pairs.sum(0) % modulus)
 
 
 def split_pairs(
