@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple, TypeGuard
 
@@ -109,6 +109,12 @@ class Problem:
             object.__setattr__(self, "minimum", float(self.minimum))
         if not self.name:
             object.__setattr__(self, "name", getattr(self.loss, "__qualname__", "custom"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     def __repr__(self) -> str:
         config = "".join(f", {name}={value!r}" for name, value in self.config.items())
