@@ -456,15 +456,15 @@ def test_the_command_line_sweeps_a_text(text, monkeypatch, capsys):
     assert "batch_size = 999: must be at most" in capsys.readouterr().err
 
 
-def run_script(name, arguments, monkeypatch):
-    monkeypatch.setattr(sys, "argv", [name, *arguments])
-    runpy.run_path(str(Path(__file__).parents[1] / "sweeps" / name))
+def run_script(arguments, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["models.py", *arguments])
+    runpy.run_path(str(Path(__file__).parents[1] / "sweeps" / "models.py"))
 
 
 def test_a_script_runs_and_resumes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        run_script("autoencoder.py", ["2", "256"], monkeypatch)
+        run_script(["autoencoder", "2", "256"], monkeypatch)
         assert "4 cells:" in capsys.readouterr().out
     assert Path("out/autoencoder/phase_diagram.png").exists()
 
@@ -472,5 +472,8 @@ def test_a_script_runs_and_resumes(tmp_path, monkeypatch, capsys):
 def test_the_script_of_a_text_says_what_is_wrong_with_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="2"):
-        run_script("characters.py", ["--path", "nowhere"], monkeypatch)
+        run_script(["characters", "--path", "nowhere"], monkeypatch)
     assert "path = 'nowhere': must be a readable text file" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run_script(["convnet", "--path", "nowhere"], monkeypatch)
+    assert "only characters reads a text" in capsys.readouterr().err
