@@ -152,7 +152,7 @@ def _specification(
         raise TypeError(f"grid = {grid!r} must be a phasejax.Grid")
     start, counts = _refined(grid, refine)
     fine = grid.with_counts(counts)
-    if moving.requires("total_steps") and "total_steps" not in {**fine.axes, **fine.fixed}:
+    if "total_steps" in moving.missing({**fine.axes, **fine.fixed}):
         fine = Grid(**fine.axes, **fine.fixed, total_steps=horizon)
     spec = Spec(problem, moving, fine, horizon, windows, dtype, refined_from=start)
     if probed := _probes(problem, moving, probes):

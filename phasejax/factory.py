@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -61,16 +61,17 @@ class Factory:
         """Name of the dynamics in results."""
         return getattr(self.factory, "__name__", type(self.factory).__name__)
 
-    @property
-    def module(self) -> str:
-        """Module of the factory, or of the optimizer that it gives a schedule."""
-        return getattr(getattr(self.factory, "optimizer", self.factory), "__module__", "")
-
-    def requires(self, name: str) -> bool:
-        """Say whether an argument has no default, and no setting yet."""
-        parameter = self._parameters().get(name)
-        missing = parameter is not None and parameter.default is parameter.empty
-        return missing and name not in dict(self.settings)
+    def missing(self, names: Collection[str]) -> list[str]:
+        """Return the arguments without a default that neither `names` nor the settings give."""
+        given = {*names, *dict(self.settings)}
+        named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+        return [
+            name
+            for name, parameter in self._parameters().items()
+            if parameter.default is parameter.empty
+            and parameter.kind in named
+            and name not in given
+        ]
 
     def with_settings(self: Kind, settings: Mapping[str, Any], trace: str = "") -> Kind:
         """Return the same dynamics with further arguments compiled in."""
@@ -110,14 +111,10 @@ class Factory:
             for name in sorted(names):
                 hint = _instead(namesakes, name, wanted=True)
                 choice(f"hyper-parameter of {self.name}", name, parameters, hint and f"{hint};")
-        given = names | dict(self.settings).keys()
-        for name, parameter in parameters.items():
-            required = parameter.default is parameter.empty
-            named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-            if required and named and name not in given:
-                hint = _instead(namesakes, name, wanted=False)
-                said = f" is missing: {self.name} needs it, as an axis or a fixed number"
-                raise ArgumentError(name, said + (hint and f"; {hint}"))
+        for name in self.missing(names):
+            hint = _instead(namesakes, name, wanted=False)
+            said = f" is missing: {self.name} needs it, as an axis or a fixed number"
+            raise ArgumentError(name, said + (hint and f"; {hint}"))
 
     def build(self, hyper: Hyperparameters) -> Any:
         """Call the factory for one cell."""

@@ -95,9 +95,10 @@ class Scheduled:
     optimizer: Callable[..., optax.GradientTransformation]
     schedule: str
 
-    @property
-    def __name__(self) -> str:
-        return f"{self.optimizer.__name__}+{self.schedule}"
+    def __post_init__(self) -> None:
+        # Results find a function again by these two.
+        object.__setattr__(self, "__module__", self.optimizer.__module__)
+        object.__setattr__(self, "__name__", f"{self.optimizer.__name__}+{self.schedule}")
 
     @property
     def __signature__(self) -> inspect.Signature:

@@ -35,7 +35,7 @@ def configuration(spec: Spec, placement: Placement) -> dict[str, Any]:
         "problem_fingerprint": spec.fingerprint,
         **({} if spec.problem.minimum is None else {"minimum": spec.problem.minimum}),
         "optimizer": dynamics.name,
-        "optimizer_module": dynamics.module,
+        "optimizer_module": getattr(dynamics.factory, "__module__", ""),
         "dynamics": type(dynamics).__name__,
         "axes": {name: _described(axis) for name, axis in spec.grid.axes.items()},
         "fixed": {name: identify(value) for name, value in _fixed(spec).items()},

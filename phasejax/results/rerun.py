@@ -73,7 +73,7 @@ def stored_dynamics(attrs: dict[str, Any]) -> Dynamics:
         dynamics = by_name(prefix + attrs["optimizer"])
     except ArgumentError as error:
         raise bad("optimizer", attrs["optimizer"], allowed) from error
-    if dynamics.module != attrs["optimizer_module"]:
+    if dynamics.factory.__module__ != attrs["optimizer_module"]:
         raise bad("optimizer", attrs["optimizer"], allowed)
     return dynamics
 
