@@ -184,7 +184,9 @@ class Steps(Dynamics, Program):
         cells = jax.tree.leaves(params)[0].shape[0]
         running = jax.tree.map(lambda x: jnp.broadcast_to(x, cells), empty(dtype))
         record = functools.partial(_record, loss, weight, minimum)
-        one_step = functools.partial(self._recorded_step, loss, fixed, record, every == 1)
+        one_step = functools.partial(
+            self._recorded_step, loss, fixed, record if every == 1 else None
+        )
 
         def step(carry: PyTree) -> PyTree:
             if every > 1:  # outside of vmap, where a condition skips the work
@@ -210,19 +212,18 @@ class Steps(Dynamics, Program):
         self,
         loss: Loss,
         fixed: Hyperparameters,
-        record: Callable[..., StepWindow],
-        recorded: bool,
+        record: Callable[..., StepWindow] | None,
         hyper: Hyperparameters,
         carry: PyTree,
     ) -> PyTree:
-        """Take one step of one cell; add its loss to the statistics of the window if `recorded`."""
+        """Take one step of one cell; `record`, if given, adds its loss to those of the window."""
         (params, state, noise), running, memories = carry
         rule = self.build({**fixed, **hyper})
         seen, noise, now = _seen(loss, noise)
         key = jax.random.fold_in(now, 1) if self.random else None
         take = self.observed_step if self.probes else self.step
         value, following, after, *observed = take(rule, seen, params, state, key)
-        if recorded:
+        if record is not None:
             running = record(running, params, value if seen is loss else None)
         if self.probes:
             grads, updates = observed

@@ -16,13 +16,11 @@ from .._precision import precision
 from .._types import Whole
 from .losses import cross_entropy, logistic, mse
 from .order import shuffled
-from .parts import join, split
+from .parts import Parts, join, split
 from .problem import Problem, is_array
 
 SHUFFLES = ("replacement", "epoch")
 """How mini-batches are drawn."""
-
-
 LOSSES: dict[str, Callable] = {"mse": mse, "logistic": logistic, "cross_entropy": cross_entropy}
 """Losses of outputs and targets by name."""
 
@@ -73,18 +71,20 @@ def model(
     - `name`, `config`: as in `phasejax.Problem`.
 
     The recorded loss, which is labelled, is that of all rows, without dropout. Raises a
-    `ValueError` or a `TypeError` if rows, shapes or labels do not fit; `init` and `apply` are
-    traced once for that.
+    `ValueError` or a `TypeError` if rows, shapes or labels do not fit; `init` is
+    called once for that, and `apply` traced.
     """
     if isinstance(loss, str):
         choice("loss", loss, LOSSES)
     takes_key = "key" in inspect.signature(apply).parameters
     fit = Fit(apply, LOSSES[loss] if isinstance(loss, str) else loss, takes_key)
     rows = _rows("data", data)
-    _check_fit(init, fit, loss, "data", data)
+    with precision():
+        parts = split(init(jax.random.key(0)))
+    _check_fit(parts, fit, loss, "data", data)
     if validation is not None:
         _rows("validation", validation)
-        _check_fit(init, fit, loss, "validation", validation)
+        _check_fit(parts, fit, loss, "validation", validation)
     choice("shuffle", shuffle, SHUFFLES)
     if batch_size is not None:
         batch_size = whole("batch_size", batch_size, most=rows)
@@ -189,12 +189,11 @@ def _rows(name: str, data: Sequence[PyTree]) -> int:
 
 
 def _check_fit(
-    init: Callable, fit: Fit, loss: str | Callable, name: str, data: Sequence[PyTree]
+    parts: Parts, fit: Fit, loss: str | Callable, name: str, data: Sequence[PyTree]
 ) -> None:
     """Refuse outputs and targets that do not fit."""
     inputs, targets = data
     with precision():
-        parts = split(init(jax.random.key(0)))
         try:
             outputs = jax.eval_shape(lambda: fit.outputs(inputs, join(*parts)))
         except Exception as error:
