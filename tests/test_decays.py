@@ -353,3 +353,11 @@ def test_the_period_of_crossings_is_that_of_a_plain_loop():
     found = dataset["crossing_period"]
     np.testing.assert_array_equal(found, [np.nan, *(steps / 2 / counts[1:])])
     assert found.attrs["units"] == "steps"
+
+
+def test_two_crossings_in_the_last_half_are_no_period():
+    crossed = np.array([[5.0, 0, 2, 0], [5, 0, 2, 1], [0, 0, np.nan, np.nan]])
+    found = pj.probes.SpikePredictor().describe(
+        {"predictor_crossings": crossed}, np.array([0, 10, 20, 30, 40])
+    )
+    np.testing.assert_array_equal(found["crossing_period"], [np.nan, 20 / 3, np.nan])

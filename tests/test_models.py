@@ -260,6 +260,22 @@ def test_probes_and_the_gauss_newton_part_take_a_model():
     assert np.all(swept.gradient_norm_min > 0)
 
 
+def test_a_float_of_an_equinox_module_is_a_setting_and_one_of_a_dict_is_trained():
+    """As `eqx.is_inexact_array` and optax have it."""
+
+    def final(model, loss):
+        problem = pj.Problem(loss, lambda key: model)
+        return pj.trajectory(problem, optax.sgd, steps=[0, 8], learning_rate=0.1)
+
+    dropout = final(
+        {"drop": eqx.nn.Dropout(0.5), "w": np.ones(2)},
+        lambda model: (model["w"] ** 2).sum() + model["drop"].p,
+    )
+    assert len(jax.tree.leaves(dropout)) == 1
+    plain = final({"w": np.ones(2), "c": 0.5}, lambda model: (model["w"] ** 2).sum() + model["c"])
+    np.testing.assert_allclose(plain["c"], [0.5, 0.5 - 0.8])
+
+
 def test_seeds_start_elsewhere_and_share_what_is_not_trained():
     problem = pj.Problem(
         lambda model: jnp.mean((jax.vmap(model)(INPUTS) - 1.0) ** 2), mlp, name="mlp"

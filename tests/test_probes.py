@@ -84,6 +84,37 @@ def test_cheap_probes_are_those_of_a_plain_loop():
         np.testing.assert_allclose(cell["root_second_moment_min"], np.min(roots, axis=1), rtol=1e-9)
 
 
+@pytest.mark.parametrize("size", [5, 6])
+def test_the_median_second_moment_is_numpys(size):
+    problem = pj.problems.quadratic(tuple(np.geomspace(0.1, 1, size)))
+    grid = pj.Grid(learning_rate=[1e-3, 1e-2])
+    dataset = pj.sweep(problem, optax.adam, grid, steps=40, windows=8, probes=["moments"])
+    run = along(problem, optax.adam(1e-2), 40)
+    roots = [
+        np.sqrt(np.asarray(step[4][0].nu) / (1 - 0.999 ** int(step[4][0].count)))
+        for step in run[5::5]
+    ]
+    found = dataset["root_second_moment_median"].sel(learning_rate=1e-2)
+    np.testing.assert_allclose(found, np.median(roots, axis=1), rtol=1e-9)
+
+
+def test_a_dominating_eigenvalue_leaves_the_others_right():
+    """Rounding of the largest, 1e8, is larger than the others are."""
+    spectrum = np.array([1e8, *np.linspace(1, 2, 29)])
+    problem = pj.problems.quadratic(tuple(spectrum))
+    dataset = pj.sweep(
+        problem,
+        optax.sgd,
+        pj.Grid(learning_rate=[1e-10, 1e-9]),
+        steps=16,
+        windows=8,
+        probes=[pj.probes.Sharpness(count=3, products=30)],
+    )
+    found = dataset.isel(learning_rate=1)
+    for name, value in (("sharpness", 1e8), ("sharpness_2", 2.0), ("sharpness_3", spectrum[-2])):
+        np.testing.assert_allclose(found[name], 1e-9 * value, rtol=1e-6)
+
+
 def test_half_the_curvature_along_an_update_is_the_realised_edge():
     """On a quadratic, ζ = −½ ΔᵀHΔ / gᵀΔ; for gradient descent in one dimension ηλ/2."""
     problem = pj.Problem(lambda x: 1.5 * jnp.sum(x**2), lambda key: jnp.ones(1))
