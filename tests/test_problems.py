@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import jax
@@ -113,11 +114,57 @@ def test_digits_loss_is_that_of_the_network_written_out(activation, loss):
 
 
 def test_derivatives_of_a_network_are_right_in_both_modes_and_to_second_order():
-    """Against finite differences: its matrix product has a custom derivative rule."""
+    """Against finite differences: its matrix product is a primitive with rules of its own."""
     problem = pj.problems.digits(samples=20, hidden=(5, 3, 4), activation="tanh")
     with jax.enable_x64(True):
         params = initial_params(problem, 1)
         check_grads(jax.jit(problem.loss), (params,), order=2, modes=("fwd", "rev"))
+
+
+@pytest.mark.parametrize("stacked", [(0, 0), (0, None), (None, 0)])
+def test_derivatives_of_networks_that_share_a_layer_are_those_of_a_loop(stacked):
+    """Networks in a stack of which the first or the second layer may be one and the same."""
+    problem = pj.problems.digits(samples=20, hidden=(5,), activation="tanh")
+    with jax.enable_x64(True):
+        starts = [initial_params(problem, seed) for seed in (1, 2, 3)]
+        layers = [
+            starts[0][k] if axis is None else jax.tree.map(lambda *x: jnp.stack(x), *every)
+            for k, (axis, every) in enumerate(zip(stacked, zip(*starts, strict=True), strict=True))
+        ]
+        chosen = [
+            [starts[0 if axis is None else n][k] for k, axis in enumerate(stacked)]
+            for n in range(len(starts))
+        ]
+        axes = [None if axis is None else (0, 0) for axis in stacked]
+        gradient = jax.grad(problem.loss)
+
+        def curved(params):
+            return jax.jvp(gradient, (params,), (params,))[1]
+
+        for function in (gradient, curved):
+            found = jax.vmap(function, (axes,))(layers)
+            for n, params in enumerate(chosen):
+                jax.tree.map(
+                    lambda x, y, n=n: np.testing.assert_allclose(x[n], y, rtol=1e-12, atol=1e-15),
+                    found,
+                    function(params),
+                )
+
+
+def test_products_with_the_hessian_multiply_no_matrix_that_is_yet_to_be_transposed():
+    """XLA's CPU backend is slow where the left matrix is summed over its rows."""
+    problem = pj.problems.digits(samples=16, hidden=(4, 3))
+    params = jax.tree.map(lambda x: jnp.stack([x] * 2), initial_params(problem, 0))
+    gradient = jax.grad(problem.loss)
+
+    def curved(params):
+        return jax.jvp(gradient, (params,), (params,))[1]
+
+    for function in (gradient, curved):
+        text = jax.jit(jax.vmap(function)).lower(params).as_text()
+        summed = re.findall(r"dot_general.*contracting_dims = \[(\d)\] x", text)
+        assert len(summed) > 4
+        assert set(summed) == {"2"}  # of [cells, rows, columns]
 
 
 def test_the_gradient_of_a_network_needs_no_superfluous_products():

@@ -13,7 +13,8 @@ from .._types import AnyArray, Whole
 from .batches import checked_batch_size, on_batch
 from .handwriting import first_images
 from .losses import cross_entropy
-from .network import GAINS, Layers, matmul
+from .matmul import matmul
+from .network import GAINS, Layers
 from .problem import Problem
 
 CLASSES = 10

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from .._check import bad, is_finite_number, whole
 from .._types import AnyArray, Whole
 from .losses import cross_entropy
-from .network import matmul
+from .matmul import matmul
 from .problem import Problem
 from .transformer import Weights, check_heads, hidden_layer, transformer_init
 

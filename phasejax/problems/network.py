@@ -7,13 +7,13 @@ from functools import lru_cache, partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpy.typing import ArrayLike
 
 from .._check import bad, choice, whole
 from .._types import AnyArray, Whole
 from .losses import logistic, mse
+from .matmul import matmul
 from .problem import Problem
 
 Layers = list[tuple[Float[AnyArray, "_ _"], Float[AnyArray, " _"]]]
@@ -168,23 +168,3 @@ def all_outputs(
     for weights, bias in rest:
         x = matmul(weights, ACTIVATIONS[activation](x)) + bias[:, None]
     return x
-
-
-@jax.custom_jvp
-def matmul(
-    weights: Float[AnyArray, "outputs inputs"], x: Float[AnyArray, "inputs samples"]
-) -> Float[AnyArray, "outputs samples"]:
-    """`weights @ x`, with a gradient that stores the transpose of `weights` before multiplying.
-
-    XLA's CPU backend computes many small products `weights.T @ y` at two thirds of the speed if the
-    transpose is not stored.
-    """
-    return weights @ x
-
-
-@matmul.defjvp
-def _(primals, tangents):
-    (weights, x), (weights_dot, x_dot) = primals, tangents
-    transpose = lax.optimization_barrier(weights.T)
-    along_x = lax.dot_general(transpose, x_dot, (((0,), (0,)), ((), ())))
-    return matmul(weights, x), weights_dot @ x + along_x

@@ -11,7 +11,8 @@ from jaxtyping import Float, PRNGKeyArray
 
 from .._check import bad
 from .._types import AnyArray
-from .network import GAINS, matmul
+from .matmul import matmul
+from .network import GAINS
 
 Weights = dict[str, Float[AnyArray, "..."]]
 """Parameters of a transformer by name."""
