@@ -5,7 +5,7 @@ transformers of one layer, `convnet` or `autoencoder`, and writes out/NAME/sweep
 phase_diagram.png. 24 x 24 cells of 5,000 steps take a quarter to half an hour on two cores. Started
 again, it resumes.
 `--path FILE` gives `characters` another text than the sources of six modules of Python's standard
-library; its recorded loss is that of eight fixed windows.
+library; its recorded loss is that of four fixed windows.
 """
 
 import argparse

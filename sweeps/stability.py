@@ -1,10 +1,11 @@
 """The stability phase diagram of Adam: regimes and periods over δ = 1 − β₁ and γ = 1 − β₂.
 
 `python sweeps/stability.py [NAME ...]` runs the named planes, by default all, and writes
-out/stability/NAME.zarr, NAME.png (regimes) and NAME_period.png. On two cores a toy takes about a
-minute, digits much longer. Started again, it resumes; after another --side or --steps, remove the
+out/stability/NAME.zarr, NAME.png (regimes) and, for toys and digits at a rate of 0.001,
+NAME_period.png. On two cores a toy takes about a minute, the others some minutes each. Started again, it resumes; after another --side or --steps, remove the
 store first. The planes are those of arXiv 2609.18314: powers with ε = 0, a quadratic at three
-learning rates, and two handwritten digits with squared and with logistic loss.
+learning rates, two handwritten digits with squared loss at three learning rates and with logistic
+loss, and four models as people train them.
 """
 
 import argparse
@@ -20,6 +21,10 @@ from phasejax.regimes import NAMES
 FOLDER = Path("out/stability")
 LOW, HIGH = 5e-4, 0.8
 """Range of δ and γ."""
+SIDE = 16
+"""Values per axis of digits and models."""
+SHIFT = 2
+"""Cells by which a and b move in the planes of digits at other learning rates."""
 
 
 class Plane(NamedTuple):
@@ -30,19 +35,30 @@ class Plane(NamedTuple):
     eps: float = 1e-8
     side: int = 40
     steps: int = 100_000
+    periods: bool = True
 
 
 def planes() -> dict[str, Plane]:
     """Return all planes by name."""
     parabola = pj.problems.quadratic((1.0,), (1.0,))
-    return {
+    toys = {
         "power_4": Plane(pj.problems.power(4), eps=0.0),
         "power_6": Plane(pj.problems.power(6), eps=0.0),
         "quadratic_1e-2": Plane(parabola, 1e-2),
         "quadratic_1e-3": Plane(parabola, 1e-3),
         "quadratic_1e-4": Plane(parabola, 1e-4),
-        "digits_squared": Plane(pj.problems.digits(), side=16, steps=20_000),
-        "digits_logistic": Plane(pj.problems.digits(loss="logistic"), side=16, steps=20_000),
+    }
+    digits = Plane(pj.problems.digits(), side=SIDE, steps=20_000)
+    faster = (HIGH / LOW) ** (SHIFT / (SIDE - 1))
+    return toys | {
+        "digits_squared": digits,
+        "digits_squared_slow": digits._replace(learning_rate=1e-3 / faster, periods=False),
+        "digits_squared_fast": digits._replace(learning_rate=1e-3 * faster, periods=False),
+        "digits_logistic": digits._replace(problem=pj.problems.digits(loss="logistic")),
+        **{
+            name: Plane(pj.problems.BUILT_IN[name](), side=SIDE, steps=5_000, periods=False)
+            for name in ("modular_addition", "characters", "convnet", "autoencoder")
+        },
     }
 
 
@@ -55,7 +71,7 @@ def run(name: str, plane: Plane) -> xr.Dataset:
         pj.adam_decays,
         grid,
         steps=plane.steps,
-        probes=[pj.probes.SpikePredictor(sustained=1)],
+        probes=[pj.probes.SpikePredictor(sustained=1)] if plane.periods else (),
         store=FOLDER / f"{name}.zarr",
         resume=True,
     ).load()

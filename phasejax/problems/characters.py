@@ -26,13 +26,13 @@ MODULES = ("argparse", "bisect", "fractions", "heapq", "statistics", "textwrap")
 def characters(
     path: str | Path | None = None,
     modules: Sequence[str] = MODULES,
-    symbols: Whole = 48,
+    symbols: Whole = 32,
     context: Whole = 16,
-    width: Whole = 24,
+    width: Whole = 16,
     heads: Whole = 2,
-    hidden: Whole = 48,
+    hidden: Whole = 32,
     batch_size: Whole = 8,
-    evaluation: Whole = 8,
+    evaluation: Whole = 4,
     sha256: str | None = None,
 ) -> Problem:
     """Predict the next character of a text with a causal transformer of one layer.

@@ -17,10 +17,10 @@ from .transformer import Weights, check_heads, hidden_layer, transformer_init
 
 
 def modular_addition(
-    modulus: Whole = 13,
-    width: Whole = 32,
+    modulus: Whole = 11,
+    width: Whole = 24,
     heads: Whole = 4,
-    hidden: Whole = 128,
+    hidden: Whole = 64,
     fraction: float = 0.8,
     split_seed: Whole = 0,
 ) -> Problem:
