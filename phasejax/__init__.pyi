@@ -45,6 +45,7 @@ from .regimes.borders import border_dimension as border_dimension
 from .regimes.mechanism import mechanism as mechanism
 from .regimes.probabilities import regime_probabilities as regime_probabilities
 from .regimes.recurrence import recurrence as recurrence
+from .regimes.welch import welch_period as welch_period
 from .results.opening import open_dataset as open_dataset
 from .results.rerun import zoom as zoom
 from .results.safe import safe_region as safe_region
