@@ -55,12 +55,16 @@ def test_heavy_ball_on_a_quadratic_has_the_spectral_radius():
 
 
 def test_adam_at_rest_has_the_eigenvalues_of_its_whole_step():
-    """With a slow average, α is the largest of them: v's memory, not the parameters'."""
+    """With a slow average, α is the largest of them: v's memory, not the parameters'.
+
+    In the parameters, the largest one of them and m is seen.
+    """
     rate, eps_root = 0.1, 1.0
     dataset = swept(
         BOWL,
         pj.adam,
         pj.Grid(a=[0.05, 5.0], b=5.0, learning_rate=rate, eps_root=eps_root),
+        steps=6400,
     )
 
     @jax.jit
@@ -74,9 +78,37 @@ def test_adam_at_rest_has_the_eigenvalues_of_its_whole_step():
         return jnp.concatenate([x + updates, state.m, state.v])  # pyright: ignore
 
     with jax.enable_x64(True):
-        expected = [np.log(spectral_radius(jacobian(jnp.zeros(6), a))) for a in (0.05, 5.0)]
+        whole = [jacobian(jnp.zeros(6), a) for a in (0.05, 5.0)]
+        expected = [np.log(spectral_radius(step)) for step in whole]
+        in_params = [np.log(spectral_radius(step[:4, :4])) for step in whole]
     assert expected[0] == pytest.approx(np.log(1 - 0.05 * rate))
-    assert_agrees(dataset, expected, rounding=1e-4)  # weights and v are not yet at rest
+    assert_agrees(dataset, expected, rounding=1e-6)
+    np.testing.assert_allclose(dataset.lyapunov_params.values.ravel(), in_params, rtol=1e-4)
+    assert expected[0] - in_params[0] > 0.02
+
+
+def test_parameters_at_rest_are_told_from_a_memory_that_is_larger_by_any_factor():
+    """RMSprop at rest is gradient descent with the rate η/√ε̄, while v forgets as αᵗ.
+
+    Over 9,000 steps the two parts of the tangent come to differ by a factor of e²²⁹.
+    """
+    rate, a = 0.1, np.array([0.05, 0.3, 2.0])
+    grid = pj.Grid(a=a, learning_rate=rate, eps_root=1.0)
+    dataset = swept(BOWL, pj.rmsprop, grid, steps=9_000)
+    forgets = np.log(1 - rate * CURVATURES[1])
+    np.testing.assert_allclose(dataset.lyapunov_params, forgets, rtol=1e-6)
+    np.testing.assert_allclose(
+        dataset.lyapunov_exponent, np.maximum(np.log(1 - rate * a), forgets), rtol=1e-6
+    )
+
+
+def test_all_of_a_cell_that_its_parameters_see_has_one_exponent():
+    """RMSprop's cycle: v drives the parameters, and the parameters v."""
+    grid = pj.Grid(a=[2.0, 3.0, 5.0], learning_rate=0.1, eps=0.0)
+    problem = pj.problems.quadratic((1.0,), (1.0,))
+    dataset = swept(problem, pj.rmsprop, grid, steps=4000)
+    alpha = 1 - 0.1 * np.array([2.0, 3.0, 5.0])
+    np.testing.assert_allclose(dataset.lyapunov_params, np.log(alpha) / 2, rtol=0.01)
 
 
 def test_rmsprop_cycle_attracts_by_the_root_of_alpha():
@@ -146,7 +178,8 @@ def test_errors_cover_correlated_windows():
     rates = random.standard_normal((400, 456))
     for window in range(1, 456):
         rates[:, window] += 0.9 * rates[:, window - 1]
-    described = pj.probes.Lyapunov().describe({"growth_rate": rates[:, 200:]}, np.arange(257))
+    measured = {"growth_rate": rates[:, 200:], "growth_rate_params": rates[:, 200:]}
+    described = pj.probes.Lyapunov().describe(measured, np.arange(257))
     scores = described["lyapunov_exponent"] / described["lyapunov_error"]
     assert 0.7 < np.sqrt(np.mean(scores**2)) < 1.8
 

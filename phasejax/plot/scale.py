@@ -14,7 +14,7 @@ FARTHEST = 1.0
 """Largest distance of the ends of a scale from the threshold 1: ratios up to 2 are told apart."""
 AT_ONE = ("edge_", "predictor_m", "realised_edge_")
 """How variables begin that are ratios to a threshold, so that 1 is the centre of their scale."""
-AT_ZERO = ("lyapunov_exponent", "growth_rate", "gradient_cosine_")
+AT_ZERO = ("lyapunov_exponent", "lyapunov_params", "growth_rate", "gradient_cosine_")
 """How variables begin whose sign matters, so that 0 is the centre of their scale."""
 STEPS = ("edge_onset", "edge_crossing")
 """Variables that begin like ratios and are steps."""

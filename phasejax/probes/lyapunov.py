@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .base import End, Probe, Quantity, Step
+from .scaling import DISTANCE, held, scaled, unit
 from .tangent import Tangent, drawn_like, has_tangent, pushed, zeros_like
 from .vectors import norm
 
@@ -21,10 +22,18 @@ FEWEST_BLOCKS = 8
 
 
 class Memory(NamedTuple):
-    """A tangent is `tangent` · 2^`exponent`; at the start of a window its 2-norm is 1."""
+    """A tangent, of which `phasejax.probes.scaling` holds the memory near the parameters.
+
+    - `tangent`: divided by 2^`exponent` since the start of the window, where its 2-norm was 1.
+    - `own`: ln of the 2-norm of its parameters there.
+    - `lowered`: powers of two by which its memory is divided besides; `before` at the start.
+    """
 
     tangent: Tangent
     exponent: Int[Array, ""]
+    own: Float[Array, ""]
+    lowered: Int[Array, ""]
+    before: Int[Array, ""]
 
 
 @dataclass(frozen=True)
@@ -42,20 +51,31 @@ class Lyapunov(Probe):
     of minima, a dead relu unit, or a quasi-periodic path. With mini-batches or noise, w sees the
     batch and the key of each step: λ compares two runs with the same draws.
 
-    Results have `growth_rate` per window, `lyapunov_exponent` and `lyapunov_error` per cell, in
-    1/step; divide by the learning rate for a rate per unit of time. The first quarter of the
+    At rest the Jacobian falls into blocks, and λ may be that of one that the parameters never see:
+    second moments v forget a change as αᵗ, so λ = ln α, however fast the parameters come to rest.
+    So a second exponent is that of the parameters' part of w alone,
+
+    $$\lambda_\theta = \lim_{T \to \infty} \frac1T \ln \frac{\|w^\theta_T\|}{\|w^\theta_0\|}
+      \le \lambda .$$
+
+    It is the largest exponent of the directions that reach the parameters (those that are
+    observable in them): at rest, ln of the spectral radius of the block of parameters and momenta.
+    Both exponents are equal where parameters and memory act on each other, as on a cycle.
+    `phasejax.probes.scaling` says how both come from one tangent.
+
+    Results have `growth_rate` and `growth_rate_params` per window; per cell, `lyapunov_exponent`
+    (λ) and `lyapunov_params` (λ_θ) and their errors, `lyapunov_error` and `lyapunov_error_params`,
+    in 1/step; divide by the learning rate for a rate per unit of time. The first quarter of the
     windows is left out. The error is the largest of the standard errors from means of blocks of
     1, 2, 4, … windows, as long as there are 8 blocks: it grows with the length of a block until
     blocks are longer than the correlations (Flyvbjerg and Petersen 1989, J. Chem. Phys. 91, 461).
 
     - w starts in the parameters, the same for all cells, and reaches the state by the steps. So a
       constant that an optimizer keeps in its state has no part in λ, and a second moment v that is
-      zero has no tangent. At the end of each window, w gets a change of its parameters of the
+      zero has no tangent. At the end of each window, the parameters of w get a change of the
       relative size of rounding: no direction is lost by underflow.
     - λ does not depend on the units of parameters and moments; the first windows do.
-    - A cell that converges may have λ = ln α or ln β, the decays of v and m, even if the parameters
-      come to rest faster.
-    - `growth_rate` is inf in the window where a cell diverges, and nan from then on; its λ is nan.
+    - Growth is inf in the window where a cell diverges, and nan from then on; its λ is nan.
       It is also nan where loss and gradient are exactly zero at the end of a window, and λ is then
       that of the windows before. −inf: the step forgets all of w, as where F is constant.
     - A derivative that does not exist: `phasejax.probes.tangent` says what is done at √0.
@@ -70,77 +90,81 @@ class Lyapunov(Probe):
 
     @property
     def variables(self) -> Mapping[str, Quantity]:
-        """Growth of the tangent per window."""
-        return {"growth_rate": Quantity("mean logarithmic growth of a tangent", "1/step")}
+        """Growth of the tangent per window, and of its parameters."""
+        return {
+            "growth_rate": Quantity("mean logarithmic growth of a tangent", "1/step"),
+            "growth_rate_params": Quantity("the same of its parameters alone", "1/step"),
+        }
 
     @property
     def cell_variables(self) -> Mapping[str, Quantity]:
-        """Exponent and its error."""
+        """Exponents and their errors."""
         return {
             "lyapunov_exponent": Quantity("largest Lyapunov exponent", "1/step"),
             "lyapunov_error": Quantity("standard error of the Lyapunov exponent", "1/step"),
+            "lyapunov_params": Quantity("largest exponent seen in the parameters", "1/step"),
+            "lyapunov_error_params": Quantity("standard error of lyapunov_params", "1/step"),
         }
 
     def start(self, params: PyTree, state: PyTree) -> PyTree:
         """Begin with a change of the parameters."""
-        unit = _unit(drawn_like(params))
-        return Memory([*unit, *zeros_like(state)], jnp.zeros((), jnp.int32))
+        change = unit(drawn_like(params))
+        zero = jnp.zeros((), jnp.int32)
+        return Memory([*change, *zeros_like(state)], zero, jnp.log(norm(change)), zero, zero)
 
     def step(self, memory: PyTree, step: Step) -> PyTree:
         """Apply the Jacobian of a step, and divide by a power of two: that is exact."""
-        moved = pushed(step, memory.tangent)
-        moved, exponent = _scaled(moved)
+        moved, exponent = scaled(pushed(step, memory.tangent))
+        moved, lowered = held(moved, _count(step.params), memory.lowered)
         alive = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(step.following)]).all()
         # A cell that is lost has an infinite tangent; after the end of the window, inf / inf.
         lost = [x + jnp.inf for x in memory.tangent]
         moved = [jnp.where(alive, x, y) for x, y in zip(moved, lost, strict=True)]
-        return Memory(moved, memory.exponent + exponent)
+        return memory._replace(tangent=moved, exponent=memory.exponent + exponent, lowered=lowered)
 
     def window(self, memory: PyTree, end: End) -> tuple[PyTree, dict[str, Float[Array, ""]]]:
         """Return the growth since the start of the window."""
-        tangent, exponent = memory
-        size = norm(tangent)
-        growth = (jnp.log(size) + exponent * np.log(2.0)) / end.length
-        growth = jnp.where(_rests(end), jnp.nan, growth)
-        tangent = _nudged(_unit(tangent), end.params)
-        return Memory(tangent, jnp.zeros_like(exponent)), {"growth_rate": growth}
+        count, power = _count(end.params), np.log(2.0)
+        whole = jnp.log(norm(memory.tangent))
+        whole += (memory.exponent + memory.lowered - memory.before) * power
+        own = jnp.log(norm(memory.tangent[:count])) + memory.exponent * power - memory.own
+        rests = _rests(end)
+        growth, growth_params = (jnp.where(rests, jnp.nan, x / end.length) for x in (whole, own))
+        tangent = _nudged(unit(memory.tangent), end.params)
+        following = Memory(
+            tangent,
+            jnp.zeros_like(memory.exponent),
+            jnp.log(norm(tangent[:count])),
+            memory.lowered,
+            memory.lowered,
+        )
+        return following, {"growth_rate": growth, "growth_rate_params": growth_params}
 
     def describe(
         self, measured: Mapping[str, Float[np.ndarray, "cells window"]], edges: np.ndarray
     ) -> dict[str, Float[np.ndarray, " cells"]]:
-        """Return exponent and error from the windows before the first that is nan."""
-        rates = np.asarray(measured["growth_rate"], np.float64)
+        """Return exponents and errors from the windows before the first that is nan."""
         lengths = np.diff(edges)
-        known = np.logical_and.accumulate(~np.isnan(rates), axis=1).sum(axis=1)
-        exponent, error = np.full((2, len(rates)), np.nan)
-        for count in np.unique(known[known > 0]):
-            cells = known == count
-            first = int(BURN_IN * count)
-            kept = rates[cells, first:count]
-            exponent[cells], error[cells] = _estimate(kept, lengths[first:count])
-        exponent[np.isposinf(rates).any(axis=1)] = np.nan
-        return {"lyapunov_exponent": exponent, "lyapunov_error": error}
+        whole, error = _exponent(measured["growth_rate"], lengths)
+        own, own_error = _exponent(measured["growth_rate_params"], lengths)
+        return {
+            "lyapunov_exponent": whole,
+            "lyapunov_error": error,
+            "lyapunov_params": own,
+            "lyapunov_error_params": own_error,
+        }
 
 
-def _unit(tangent: Tangent) -> Tangent:
-    """Return a tangent of 2-norm 1, or 0."""
-    size = norm(tangent)
-    return [x / jnp.where(size == 0, 1, size).astype(x.dtype) for x in tangent]
-
-
-def _scaled(tangent: Tangent) -> tuple[Tangent, Int[Array, ""]]:
-    """Return a tangent over 2^e, and e: its largest number is then between ½ and 1."""
-    largest = jnp.stack([jnp.abs(x).max(initial=0) for x in tangent]).max()
-    mantissa, exponent = jnp.frexp(largest)
-    factor = jnp.where(largest > 0, mantissa / largest, 1)  # exactly 2^-e, sooner than ldexp
-    return [x * factor.astype(x.dtype) for x in tangent], exponent.astype(jnp.int32)
+def _count(params: PyTree) -> int:
+    """Number of arrays of a tangent that are of parameters."""
+    return sum(map(has_tangent, jax.tree.leaves(params)))
 
 
 def _nudged(tangent: Tangent, params: PyTree) -> Tangent:
     """Change the parameters' part of a tangent by its rounding."""
-    count = sum(map(has_tangent, jax.tree.leaves(params)))
-    size = norm(tangent[:count])
-    change = _unit(drawn_like(params))
+    count = _count(params)
+    size = jnp.maximum(norm(tangent[:count]), 2.0**-DISTANCE * norm(tangent))
+    change = unit(drawn_like(params))
     part = [
         x + y * (size * jnp.finfo(x.dtype).eps).astype(x.dtype)
         for x, y in zip(tangent[:count], change, strict=True)
@@ -154,6 +178,22 @@ def _rests(end: End) -> Bool[Array, ""]:
         return jnp.zeros((), bool)
     value, grads = jax.value_and_grad(end.loss)(end.params)
     return jnp.stack([value == 0, *((x == 0).all() for x in jax.tree.leaves(grads))]).all()
+
+
+def _exponent(
+    growth: Float[np.ndarray, "cells window"], lengths: Int[np.ndarray, " window"]
+) -> tuple[Float[np.ndarray, " cells"], Float[np.ndarray, " cells"]]:
+    """Return exponents and their errors; nan for a cell that diverges."""
+    rates = np.asarray(growth, np.float64)
+    known = np.logical_and.accumulate(~np.isnan(rates), axis=1).sum(axis=1)
+    exponent, error = np.full((2, len(rates)), np.nan)
+    for count in np.unique(known[known > 0]):
+        cells = known == count
+        first = int(BURN_IN * count)
+        kept = rates[cells, first:count]
+        exponent[cells], error[cells] = _estimate(kept, lengths[first:count])
+    exponent[np.isposinf(rates).any(axis=1)] = np.nan
+    return exponent, error
 
 
 def _estimate(
