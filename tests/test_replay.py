@@ -1,6 +1,7 @@
 """One cell of a sweep again: the losses of its steps have the bits of the stored envelope."""
 
 import functools
+import json
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import optax
 import pytest
 
 import phasejax as pj
+from phasejax import cli
 
 CORNERS = [(0.3, 3), (0.3, 300), (30, 300)]
 """a and b of cells of every kind: the second one spikes."""
@@ -220,3 +222,33 @@ def test_what_differs_is_said(stored):
     with pytest.warns(RuntimeWarning, match="losses differ .*: xla_flags '--other' then"):
         run = pj.replay(other, problem, a=1, b=10)
     assert not run.attrs["same_bits"]
+
+
+def test_info_says_what_only_the_loss_of_every_step_shows(tmp_path, capsys):
+    """The step of the first spike, which windows of 250 steps do not have."""
+    problem = pj.problems.quadratic()
+    dataset = sweep(problem, steps=4000, store=tmp_path / "s")
+    words = ["info", str(tmp_path / "s"), "--at", "a=9.5,b=300", "--replay"]
+    assert cli.main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["replay"]
+    loss = pj.replay(dataset, problem, a=9.5, b=300)["loss"].values
+    spikes = pj.classify_curve(loss, 0.0).spikes
+    assert found["same_bits"] is True
+    assert (found["spikes"], found["first_spike_step"]) == (len(spikes), spikes[0].step)
+    assert found["highest_loss_step"] == loss.argmax()
+    assert found["lowest_loss_step"] == loss.argmin()
+    np.testing.assert_equal(found["welch_period"], pj.welch_period(loss))
+    assert cli.main(words) == 0
+    _, text = capsys.readouterr().out.split("from the loss of every step:\n")
+    assert text.splitlines()[2].split() == ["first_spike_step", f"{spikes[0].step:.6g}"]
+
+
+def test_info_replays_no_problem_of_ones_own(tmp_path, capsys):
+    problem = pj.Problem(lambda x: jnp.sum(x**2), lambda key: jnp.ones(2), "mine")
+    sweep(problem, steps=64, store=tmp_path / "s")
+    assert cli.main(["info", str(tmp_path / "s"), "--at", "a=1,b=10", "--replay"]) == 2
+    said = capsys.readouterr().err
+    assert "problem = 'mine': must be one of phasejax; for one of your own, use" in said
+    assert "phasejax.replay" in said
+    assert cli.main(["info", str(tmp_path / "s"), "--replay"]) == 2
+    assert "--replay needs a cell: give --at too" in capsys.readouterr().err

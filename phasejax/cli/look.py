@@ -2,8 +2,9 @@
 
 import json
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ import phasejax as pj
 
 from .._check import ArgumentError, bad
 from . import values
+from .again import replayed
 from .options import NEAREST, At, Beta, Horizontal, Json, Lines, StorePath, Vertical
 from .stores import MADE_BY, default_output, opened, selected
 
@@ -45,6 +47,14 @@ def info(
             help=f"Describe one cell, with a value of every axis: a=1,b=100. {NEAREST}",
         ),
     ] = None,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay",
+            help="Run the cell of --at again, and print what only the loss of every step shows: "
+            "the step of its first spike, and the period of its spikes.",
+        ),
+    ] = False,
     safe: Annotated[
         str | None,
         typer.Option(
@@ -54,6 +64,8 @@ def info(
     ] = None,
 ) -> int:
     """Print what was run and how many cells fell into each regime."""
+    if replay and at is None:
+        raise ArgumentError("replay", " needs a cell: give --at too")
     dataset = opened(store)
     if safe is not None:
         if at is not None:
@@ -62,16 +74,27 @@ def info(
         return 0
     if at is not None:
         answer = pj.cell(dataset, values.point(at))
+        if replay:
+            answer["replay"] = replayed(dataset, values.point(at))
     else:
         answer = {"regimes": pj.regime_counts(dataset), "config": dataset.attrs}
     if as_json:
         print(json.dumps(answer, indent=2))
     elif at is not None:
-        for name, value in answer.items():
-            print(f"{name:<20} {f'{value:.6g}' if isinstance(value, float) else value}")
+        again = answer.pop("replay", {})
+        _print_values(answer)
+        if replay:
+            print("from the loss of every step:")
+            _print_values(again)
     else:
         print(pj.summary(dataset))
     return 0
+
+
+def _print_values(numbers: Mapping[str, Any]) -> None:
+    """Print a name and a value per line."""
+    for name, value in numbers.items():
+        print(f"{name:<20} {f'{value:.6g}' if isinstance(value, float) else value}")
 
 
 def _safe(dataset: "xr.Dataset", along: str, as_json: bool) -> str:

@@ -127,7 +127,7 @@ def sweep(
     given = values.hyper_parameters(ranges)
     arguments = values.once(values.pair("problem_arg", text) for text in problem_arg or [])
     counts = None if refine is None else values.counts(refine)
-    _set_up()
+    set_up()
     dynamics = lookup.dynamics(optimizer, "time" in run, solving)
     made = lookup.problem(problem, {name: values.literal(text) for name, text in arguments.items()})
     grid = _grid(given)
@@ -168,7 +168,7 @@ def zoom(
     dataset = opened(source)
     windows = values.windows(to)
     counts = None if refine is None else values.counts(refine)
-    _set_up()
+    set_up()
     arguments = arguments_of(dataset)
     with renamed({"zoom": "to", "low:high": "to", "low": "to"}):
         grid = pj.zoom(dataset, **windows)
@@ -178,7 +178,7 @@ def zoom(
     return _report(dataset, store)
 
 
-def _set_up() -> None:
+def set_up() -> None:
     """Prepare this process for computing; JAX must not have started yet."""
     from ..devices import check_platform
 

@@ -13,6 +13,9 @@ from ..probes.names import recorded_probes
 from ..problems.problem import fingerprint, initial_params
 from .axes import fixed_seed
 
+OWN = "for one of your own, use phasejax.zoom and sweep, or phasejax.replay, in Python"
+"""What an error says of a problem or an optimizer that a store cannot hold."""
+
 
 def zoom(dataset: xr.Dataset, **windows: tuple[float, float]) -> Grid:
     """Return the grid of a sweep on a window of its plane, with the original number of values.
@@ -68,7 +71,7 @@ def stored_dynamics(attrs: dict[str, Any]) -> Dynamics:
     """Find the optimizer or flow of a sweep; raises a `ValueError` if it is the user's own."""
     library = attrs["optimizer_module"].partition("._")[0]  # optax.contrib in optax.contrib._muon
     prefix = f"{library}." if library.startswith("optax") else ""
-    allowed = "one of phasejax or optax; for one of your own, use phasejax.zoom and sweep in Python"
+    allowed = f"one of phasejax or optax; {OWN}"
     try:
         dynamics = by_name(prefix + attrs["optimizer"])
     except ArgumentError as error:
@@ -86,8 +89,7 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     """
     attrs = dataset.attrs
     if not attrs.get("problem_builtin", attrs["problem"]):
-        allowed = "one of phasejax; for one of your own, use phasejax.zoom and sweep in Python"
-        raise bad("problem", attrs["problem"], allowed)
+        raise bad("problem", attrs["problem"], f"one of phasejax; {OWN}")
     choice("problem", attrs["problem"], problems.BUILT_IN)
     problem = problems.BUILT_IN[attrs["problem"]](**attrs["problem_arguments"])
     starts = [initial_params(problem, seed) for seed in dict.fromkeys(attrs["seeds"])]
