@@ -43,6 +43,8 @@ from .regimes import regime_counts as regime_counts
 from .regimes.borders import BorderDimension as BorderDimension
 from .regimes.borders import border_dimension as border_dimension
 from .regimes.mechanism import mechanism as mechanism
+from .regimes.power_law import PowerLaw as PowerLaw
+from .regimes.power_law import fit_border as fit_border
 from .regimes.probabilities import regime_probabilities as regime_probabilities
 from .regimes.recurrence import recurrence as recurrence
 from .regimes.welch import welch_period as welch_period

@@ -1,14 +1,16 @@
 """The stability phase diagram of Adam: regimes and periods over δ = 1 − β₁ and γ = 1 − β₂.
 
 `python sweeps/stability.py [NAME ...]` runs the named planes, by default all, and writes
-out/stability/NAME.zarr, NAME.png (regimes) and, for toys and digits at a rate of 0.001,
-NAME_period.png. On two cores a toy takes about a minute, the others some minutes each. Started again, it resumes; after another --side or --steps, remove the
-store first. The planes are those of arXiv 2609.18314: powers with ε = 0, a quadratic at three
-learning rates, two handwritten digits with squared loss at three learning rates and with logistic
-loss, and four models as people train them.
+out/stability/NAME.zarr, NAME.png (regimes, with the border of the part without spikes and
+divergence) and, where periods were measured, NAME_period.png; it prints power laws of the borders.
+On two cores a toy takes about a minute, the others some minutes each. Started again, it resumes;
+after another --side or --steps, remove the store first. The planes are those of arXiv 2609.18314:
+powers with ε = 0, a quadratic at three learning rates, two handwritten digits with squared loss at
+three learning rates and with logistic loss, and four models as people train them.
 """
 
 import argparse
+import itertools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,7 @@ import xarray as xr
 
 import phasejax as pj
 from phasejax.regimes import NAMES
+from phasejax.regimes.spikes import SEVERAL
 
 FOLDER = Path("out/stability")
 LOW, HIGH = 5e-4, 0.8
@@ -25,6 +28,8 @@ SIDE = 16
 """Values per axis of digits and models."""
 SHIFT = 2
 """Cells by which a and b move in the planes of digits at other learning rates."""
+HEIGHTS = (0.1, 0.3, 1.0, 2.0)
+"""Least mean heights of spikes over the level around them, in decades."""
 
 
 class Plane(NamedTuple):
@@ -107,6 +112,50 @@ def report_periods(dataset: xr.Dataset, problem: pj.Problem) -> None:
     print(f"{np.sum(known & inside)} of {known.sum()} cells with a period ({ends}) are inside")
 
 
+def report_spikes(dataset: xr.Dataset) -> None:
+    """Print the border of the cells that spike, for several least heights of a spike."""
+    labelled = dataset["regime"] == NAMES.index("spike")
+    several = dataset["spike_count"] >= SEVERAL
+    parts = {"regime spike": labelled} | {
+        f"spikes of {height} decades": several & (dataset["spike_height"] >= height)
+        for height in HEIGHTS
+    }
+    for name, inside in parts.items():
+        print(f"{name}: {int(inside.sum())} cells, {_border_text(inside)}")
+
+
+def _border_text(inside: xr.DataArray) -> str:
+    """Say which power law the border follows."""
+    try:
+        fit = pj.fit_border(inside, "delta", "gamma")
+    except ValueError as error:
+        return f"no border ({error})"
+    ends = [fit.constant / fit.constant_factor, fit.constant * fit.constant_factor]
+    ratios = [fit.ratio / fit.ratio_factor, fit.ratio * fit.ratio_factor]
+    return (
+        f"gamma = {fit.constant:.3g} ({ends[0]:.2g} to {ends[1]:.2g}) "
+        f"delta^{fit.exponent:.2f} (+- {fit.exponent_error:.2f}), "
+        f"gamma/delta = {fit.ratio:.2g} ({ratios[0]:.2g} to {ratios[1]:.2g}), {len(fit.x)} points"
+    )
+
+
+def report_coordinates(datasets: list[xr.Dataset]) -> None:
+    """Print in how many cells two planes at different rates have one regime, in each coordinate.
+
+    Cells of equal a and b are `SHIFT` cells from one another, at rates that differ by a factor of
+    (1 + the distance of cells)^`SHIFT`. The same cells are compared in both coordinates.
+    """
+    slower, faster = (data["regime"].transpose("delta", "gamma").values for data in datasets)
+    inner = slice(0, -SHIFT)
+    same = slower[inner, inner] == faster[inner, inner]
+    moved = slower[inner, inner] == faster[SHIFT:, SHIFT:]
+    rates = [float(data["learning_rate"]) for data in datasets]
+    print(
+        f"rates {rates[0]:.3g} and {rates[1]:.3g}: one regime in {same.mean():.1%} of the cells "
+        f"of equal delta and gamma, {moved.mean():.1%} of equal a and b"
+    )
+
+
 def report_same(datasets: list[xr.Dataset]) -> None:
     """Print in how many cells of several planes all have a period, or none has one."""
     known = np.stack([np.isfinite(dataset["crossing_period"].values) for dataset in datasets])
@@ -117,37 +166,58 @@ def report_same(datasets: list[xr.Dataset]) -> None:
     )
 
 
+def report(dataset: xr.Dataset, problem: pj.Problem) -> None:
+    """Print regimes, and how the borders lie to theory or which power law they follow."""
+    print(pj.summary(dataset))
+    if problem.name == "power":
+        report_border(dataset, problem.config["k"])
+    if problem.name in ("power", "quadratic"):
+        report_periods(dataset, problem)
+        known = dataset["crossing_period"].notnull()
+        print(f"cells with a period: {_border_text(known)}")
+    else:
+        report_spikes(dataset)
+
+
+def draw(name: str, dataset: xr.Dataset) -> None:
+    """Draw the regimes, and the periods if they were measured."""
+    lines = ["gamma = 3.7 delta", "gamma = delta / 12", "gamma = 15.6 delta**3.07"]
+    figure = pj.phase_diagram(dataset, lines=lines, safe="gamma")
+    figure.savefig(FOLDER / f"{name}.png", dpi=150)
+    if "crossing_period" in dataset:
+        figure = pj.variable_map(dataset, "crossing_period", lines=lines)
+        figure.savefig(FOLDER / f"{name}_period.png", dpi=150)
+
+
 def main() -> None:
     """Run the planes named on the command line."""
     known = planes()
     parser = argparse.ArgumentParser(description="Regimes of Adam over 1 - beta1 and 1 - beta2.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
-    parser.add_argument("--side", type=int, help="values per axis; 40 for toys, 16 for digits")
-    parser.add_argument("--steps", type=int, help="steps per cell; 100000, or 20000 for digits")
+    parser.add_argument("--side", type=int, help="values per axis; 40 for toys, 16 for others")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help="steps per cell; 100000 for toys, 20000 for digits, 5000 for models",
+    )
     given = parser.parse_args()
     if unknown := set(given.names) - set(known):
         parser.error(f"NAME = {sorted(unknown)}: must be among {', '.join(known)}")
     pj.use_all_cores()
     pj.use_compilation_cache()
     changed = {key: value for key in ("side", "steps") if (value := getattr(given, key))}
-    quadratics = []
+    datasets = {}
     for name in given.names or known:
         plane = known[name]._replace(**changed)
-        dataset = run(name, plane)
-        print(pj.summary(dataset))
-        if plane.problem.name == "power":
-            report_border(dataset, plane.problem.config["k"])
-        if plane.problem.name in ("power", "quadratic"):
-            report_periods(dataset, plane.problem)
-        if plane.problem.name == "quadratic":
-            quadratics.append(dataset)
-        lines = ["gamma = 3.7 delta", "gamma = delta / 12", "gamma = 15.6 delta**3.07"]
-        figure = pj.phase_diagram(dataset, lines=lines)
-        figure.savefig(FOLDER / f"{name}.png", dpi=150)
-        figure = pj.variable_map(dataset, "crossing_period", lines=lines)
-        figure.savefig(FOLDER / f"{name}_period.png", dpi=150)
+        datasets[name] = run(name, plane)
+        report(datasets[name], plane.problem)
+        draw(name, datasets[name])
+    quadratics = [data for name, data in datasets.items() if name.startswith("quadratic")]
     if len(quadratics) > 1:
         report_same(quadratics)
+    rates = [f"digits_squared{speed}" for speed in ("_slow", "", "_fast")]
+    for pair in itertools.pairwise(name for name in rates if name in datasets):
+        report_coordinates([datasets[name] for name in pair])
 
 
 if __name__ == "__main__":

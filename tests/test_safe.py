@@ -1,6 +1,7 @@
 """How far an axis may be followed without spikes or divergence."""
 
 import json
+from typing import Any
 
 import numpy as np
 import optax
@@ -83,3 +84,25 @@ def test_names_have_no_order():
     dataset = labelled(["cs"], [1.0, 2.0]).assign_coords(learning_rate=["sgd", "adam"])
     with pytest.raises(ValueError, match="along = 'learning_rate': must be an axis of numbers"):
         pj.safe_region(dataset, "learning_rate")
+
+
+@pytest.mark.parametrize("along", ["b1", "learning_rate"])
+def test_the_diagram_draws_the_border_of_the_safe_part(along):
+    """Between the last safe cell of every row and the next one."""
+    rates = [0.001, 0.01, 0.1, 1.0]
+    grid = pj.Grid(b1=[0.5, 0.6, 0.7], learning_rate=pj.log_axis(0.001, 1, 4))
+    dataset = pj.sweep(pj.problems.quadratic(), optax.adam, grid, steps=256)
+    codes = np.array([[CODES[letter] for letter in row] for row in ["ccos", "cdco", "cccc"]])
+    dataset["regime"] = dataset["regime"].copy(data=codes)
+    figure = pj.phase_diagram(dataset, x="b1", y="learning_rate", safe=along)
+    steps: Any = figure.axes[0].patches[-1]
+    border = steps.get_data()
+    halves = np.sqrt(10)
+    if along == "learning_rate":
+        np.testing.assert_allclose(border.values, [0.1 * halves, 0.001 * halves, halves])
+        np.testing.assert_allclose(border.edges, [0.45, 0.55, 0.65, 0.75])
+    else:  # from the high end: columns are ccc, cdc, oco and soc
+        np.testing.assert_allclose(border.values, [0.45, 0.65, 0.45, 0.55])
+        np.testing.assert_allclose(border.edges, np.array([*rates, 10.0]) / halves)
+    with pytest.raises(ValueError, match="safe = 'eps': unknown; known are b1, learning_rate"):
+        pj.phase_diagram(dataset, x="b1", y="learning_rate", safe="eps")

@@ -160,11 +160,20 @@ def plot(
     mark: Marks = None,
     line: Lines = None,
     beta: Beta = False,
+    safe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Draw how far this axis may be followed without spikes and divergence.",
+        ),
+    ] = None,
     at: At = None,
 ) -> int:
     """Draw the phase diagram of a sweep, or a variable over its plane."""
     if variable is not None and (late_loss or probability or over is not None):
         raise bad("variable", variable, "given without --late-loss, --probability and --over")
+    if safe is not None and (variable is not None or probability or over is not None):
+        raise bad("safe", safe, "given without --variable, --probability and --over")
     output = output or default_output(store, _picture(variable))
     if output.suffix not in (".png", ".svg", ".pdf"):
         raise bad("output", str(output), "a name ending in .png, .svg or .pdf")
@@ -177,7 +186,7 @@ def plot(
     elif over is not None:
         figure = pj.small_multiples(dataset, over, **drawn)
     else:
-        figure = pj.phase_diagram(dataset, late_loss=late_loss, **drawn)
+        figure = pj.phase_diagram(dataset, late_loss=late_loss, safe=safe, **drawn)
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=150, metadata={"Title": f"{dataset.attrs['title']} - {MADE_BY}"})
     print(f"wrote {output}")

@@ -14,6 +14,7 @@ from .lines import Lines
 from .marks import Marks
 from .panel import decorate, draw_late_loss, draw_legend, draw_regimes
 from .plane import plane
+from .safe import draw_safe
 from .style import SAME_COLOUR
 from .titles import headline, settings, title, wrap
 
@@ -27,6 +28,7 @@ def phase_diagram(
     marks: Marks | None = None,
     lines: Lines | None = None,
     beta: bool = False,
+    safe: str | None = None,
 ) -> Figure:
     """Draw the regime of every cell of a sweep over two axes.
 
@@ -45,6 +47,8 @@ def phase_diagram(
         predicts for a built-in problem; over δ and γ it is β₁ = β₂.
     - `beta`: show the axes `delta` and `gamma` as the decays β₁ = 1 − δ and β₂ = 1 − γ, which rise
         rightwards and upwards, instead of δ and γ.
+    - `safe`: an axis of the plane, along which the border of the part without spikes and
+        divergence is drawn as a thick line, as `phasejax.safe_region` finds it.
 
     Returns a `matplotlib.figure.Figure`; `figure.savefig("name.pdf")` writes PNG, SVG or PDF, and a
     notebook shows it.
@@ -54,6 +58,9 @@ def phase_diagram(
     figure = Diagram(figsize=(11.5 if late_loss else 6.4, 5.6), layout="constrained")
     panels = figure.subplots(1, 2 if late_loss else 1, squeeze=False)[0]
     draw_regimes(panels[0], dataset, x, y)
+    if safe is not None:
+        for panel in panels:
+            draw_safe(panel, dataset, x, y, safe)
     draw_legend(panels[0], dataset)
     if late_loss:
         draw_late_loss(figure, panels[1], dataset, x, y)
