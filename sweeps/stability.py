@@ -115,7 +115,8 @@ def report_periods(dataset: xr.Dataset, problem: pj.Problem) -> None:
 def report_spikes(dataset: xr.Dataset) -> None:
     """Print the border of the cells that spike, for several least heights of a spike."""
     labelled = dataset["regime"] == NAMES.index("spike")
-    several = dataset["spike_count"] >= SEVERAL
+    bounded = dataset["regime"] != NAMES.index("divergence")
+    several = bounded & (dataset["spike_count"] >= SEVERAL)
     parts = {"regime spike": labelled} | {
         f"spikes of {height} decades": several & (dataset["spike_height"] >= height)
         for height in HEIGHTS
@@ -149,7 +150,7 @@ def report_coordinates(datasets: list[xr.Dataset]) -> None:
     inner = slice(0, -SHIFT)
     same = slower[inner, inner] == faster[inner, inner]
     moved = slower[inner, inner] == faster[SHIFT:, SHIFT:]
-    rates = [float(data["learning_rate"]) for data in datasets]
+    rates = [data.attrs["fixed"]["learning_rate"] for data in datasets]
     print(
         f"rates {rates[0]:.3g} and {rates[1]:.3g}: one regime in {same.mean():.1%} of the cells "
         f"of equal delta and gamma, {moved.mean():.1%} of equal a and b"
@@ -181,7 +182,9 @@ def report(dataset: xr.Dataset, problem: pj.Problem) -> None:
 
 def draw(name: str, dataset: xr.Dataset) -> None:
     """Draw the regimes, and the periods if they were measured."""
-    lines = ["gamma = 3.7 delta", "gamma = delta / 12", "gamma = 15.6 delta**3.07"]
+    lines = ["gamma = 3.7 delta", "gamma = delta / 12"]
+    if dataset.attrs["problem"] == "quadratic":
+        lines = ["gamma = 15.6 delta**3.07"]
     figure = pj.phase_diagram(dataset, lines=lines, safe="gamma")
     figure.savefig(FOLDER / f"{name}.png", dpi=150)
     if "crossing_period" in dataset:
@@ -216,8 +219,9 @@ def main() -> None:
     if len(quadratics) > 1:
         report_same(quadratics)
     rates = [f"digits_squared{speed}" for speed in ("_slow", "", "_fast")]
-    for pair in itertools.pairwise(name for name in rates if name in datasets):
-        report_coordinates([datasets[name] for name in pair])
+    for pair in itertools.pairwise(rates):
+        if all(name in datasets for name in pair):
+            report_coordinates([datasets[name] for name in pair])
 
 
 if __name__ == "__main__":

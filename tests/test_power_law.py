@@ -79,5 +79,5 @@ def test_what_can_not_be_fitted_is_refused():
         ValueError, match="inside: has a border at 3 values of delta; a fit needs 4"
     ):
         pj.fit_border(inside.isel(delta=slice(3)), "delta", "gamma")
-    with pytest.raises(ValueError, match=r"inside axes = delta from -1.0, .*: must be positive"):
+    with pytest.raises(ValueError, match=r"inside axes = 'delta from -1.0, .*: must be positive"):
         pj.fit_border(inside.assign_coords(delta=[-1.0, 1, 2, 3]), "delta", "gamma")

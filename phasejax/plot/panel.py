@@ -118,9 +118,12 @@ def _patch(colour: Any, hatch: str | None = None) -> Patch:
 def draw_legend(
     panel: Axes, dataset: xr.Dataset, columns: int = 3, same: int | None = None
 ) -> None:
-    """Put the legend of one panel below it."""
+    """Put the legend of one panel below it; what has a label in the panel is listed last."""
+    listed = legend_of(dataset, same)
+    drawn, names = panel.get_legend_handles_labels()
+    listed |= {"handles": listed["handles"] + drawn, "labels": listed["labels"] + names}
     panel.legend(
-        **legend_of(dataset, same),
+        **listed,
         loc="upper center",
         bbox_to_anchor=(0.5, -0.14),
         ncols=columns,

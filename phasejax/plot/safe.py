@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from .._check import choice
 from ..results.axes import cell_edges
 from ..results.safe import safe_region
+from .style import OWN_SYMBOLS
+from .titles import own
 
 OUTER, INNER = 5.0, 2.6
 """Widths in points of the white line, and of the black line on it."""
@@ -26,7 +28,10 @@ def draw_safe(panel: Axes, dataset: xr.Dataset, x: str, y: str, along: str) -> N
         border = [edges[np.count_nonzero(values <= limit)] for limit in limits]
     else:
         border = [edges[-1 - np.count_nonzero(values >= limit)] for limit in limits]
-    for width, colour in ((OUTER, "white"), (INNER, "black")):
+    symbols = OWN_SYMBOLS if own(dataset) else {}
+    name = symbols.get(along, along)
+    strokes = (OUTER, "white", None), (INNER, "black", f"safe along {name} up to here")
+    for width, colour, label in strokes:
         panel.stairs(
             border,
             ends,
@@ -34,4 +39,5 @@ def draw_safe(panel: Axes, dataset: xr.Dataset, x: str, y: str, along: str) -> N
             baseline=None,
             color=colour,
             linewidth=width,
+            label=label,
         )
