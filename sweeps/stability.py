@@ -2,7 +2,7 @@
 
 `python sweeps/stability.py [NAME ...]` runs the named planes, by default all, and writes
 out/stability/NAME.zarr, NAME.png (regimes, with the border of the part without spikes and
-divergence) and, where periods were measured, NAME_period.png; it prints power laws of the borders.
+divergence) and, for toys, NAME_period.png; it prints power laws of the borders.
 On two cores a toy takes about a minute, the others some minutes each. Started again, it resumes;
 after another --side or --steps, remove the store first. The planes are those of arXiv 2609.18314:
 powers with ε = 0, a quadratic at three learning rates, two handwritten digits with squared loss at
@@ -53,12 +53,12 @@ def planes() -> dict[str, Plane]:
         "quadratic_1e-3": Plane(parabola, 1e-3),
         "quadratic_1e-4": Plane(parabola, 1e-4),
     }
-    digits = Plane(pj.problems.digits(), side=SIDE, steps=20_000)
+    digits = Plane(pj.problems.digits(), side=SIDE, steps=20_000, periods=False)
     faster = (HIGH / LOW) ** (SHIFT / (SIDE - 1))
     return toys | {
         "digits_squared": digits,
-        "digits_squared_slow": digits._replace(learning_rate=1e-3 / faster, periods=False),
-        "digits_squared_fast": digits._replace(learning_rate=1e-3 * faster, periods=False),
+        "digits_squared_slow": digits._replace(learning_rate=1e-3 / faster),
+        "digits_squared_fast": digits._replace(learning_rate=1e-3 * faster),
         "digits_logistic": digits._replace(problem=pj.problems.digits(loss="logistic")),
         **{
             name: Plane(pj.problems.BUILT_IN[name](), side=SIDE, steps=5_000, periods=False)
@@ -117,7 +117,7 @@ def report_spikes(dataset: xr.Dataset) -> None:
     labelled = dataset["regime"] == NAMES.index("spike")
     bounded = dataset["regime"] != NAMES.index("divergence")
     several = bounded & (dataset["spike_count"] >= SEVERAL)
-    parts = {"regime spike": labelled} | {
+    parts = {"neither spike nor divergence": bounded & ~labelled, "spike": labelled} | {
         f"spikes of {height} decades": several & (dataset["spike_height"] >= height)
         for height in HEIGHTS
     }
