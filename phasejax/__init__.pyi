@@ -9,6 +9,7 @@ from ._trajectory import trajectory as trajectory
 from ._version import __version__ as __version__
 from .devices import use_all_cores as use_all_cores
 from .devices import use_compilation_cache as use_compilation_cache
+from .dynamics import CentralFlow as CentralFlow
 from .dynamics import Dynamics as Dynamics
 from .dynamics import Flow as Flow
 from .dynamics import Optimizer as Optimizer
@@ -16,10 +17,12 @@ from .dynamics import Steps as Steps
 from .dynamics import adam as adam
 from .dynamics import adam_decays as adam_decays
 from .dynamics import adam_flow as adam_flow
+from .dynamics import central_flow as central_flow
 from .dynamics import rmsprop as rmsprop
 from .dynamics import rmsprop_flow as rmsprop_flow
 from .dynamics import scheduled as scheduled
 from .dynamics import signgd_flow as signgd_flow
+from .dynamics import stable_flow as stable_flow
 from .grid import Axis as Axis
 from .grid import Grid as Grid
 from .grid import linear_axis as linear_axis

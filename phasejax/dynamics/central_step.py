@@ -1,0 +1,125 @@
+"""One step of Euler's method along a central flow: the mathematics, on flat vectors."""
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from .complementarity import solve
+from .slow_rule import SlowRule, Vector
+
+Scalarfield = Callable[[Vector], Float[Array, ""]]
+"""The loss as a function of a flat vector."""
+
+
+class Rates(NamedTuple):
+    """What Σ does to a quantity: its time derivative is `stable` + Σᵢⱼ `per_pair`ᵢⱼ Xᵢⱼ."""
+
+    stable: PyTree
+    per_pair: PyTree
+
+    def total(self, covariance: Float[Array, "k k"]) -> PyTree:
+        """Return the time derivative for a given X."""
+        return jax.tree.map(
+            lambda rate, pairs: rate + jnp.tensordot(covariance, pairs), self.stable, self.per_pair
+        )
+
+
+def euler(
+    rule: SlowRule,
+    loss: Scalarfield,
+    dt: float,
+    vectors: Float[Array, "k size"],
+    params: Vector,
+    slow: PyTree,
+    guess: Float[Array, "k k"],
+) -> tuple[Vector, PyTree, Float[Array, "k k"]]:
+    """Advance parameters and slow state by `dt`; returns them and X, for which `guess` is a start.
+
+    `vectors` are eigenvectors of P^(−1/2) H P^(−1/2) or nearly so, orthonormal. With U = P^(−1/2)
+    times them and A = τP − H (τ is the threshold), Uᵀ A U at the end of the substep is, to first
+    order, α + β[X]: X ⪰ 0, α + β[X] ⪰ 0 and ⟨X, α + β[X]⟩ = 0 (arXiv 2410.24206).
+    """
+    grads, product = jax.linearize(jax.grad(loss), params)
+    p = rule.preconditioner(slow)
+    u = vectors / jnp.sqrt(p)
+    hu = jax.vmap(product)(u)
+    params_rates, h_rates = _moving(rule, loss, params, slow, grads, u)
+    slow_rates = _slow_rates(rule, grads, slow, hu)
+    p_rates = _mapped(lambda x: jax.jvp(rule.preconditioner, (slow,), (x,))[1], slow_rates)
+    between = functools.partial(jnp.einsum, "in,jn,...n->...ij", u, u)
+    stable = rule.threshold * between(p_rates.stable) - h_rates.stable
+    by_x = rule.threshold * between(p_rates.per_pair) - h_rates.per_pair
+    edge = rule.threshold * jnp.eye(len(u), dtype=u.dtype)
+    alpha = edge - (u @ hu.T + hu @ u.T) / 2 + dt * stable
+    x = solve(alpha, dt * jnp.moveaxis(by_x, (0, 1), (2, 3)), guess) if len(u) else guess
+    moved = jax.tree.map(
+        lambda value, rate: value + dt * rate,
+        (params, slow),
+        (params_rates.total(x), slow_rates.total(x)),
+    )
+    return *moved, x
+
+
+def _moving(
+    rule: SlowRule, loss: Scalarfield, params: Vector, slow: PyTree, grads: Vector, u: Array
+) -> tuple[Rates, Rates]:
+    """Rates of the parameters, −P⁻¹(∇L + ½∇⟨H, Σ⟩), and of UᵀHU at fixed U."""
+    slopes = curvature_slopes(loss, params, u)
+    p = rule.preconditioner(slow)
+    moved = Rates(-rule.direction(grads, slow) / p, -0.5 * slopes / p)
+    seen = Rates(
+        jnp.einsum("ijn,n->ij", slopes, moved.stable),
+        jnp.einsum("ijn,abn->abij", slopes, moved.per_pair),
+    )
+    return moved, seen
+
+
+def _slow_rates(rule: SlowRule, grads: Vector, slow: PyTree, hu: Float[Array, "k size"]) -> Rates:
+    """Rates of the slow state for gradients of covariance HU X UᵀH around the mean.
+
+    To second order in the gradient, which is exact for second moments.
+    """
+
+    def velocity(grads: Vector) -> PyTree:
+        return rule.velocity(grads, slow)
+
+    def second(one: Vector, other: Vector) -> PyTree:
+        def first(grads: Vector) -> PyTree:
+            return jax.jvp(velocity, (grads,), (other,))[1]
+
+        return jax.tree.map(lambda x: 0.5 * x, jax.jvp(first, (grads,), (one,))[1])
+
+    return Rates(velocity(grads), jax.vmap(lambda x: jax.vmap(lambda y: second(x, y))(hu))(hu))
+
+
+def _mapped(linear: Callable[[PyTree], PyTree], rates: Rates) -> Rates:
+    """Rates of a linear function of a quantity."""
+    return Rates(linear(rates.stable), jax.vmap(jax.vmap(linear))(rates.per_pair))
+
+
+def curvature_slopes(
+    loss: Scalarfield, params: Vector, u: Float[Array, "k size"]
+) -> Float[Array, "k k size"]:
+    """∇(uᵢᵀ H uⱼ) for all pairs, by the third derivative along uᵢ and uⱼ."""
+    k = len(u)
+    pairs = list(itertools.combinations_with_replacement(range(k), 2))
+    if not pairs:
+        return jnp.zeros((0, 0, params.size), params.dtype)
+    place = np.zeros((k, k), int)
+    for number, (i, j) in enumerate(pairs):
+        place[i, j] = place[j, i] = number
+
+    def slope(one: Vector, other: Vector) -> Vector:
+        def along(x: Vector) -> Vector:
+            return jax.jvp(jax.grad(loss), (x,), (other,))[1]
+
+        return jax.jvp(along, (params,), (one,))[1]
+
+    first, second = np.transpose(pairs)
+    return jax.vmap(slope)(u[first], u[second])[place]

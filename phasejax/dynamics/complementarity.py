@@ -1,0 +1,122 @@
+"""The complementarity problem whose solution is the covariance of an oscillation."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+ITERATIONS = 100
+"""Iterations of ADMM for more than one direction; each reduces the error by a constant factor."""
+SWEEPS = 4
+"""Sweeps of Jacobi's method over all pairs; for two directions, the first one is exact."""
+SINGULAR = 1e-9
+"""What is added to a β that may be singular, relative to its mean eigenvalue."""
+OVER_RELAXATION = 1.6
+"""Over-relaxation of ADMM; 1.5 to 1.8 are usual."""
+
+
+def solve(
+    alpha: Float[Array, "k k"],
+    beta: Float[Array, "k k k k"],
+    start: Float[Array, "k k"],
+) -> Float[Array, "k k"]:
+    """Find X with 0 ⪯ X ⟂ α + β[X] ⪰ 0, that is X ⪰ 0 of least ½⟨X, β[X]⟩ + ⟨α, X⟩.
+
+    α is symmetric, and β a symmetric linear map of symmetric matrices that is not negative.
+    For k = 1, X = max(0, −α/β); for more, a fixed number of iterations of ADMM (Boyd et al. 2011)
+    from `start`, a guess. X is zero where α has no negative eigenvalue. It is infinite or nan where
+    no X exists: nothing that the oscillation does makes the direction stable.
+
+    ```python
+    solve(jnp.array([[-1.0]]), jnp.array([[[[2.0]]]]), jnp.zeros((1, 1)))  # [[0.5]]
+    ```
+    """
+    side = len(alpha)
+    if side == 1:
+        return jnp.where(alpha < 0, -alpha / beta[:, :, 0, 0], 0)
+    pairs = _pairs(side, alpha.dtype)
+    lower = jnp.einsum("pij,ijab,qab->pq", pairs, beta, pairs)
+    quadratic = _Quadratic(jnp.einsum("pij,ij->p", pairs, alpha), (lower + lower.T) / 2)
+    x = _admm(quadratic, pairs, jnp.einsum("pij,ij->p", pairs, start))
+    stable = jnp.min(_eigen(alpha)[0]) >= 0
+    return jnp.where(stable, 0, x)
+
+
+class _Quadratic(NamedTuple):
+    """Coefficients of ½⟨x, βx⟩ + ⟨α, x⟩ on symmetric matrices as vectors, `[numbers]`."""
+
+    alpha: Float[Array, " numbers"]
+    beta: Float[Array, "numbers numbers"]
+
+
+def _pairs(side: int, dtype: jnp.dtype) -> Float[Array, "numbers k k"]:
+    """Orthonormal basis of the symmetric matrices."""
+    found = []
+    for i, j in itertools.combinations_with_replacement(range(side), 2):
+        one = np.zeros((side, side))
+        one[i, j] = one[j, i] = 1 if i == j else np.sqrt(0.5)
+        found.append(one)
+    return jnp.asarray(np.stack(found), dtype)
+
+
+def _admm(
+    quadratic: _Quadratic, pairs: Float[Array, "numbers k k"], start: Float[Array, " numbers"]
+) -> Float[Array, "k k"]:
+    """Alternate the quadratic's minimum near z, and the nearest z ⪰ 0."""
+    alpha, beta = quadratic
+    size, eye = len(alpha), jnp.eye(len(alpha), dtype=alpha.dtype)
+    mean = jnp.trace(beta) / size
+    small = size / jnp.trace(_inverse(beta + SINGULAR * mean * eye))
+    weight = jnp.sqrt(mean * small)
+    inverse = _inverse(beta + weight * eye)
+
+    def turn(_: Any, pair: tuple[Array, Array]) -> tuple[Array, Array]:
+        z, dual = pair
+        x = inverse @ (weight * (z - dual) - alpha)
+        relaxed = OVER_RELAXATION * x + (1 - OVER_RELAXATION) * z
+        near = positive_part(jnp.einsum("p,pij->ij", relaxed + dual, pairs))
+        z = jnp.einsum("pij,ij->p", pairs, near)
+        return z, dual + relaxed - z
+
+    slope = (alpha + beta @ start) / weight  # the dual of a start that is the solution
+    x, _ = jax.lax.fori_loop(0, ITERATIONS, turn, (start, -slope))
+    return jnp.einsum("p,pij->ij", x, pairs)
+
+
+def positive_part(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:
+    """Return the positive semidefinite matrix that is nearest to a symmetric one."""
+    values, vectors = _eigen((matrix + matrix.T) / 2)
+    return (vectors * jnp.maximum(values, 0)) @ vectors.T
+
+
+def _eigen(matrix: Float[Array, "k k"]) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
+    """Eigenvalues, and eigenvectors as columns, by Jacobi's rotations.
+
+    (LAPACK is not called in a compiled program, see `probes.lanczos.leading`.)
+    """
+    side = len(matrix)
+    vectors = jnp.eye(side, dtype=matrix.dtype)
+    for _ in range(SWEEPS if side > 2 else 1):
+        for p, q in itertools.combinations(range(side), 2):
+            angle = 0.5 * jnp.arctan2(2 * matrix[p, q], matrix[q, q] - matrix[p, p])
+            cosine, sine = jnp.cos(angle), jnp.sin(angle)
+            turn = jnp.eye(side, dtype=matrix.dtype)
+            turn = turn.at[p, p].set(cosine).at[q, q].set(cosine)
+            turn = turn.at[p, q].set(sine).at[q, p].set(-sine)
+            matrix, vectors = turn.T @ matrix @ turn, vectors @ turn
+    return jnp.diagonal(matrix), vectors
+
+
+def _inverse(matrix: Float[Array, "side side"]) -> Float[Array, "side side"]:
+    """Inverse of a small positive definite matrix, by Gauss and Jordan's elimination."""
+    side = len(matrix)
+
+    def eliminate(place: Array, both: Array) -> Array:
+        row = both[place] / both[place, place]
+        return (both - jnp.outer(both[:, place], row)).at[place].set(row)
+
+    both = jnp.concatenate([matrix, jnp.eye(side, dtype=matrix.dtype)], axis=1)
+    return jax.lax.fori_loop(0, side, eliminate, both)[:, side:]

@@ -1,0 +1,45 @@
+"""An optimizer as its central flow sees it, on flat vectors: the type, and the known rules."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from .moments import Scalar, check_positive
+
+Vector = Float[Array, " size"]
+"""All parameters of a cell, or a gradient, as one array."""
+
+
+class SlowRule(NamedTuple):
+    """An optimizer whose update is −P⁻¹ times the gradient, or an average of it.
+
+    All vectors are flat, `[size]`; time is in steps.
+
+    - `init(grads)`: the state after the first gradient, a PyTree of arrays.
+    - `velocity(grads, state)`: dstate/dt. A step that ends with the state s makes it from
+        s − ds/dt, so an average with decay β has the rate (1 − β)/β (arXiv 2410.24206).
+    - `preconditioner(state)`: the diagonal of P, which contains the learning rate.
+    - `direction(grads, state)`: what is divided by P: the gradient, or its average.
+    - `threshold`: largest stable eigenvalue of P⁻¹H, 2 without momentum.
+    """
+
+    init: Callable[[Vector], PyTree]
+    velocity: Callable[[Vector, Any], PyTree]
+    preconditioner: Callable[[Any], Vector]
+    direction: Callable[[Vector, Any], Vector] = lambda grads, state: grads
+    threshold: Scalar = 2.0
+
+
+def slow_sgd(learning_rate: Scalar) -> SlowRule:
+    """Gradient descent, `optax.sgd` without momentum: P = 1/η, and no state.
+
+    The state is the size of a gradient, as zeros, because P needs it.
+    """
+    check_positive(learning_rate=learning_rate)
+
+    def preconditioner(zeros: Vector) -> Vector:
+        return zeros + 1 / learning_rate
+
+    return SlowRule(jnp.zeros_like, lambda grads, zeros: zeros, preconditioner)
