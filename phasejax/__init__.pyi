@@ -20,6 +20,7 @@ from .dynamics import adam_flow as adam_flow
 from .dynamics import central_flow as central_flow
 from .dynamics import rmsprop as rmsprop
 from .dynamics import rmsprop_flow as rmsprop_flow
+from .dynamics import scalar_rmsprop as scalar_rmsprop
 from .dynamics import scheduled as scheduled
 from .dynamics import signgd_flow as signgd_flow
 from .dynamics import stable_flow as stable_flow

@@ -16,6 +16,7 @@ from .names import by_name as by_name
 from .optimizer import Optimizer as Optimizer
 from .rmsprop import rmsprop as rmsprop
 from .rmsprop_flow import rmsprop_flow as rmsprop_flow
+from .scalar_rmsprop import scalar_rmsprop as scalar_rmsprop
 from .schedules import scheduled as scheduled
 from .signgd_flow import signgd_flow as signgd_flow
 from .slow_rule import SlowRule as SlowRule

@@ -17,11 +17,17 @@ from ..probes.base import Loss, Probe
 from ..problems.problem import Problem, initial_params
 from .central_step import euler
 from .flow_report import AT_THE_EDGE, FlowReport, Report
-from .slow_rule import SlowRule, Vector, slow_sgd
+from .rmsprop import rmsprop
+from .scalar_rmsprop import scalar_rmsprop
+from .slow_rule import SlowRule, Vector, slow_rmsprop, slow_scalar_rmsprop, slow_sgd
 from .steps import Steps
 from .subspace import first_vectors, leading_eigenvectors
 
-SLOW_RULES: dict[Callable, Callable[..., SlowRule]] = {optax.sgd: slow_sgd}
+SLOW_RULES: dict[Callable, Callable[..., SlowRule]] = {
+    optax.sgd: slow_sgd,
+    rmsprop: slow_rmsprop,
+    scalar_rmsprop: slow_scalar_rmsprop,
+}
 """Optimizers whose central flow is known, and their rules."""
 MOST_DIRECTIONS = 4
 """Largest `directions`: the iterations of `complementarity` converge more slowly for more."""
@@ -194,7 +200,8 @@ def central_flow(optimizer: Callable, directions: Whole = 2, substeps: Whole = 4
 
     **Arguments:**
 
-    - `optimizer`: `optax.sgd`, without momentum, or a `functools.partial` of it.
+    - `optimizer`: `optax.sgd` or `phasejax.rmsprop` without momentum, `phasejax.scalar_rmsprop`, or
+        a `functools.partial` of one.
     - `directions`, `substeps`: as in `phasejax.CentralFlow`.
 
     Raises a `ValueError` for any other optimizer. A `phasejax.dynamics.SlowRule` of your own can be

@@ -50,13 +50,16 @@ def euler(
     u = vectors / jnp.sqrt(p)
     hu = jax.vmap(product)(u)
     params_rates, h_rates = _moving(rule, loss, params, slow, grads, u)
-    slow_rates = _slow_rates(rule, grads, slow, hu)
-    p_rates = _mapped(lambda x: jax.jvp(rule.preconditioner, (slow,), (x,))[1], slow_rates)
+    # Directions that oscillate are at the edge, Hu = τPu. Put so, β is symmetric and not negative.
+    slow_rates = _slow_rates(rule, grads, slow, rule.threshold * p * u)
+    # P is linearized at what the state becomes without Σ: from v = 0, √v is far from linear.
+    ahead = jax.tree.map(lambda value, rate: value + dt * rate, slow, slow_rates.stable)
+    p_ahead, p_change = jax.linearize(rule.preconditioner, ahead)
+    p_by_x = jax.vmap(jax.vmap(p_change))(slow_rates.per_pair)
     between = functools.partial(jnp.einsum, "in,jn,...n->...ij", u, u)
-    stable = rule.threshold * between(p_rates.stable) - h_rates.stable
-    by_x = rule.threshold * between(p_rates.per_pair) - h_rates.per_pair
-    edge = rule.threshold * jnp.eye(len(u), dtype=u.dtype)
-    alpha = edge - (u @ hu.T + hu @ u.T) / 2 + dt * stable
+    curvature = (u @ hu.T + hu @ u.T) / 2
+    alpha = rule.threshold * between(p_ahead) - curvature - dt * h_rates.stable
+    by_x = rule.threshold * between(p_by_x) - h_rates.per_pair
     x = solve(alpha, dt * jnp.moveaxis(by_x, (0, 1), (2, 3)), guess) if len(u) else guess
     moved = jax.tree.map(
         lambda value, rate: value + dt * rate,
@@ -96,11 +99,6 @@ def _slow_rates(rule: SlowRule, grads: Vector, slow: PyTree, hu: Float[Array, "k
         return jax.tree.map(lambda x: 0.5 * x, jax.jvp(first, (grads,), (one,))[1])
 
     return Rates(velocity(grads), jax.vmap(lambda x: jax.vmap(lambda y: second(x, y))(hu))(hu))
-
-
-def _mapped(linear: Callable[[PyTree], PyTree], rates: Rates) -> Rates:
-    """Rates of a linear function of a quantity."""
-    return Rates(linear(rates.stable), jax.vmap(jax.vmap(linear))(rates.per_pair))
 
 
 def curvature_slopes(

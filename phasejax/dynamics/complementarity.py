@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 ITERATIONS = 100
 """Iterations of ADMM for more than one direction; each reduces the error by a constant factor."""
-SWEEPS = 4
+SWEEPS = 6
 """Sweeps of Jacobi's method over all pairs; for two directions, the first one is exact."""
 SINGULAR = 1e-9
 """What is added to a β that may be singular, relative to its mean eigenvalue."""
@@ -37,12 +37,17 @@ def solve(
     side = len(alpha)
     if side == 1:
         return jnp.where(alpha < 0, -alpha / beta[:, :, 0, 0], 0)
+    # X = SYS with diagonal S, so that each direction's own coefficient of β becomes 1.
+    own = jnp.einsum("iiii->i", beta)
+    s = jnp.where(own > 0, own, 1) ** -0.25
+    outer = jnp.outer(s, s)
     pairs = _pairs(side, alpha.dtype)
-    lower = jnp.einsum("pij,ijab,qab->pq", pairs, beta, pairs)
-    quadratic = _Quadratic(jnp.einsum("pij,ij->p", pairs, alpha), (lower + lower.T) / 2)
-    x = _admm(quadratic, pairs, jnp.einsum("pij,ij->p", pairs, start))
+    scaled = jnp.einsum("pij,ij,ijab,ab,qab->pq", pairs, outer, beta, outer, pairs)
+    linear = jnp.einsum("pij,ij->p", pairs, outer * alpha)
+    guess = jnp.einsum("pij,ij->p", pairs, start / outer)
+    y = _admm(_Quadratic(linear, (scaled + scaled.T) / 2), pairs, guess)
     stable = jnp.min(_eigen(alpha)[0]) >= 0
-    return jnp.where(stable, 0, x)
+    return jnp.where(stable, 0, outer * y)
 
 
 class _Quadratic(NamedTuple):
@@ -98,15 +103,25 @@ def _eigen(matrix: Float[Array, "k k"]) -> tuple[Float[Array, " k"], Float[Array
     (LAPACK is not called in a compiled program, see `probes.lanczos.leading`.)
     """
     side = len(matrix)
-    vectors = jnp.eye(side, dtype=matrix.dtype)
-    for _ in range(SWEEPS if side > 2 else 1):
+
+    def rotate(both: tuple[Array, Array], p: int, q: int) -> tuple[Array, Array]:
+        matrix, vectors = both
+        gap = matrix[q, q] - matrix[p, p]
+        side_of = jnp.where(gap < 0, -1, 1)  # the smaller of two angles, by which it converges
+        angle = 0.5 * jnp.arctan2(2 * side_of * matrix[p, q], jnp.abs(gap))
+        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        turn = jnp.eye(side, dtype=matrix.dtype)
+        turn = turn.at[p, p].set(cosine).at[q, q].set(cosine)
+        turn = turn.at[p, q].set(sine).at[q, p].set(-sine)
+        return turn.T @ matrix @ turn, vectors @ turn
+
+    def sweep(_: Any, both: tuple[Array, Array]) -> tuple[Array, Array]:
         for p, q in itertools.combinations(range(side), 2):
-            angle = 0.5 * jnp.arctan2(2 * matrix[p, q], matrix[q, q] - matrix[p, p])
-            cosine, sine = jnp.cos(angle), jnp.sin(angle)
-            turn = jnp.eye(side, dtype=matrix.dtype)
-            turn = turn.at[p, p].set(cosine).at[q, q].set(cosine)
-            turn = turn.at[p, q].set(sine).at[q, p].set(-sine)
-            matrix, vectors = turn.T @ matrix @ turn, vectors @ turn
+            both = rotate(both, p, q)
+        return both
+
+    start = matrix, jnp.eye(side, dtype=matrix.dtype)
+    matrix, vectors = jax.lax.fori_loop(0, SWEEPS if side > 2 else 1, sweep, start)
     return jnp.diagonal(matrix), vectors
 
 

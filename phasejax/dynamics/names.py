@@ -17,6 +17,7 @@ from .flow import Flow
 from .optimizer import Optimizer
 from .rmsprop import rmsprop
 from .rmsprop_flow import rmsprop_flow
+from .scalar_rmsprop import scalar_rmsprop
 from .schedules import scheduled
 from .signgd_flow import signgd_flow
 
@@ -24,6 +25,7 @@ BUILT_IN: dict[str, Callable] = {
     "adam": adam,
     "adam_decays": adam_decays,
     "rmsprop": rmsprop,
+    "scalar_rmsprop": scalar_rmsprop,
 }
 """Optimizers of phasejax by name."""
 FLOWS: dict[str, Callable] = {

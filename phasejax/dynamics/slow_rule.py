@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from .moments import Scalar, check_positive
+from .moments import Scalar, check_decays, check_eps, check_positive, non_negative_moment
 
 Vector = Float[Array, " size"]
 """All parameters of a cell, or a gradient, as one array."""
@@ -43,3 +43,55 @@ def slow_sgd(learning_rate: Scalar) -> SlowRule:
         return zeros + 1 / learning_rate
 
     return SlowRule(jnp.zeros_like, lambda grads, zeros: zeros, preconditioner)
+
+
+def slow_rmsprop(
+    a: Scalar,
+    learning_rate: Scalar = 1e-3,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = 0.0,
+) -> SlowRule:
+    r"""`phasejax.rmsprop` without momentum: P = (√(v + ε_root) + ε)/η.
+
+    $$\dot v = \frac{a\eta}{1 - a\eta} \left[g^2 + \mathrm{diag}(H \Sigma H) - v\right]$$
+
+    (arXiv 2410.24206); a·η must be below 1.
+    """
+    return _slow_rmsprop(a, learning_rate, eps, eps_root, lambda grads: grads * grads)
+
+
+def slow_scalar_rmsprop(
+    a: Scalar,
+    learning_rate: Scalar = 1e-3,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = 0.0,
+) -> SlowRule:
+    """`phasejax.scalar_rmsprop`: v follows |g|² + tr(HΣH) (arXiv 2410.24206).
+
+    The state has a copy of v for each parameter.
+    """
+
+    def squared_norm(grads: Vector) -> Vector:
+        return jnp.full_like(grads, grads @ grads)
+
+    return _slow_rmsprop(a, learning_rate, eps, eps_root, squared_norm)
+
+
+def _slow_rmsprop(
+    a: Scalar,
+    learning_rate: Scalar,
+    eps: Scalar,
+    eps_root: Scalar,
+    square: Callable[[Vector], Vector],
+) -> SlowRule:
+    check_decays(learning_rate, a=a)
+    check_eps(eps, eps_root)
+    new = a * learning_rate
+
+    def velocity(grads: Vector, v: Vector) -> Vector:
+        return new / (1 - new) * (square(grads) - v)
+
+    def preconditioner(v: Vector) -> Vector:
+        return (jnp.sqrt(non_negative_moment(v) + eps_root) + eps) / learning_rate
+
+    return SlowRule(lambda grads: new * square(grads), velocity, preconditioner)
