@@ -13,6 +13,7 @@ from .dynamics import CentralFlow as CentralFlow
 from .dynamics import Dynamics as Dynamics
 from .dynamics import Flow as Flow
 from .dynamics import Optimizer as Optimizer
+from .dynamics import RodFlow as RodFlow
 from .dynamics import Steps as Steps
 from .dynamics import adam as adam
 from .dynamics import adam_decays as adam_decays
@@ -20,6 +21,7 @@ from .dynamics import adam_flow as adam_flow
 from .dynamics import central_flow as central_flow
 from .dynamics import rmsprop as rmsprop
 from .dynamics import rmsprop_flow as rmsprop_flow
+from .dynamics import rod_flow as rod_flow
 from .dynamics import scalar_rmsprop as scalar_rmsprop
 from .dynamics import scheduled as scheduled
 from .dynamics import signgd_flow as signgd_flow

@@ -16,6 +16,8 @@ from .names import by_name as by_name
 from .optimizer import Optimizer as Optimizer
 from .rmsprop import rmsprop as rmsprop
 from .rmsprop_flow import rmsprop_flow as rmsprop_flow
+from .rod_flow import RodFlow as RodFlow
+from .rod_flow import rod_flow as rod_flow
 from .scalar_rmsprop import scalar_rmsprop as scalar_rmsprop
 from .schedules import scheduled as scheduled
 from .signgd_flow import signgd_flow as signgd_flow
