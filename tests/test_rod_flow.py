@@ -59,3 +59,12 @@ def test_a_rod_flow_refuses_mini_batches():
     problem = pj.problems.digits(batch_size=8)
     with pytest.raises(ValueError, match="mini-batches"):
         pj.sweep(problem, pj.rod_flow(optax.sgd), pj.Grid(learning_rate=[0.1]), steps=64, windows=8)
+
+
+def test_a_rod_flow_of_rmsprop_follows_it_on_digits():
+    """Dead pixels have a second moment of 0, where the root has no derivative."""
+    problem = pj.problems.digits((8, 9), 200, hidden=(16,), activation="tanh")
+    grid = pj.Grid(a=[60.0], learning_rate=5e-4)
+    flow = pj.sweep(problem, pj.rod_flow(pj.rmsprop), grid, steps=500, **RUN)
+    discrete = pj.sweep(problem, pj.rmsprop, grid, steps=500, **RUN)
+    np.testing.assert_allclose(flow.loss_mean, discrete.loss_mean, rtol=0.05)

@@ -1,6 +1,6 @@
 """Rod flow: the midpoint and the half-length of two consecutive steps of any optimizer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -12,8 +12,11 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from .._check import ArgumentError, whole
 from .._types import Whole
+from ..factory import Hyperparameters
 from ..probes.base import Loss
+from ..probes.response import Unknown, kinds_of
 from ..problems.problem import Problem
+from ..program import Program
 from .optimizer import Optimizer
 
 
@@ -65,12 +68,23 @@ class RodFlow(Optimizer):
 
     - `factory`, `settings`: the optimizer, as in `phasejax.Optimizer`.
     - `substeps`: steps of Heun's method per step.
+    - `even`: which arrays of the optimizer's state are second moments, as `programs` finds out.
+        They are kept from being negative at either end.
 
-    Raises a `ValueError` for mini-batches. Where the rod becomes so long that a second moment is
-    negative at one end, the loss is not finite.
+    Raises a `ValueError` for mini-batches.
     """
 
     substeps: Whole = 4
+    even: tuple[bool, ...] = ()
+
+    def programs(self, hyper: Hyperparameters, params: PyTree, windows: int) -> list[Program]:
+        """Return the flow, which knows what of the optimizer's state is a second moment."""
+        try:
+            kinds = kinds_of(self.build_plain(hyper), params)
+        except Unknown:
+            kinds = ()
+        known = replace(self, even=tuple(kind == "even" for kind in kinds))
+        return super(RodFlow, known).programs(hyper, params, windows)
 
     def check_run(self, problem: Problem, horizon: float, windows: int, dtype: str) -> None:
         """Refuse mini-batches."""
@@ -103,6 +117,11 @@ class RodFlow(Optimizer):
         numbers, others = eqx.partition(state.inner, eqx.is_inexact_array)
         flat, unflatten = ravel_pytree((params, numbers))
         size = ravel_pytree(params)[0].size
+        leaves, structure = jax.tree.flatten(state.inner)
+        even = self.even or (False,) * len(leaves)
+        masks = [jnp.full_like(x, e) for x, e in zip(leaves, even, strict=True)]
+        mask = eqx.filter(jax.tree.unflatten(structure, masks), eqx.is_inexact_array)
+        positive = ravel_pytree((jax.tree.map(jnp.zeros_like, params), mask))[0] > 0
 
         def moved(z: Float[Array, " numbers"]) -> tuple[Float[Array, " numbers"], PyTree]:
             at, inner = unflatten(z)
@@ -119,9 +138,9 @@ class RodFlow(Optimizer):
         dt = 1 / int(self.substeps)
 
         def heun(_: Any, rod: tuple[Array, Array]) -> tuple[Array, Array]:
-            one = _rates(lambda z: moved(z)[0], size, *rod)
+            one = _rates(lambda z: moved(z)[0], size, positive, *rod)
             ahead = jax.tree.map(lambda x, rate: x + dt * rate, rod, one)
-            other = _rates(lambda z: moved(z)[0], size, *ahead)
+            other = _rates(lambda z: moved(z)[0], size, positive, *ahead)
             return jax.tree.map(lambda x, a, b: x + dt * (a + b) / 2, rod, one, other)
 
         middle_after, half = jax.lax.fori_loop(0, int(self.substeps), heun, (middle, half))
@@ -133,10 +152,19 @@ class RodFlow(Optimizer):
 
 
 def _rates(
-    velocity: Any, size: int, middle: Float[Array, " numbers"], half: Float[Array, " numbers"]
+    velocity: Any,
+    size: int,
+    positive: Bool[Array, " numbers"],
+    middle: Float[Array, " numbers"],
+    half: Float[Array, " numbers"],
 ) -> tuple[Float[Array, " numbers"], Float[Array, " numbers"]]:
-    """Rates of the middle and of the half-length; the first `size` numbers are parameters."""
+    """Rates of the middle and of the half-length; the first `size` numbers are parameters.
+
+    Numbers that are `positive` are kept so at both ends, which is nothing new for two steps.
+    """
+    least = float(jnp.finfo(middle.dtype).tiny) ** 0.5  # at 0, the root has no derivative
     ends = jnp.stack([middle + half, middle - half])
+    ends = jnp.where(positive, jnp.maximum(ends, least), ends)
     plus, minus = jax.vmap(velocity)(ends)
     f, h = (plus + minus) / 2, (plus - minus) / 2
     bent = jax.vmap(lambda z: jax.jvp(velocity, (z,), (f,))[1])(ends).mean(0)
