@@ -71,3 +71,10 @@ def test_below_the_edge_the_stable_flow_is_the_flow_of_small_steps():
     exact = pj.trajectory(problem, pj.rmsprop_flow, times=[rate * steps], **values)
     np.testing.assert_allclose(stable, exact, rtol=2e-3)
     assert np.abs(stable - 1).max() > 0.1
+
+
+def test_the_flow_of_adam_predicts_its_mean_loss_for_2000_steps():
+    """β₁ = 0.5 and a threshold of 6. The flow oscillates by itself if m enters with a delay."""
+    flow, error = followed(pj.adam, directions=1, a=60.0, b=1_000.0, learning_rate=5e-4)
+    assert np.abs(error).max() < 0.05
+    np.testing.assert_allclose(flow.flow_edge_ratio[4:], 1, rtol=0.02)

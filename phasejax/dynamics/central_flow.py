@@ -15,11 +15,12 @@ from .._types import Whole
 from ..factory import Factory, Hyperparameters
 from ..probes.base import Loss, Probe
 from ..problems.problem import Problem, initial_params
+from .adam import adam
 from .central_step import euler
 from .flow_report import AT_THE_EDGE, FlowReport, Report
 from .rmsprop import rmsprop
 from .scalar_rmsprop import scalar_rmsprop
-from .slow_rule import SlowRule, Vector, slow_rmsprop, slow_scalar_rmsprop, slow_sgd
+from .slow_rule import SlowRule, Vector, slow_adam, slow_rmsprop, slow_scalar_rmsprop, slow_sgd
 from .steps import Steps
 from .subspace import first_vectors, leading_eigenvectors
 
@@ -27,6 +28,7 @@ SLOW_RULES: dict[Callable, Callable[..., SlowRule]] = {
     optax.sgd: slow_sgd,
     rmsprop: slow_rmsprop,
     scalar_rmsprop: slow_scalar_rmsprop,
+    adam: slow_adam,
 }
 """Optimizers whose central flow is known, and their rules."""
 MOST_DIRECTIONS = 4
@@ -200,8 +202,9 @@ def central_flow(optimizer: Callable, directions: Whole = 2, substeps: Whole = 4
 
     **Arguments:**
 
-    - `optimizer`: `optax.sgd` or `phasejax.rmsprop` without momentum, `phasejax.scalar_rmsprop`, or
-        a `functools.partial` of one.
+    - `optimizer`: `optax.sgd` or `phasejax.rmsprop` without momentum, `phasejax.scalar_rmsprop`,
+        `phasejax.adam`, or a `functools.partial` of one. What is known of Adam's is said in
+        `phasejax.dynamics.slow_rule.slow_adam`.
     - `directions`, `substeps`: as in `phasejax.CentralFlow`.
 
     Raises a `ValueError` for any other optimizer. A `phasejax.dynamics.SlowRule` of your own can be

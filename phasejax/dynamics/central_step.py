@@ -49,11 +49,12 @@ def euler(
     p = rule.preconditioner(slow)
     u = vectors / jnp.sqrt(p)
     hu = jax.vmap(product)(u)
-    params_rates, h_rates = _moving(rule, loss, params, slow, grads, u)
     # Directions that oscillate are at the edge, Hu = τPu. Put so, β is symmetric and not negative.
     slow_rates = _slow_rates(rule, grads, slow, rule.threshold * p * u)
     # P is linearized at what the state becomes without Σ: from v = 0, √v is far from linear.
     ahead = jax.tree.map(lambda value, rate: value + dt * rate, slow, slow_rates.stable)
+    # So is an average of gradients: with that of before, Euler's method oscillates by itself.
+    params_rates, h_rates = _moving(rule.direction(grads, ahead), loss, params, p, u)
     p_ahead, p_change = jax.linearize(rule.preconditioner, ahead)
     p_by_x = jax.vmap(jax.vmap(p_change))(slow_rates.per_pair)
     between = functools.partial(jnp.einsum, "in,jn,...n->...ij", u, u)
@@ -70,12 +71,11 @@ def euler(
 
 
 def _moving(
-    rule: SlowRule, loss: Scalarfield, params: Vector, slow: PyTree, grads: Vector, u: Array
+    direction: Vector, loss: Scalarfield, params: Vector, p: Vector, u: Float[Array, "k size"]
 ) -> tuple[Rates, Rates]:
     """Rates of the parameters, −P⁻¹(∇L + ½∇⟨H, Σ⟩), and of UᵀHU at fixed U."""
     slopes = curvature_slopes(loss, params, u)
-    p = rule.preconditioner(slow)
-    moved = Rates(-rule.direction(grads, slow) / p, -0.5 * slopes / p)
+    moved = Rates(-direction / p, -0.5 * slopes / p)
     seen = Rates(
         jnp.einsum("ijn,n->ij", slopes, moved.stable),
         jnp.einsum("ijn,abn->abij", slopes, moved.per_pair),

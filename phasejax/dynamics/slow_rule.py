@@ -95,3 +95,57 @@ def _slow_rmsprop(
         return (jnp.sqrt(non_negative_moment(v) + eps_root) + eps) / learning_rate
 
     return SlowRule(lambda grads: new * square(grads), velocity, preconditioner)
+
+
+class SlowAdam(NamedTuple):
+    """Moments, and the denominators of their bias corrections, one copy for each parameter."""
+
+    m: Vector
+    v: Vector
+    m_weight: Vector
+    v_weight: Vector
+
+
+def slow_adam(
+    a: Scalar,
+    b: Scalar,
+    learning_rate: Scalar = 1e-3,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = 0.0,
+) -> SlowRule:
+    r"""`phasejax.adam`: a·η and b·η must be below 1. With β = 1 − bη and threshold τ,
+
+    $$\dot w = -P^{-1}\left[m + \tfrac12 \nabla \langle H, \Sigma \rangle\right], \qquad
+        \dot m = \frac{1-\beta}{\beta} (\nabla L - m), \qquad \tau = 2\,\frac{1+\beta}{1-\beta}$$
+
+    and v as in RMSprop; P has the bias corrections of both moments. Not in arXiv 2410.24206.
+
+    - Proven: with P frozen, a direction alternates in sign at τ (arXiv 2207.14484).
+    - Derived, by averaging as there: the mean of m follows the mean gradient, that of v the mean
+        square.
+    - Guessed: the pull of the oscillation, ½∇⟨H, Σ⟩, acts without the delay of m. It is right if
+        the flow changes little in 1/(1 − β) steps, and if not, oscillates where this flow does not.
+    """
+    check_decays(learning_rate, a=a, b=b)
+    check_eps(eps, eps_root)
+    new_m, new_v = b * learning_rate, a * learning_rate
+
+    def init(grads: Vector) -> SlowAdam:
+        ones = jnp.ones_like(grads)
+        return SlowAdam(new_m * grads, new_v * grads * grads, new_m * ones, new_v * ones)
+
+    def velocity(grads: Vector, state: SlowAdam) -> SlowAdam:
+        m_rate, v_rate = new_m / (1 - new_m), new_v / (1 - new_v)
+        return SlowAdam(
+            m_rate * (grads - state.m),
+            v_rate * (grads * grads - state.v),
+            m_rate * (1 - state.m_weight),
+            v_rate * (1 - state.v_weight),
+        )
+
+    def preconditioner(state: SlowAdam) -> Vector:
+        v = non_negative_moment(state.v / state.v_weight)
+        return state.m_weight * (jnp.sqrt(v + eps_root) + eps) / learning_rate
+
+    threshold = 2 * (2 - new_m) / new_m
+    return SlowRule(init, velocity, preconditioner, lambda grads, state: state.m, threshold)
