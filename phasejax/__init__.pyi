@@ -3,6 +3,7 @@ from . import probes as probes
 from . import problems as problems
 from . import regimes as regimes
 from . import theory as theory
+from ._compare import compare_flows as compare_flows
 from ._replay import replay as replay
 from ._sweep import sweep as sweep
 from ._trajectory import trajectory as trajectory

@@ -20,6 +20,7 @@ ORDER = (
     ["results"],
     ["engine"],
     ["_sweep", "_trajectory", "_replay"],
+    ["_compare"],
     ["plot"],
     ["page"],
     ["cli"],

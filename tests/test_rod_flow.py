@@ -17,7 +17,7 @@ def cosh_valley(start):
     return pj.Problem(lambda x: jnp.log(jnp.cosh(x[0])), lambda key: jnp.array([start]), "cosh")
 
 
-CYCLE = scipy.optimize.brentq(lambda x: 2 * x - 3 * np.tanh(x), 0.5, 3, xtol=1e-15)
+CYCLE: Any = scipy.optimize.brentq(lambda x: 2 * x - 3 * np.tanh(x), 0.5, 3, xtol=1e-15)
 """Gradient descent on log cosh x with learning rate 3 alternates between ± this."""
 
 
