@@ -72,8 +72,8 @@ ProblemArguments = Annotated[
 Optimizer = Annotated[
     str,
     typer.Option(
-        help="adam or rmsprop in a and b, adam_decays in delta and gamma, any of optax and "
-        "optax.contrib (adamw, prodigy; optax.adam), with a schedule of the learning rate "
+        help="adam or rmsprop in a and b, scalar_rmsprop in a, adam_decays in delta and gamma, any "
+        "of optax and optax.contrib (adamw, prodigy; optax.adam), with a schedule of the rate "
         "(adamw+warmup_cosine), adam_flow, rmsprop_flow, signgd_flow, or FILE.py:FUNCTION, which "
         "takes its arguments from --axis too."
     ),
