@@ -18,7 +18,14 @@ SLIDES = (
     "rmsprop",
 )
 """Names of the figures of the paper's slides, in the order of the gallery."""
-MEASURED = ("edge_of_stability", "spike_predictor", "lyapunov", "periods", "stability_diagram")
+MEASURED = (
+    "edge_of_stability",
+    "spike_predictor",
+    "lyapunov",
+    "periods",
+    "stability_diagram",
+    "stability_models",
+)
 """Names of the figures of what probes measure, which follow them."""
 ORDER = (*SLIDES, *MEASURED)
 """Names of all figures in the order of the gallery."""

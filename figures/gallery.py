@@ -11,7 +11,7 @@ GALLERY = DOCS / "gallery.md"
 HEAD = """# Gallery
 
 Every figure of Ma, Wu and E's slides (A Qualitative Study of the Dynamic Behavior of Adaptive
-Gradient Algorithms, MSML 2021), from phasejax's own runs, and then five of what
+Gradient Algorithms, MSML 2021), from phasejax's own runs, and then six of what
 probes measure: why runs spike, and which are chaotic or periodic. `make figures` draws all of them,
 as PNG and PDF, and `python -m figures NAME` draws one. The code of each is in `figures/NAME.py`.
 """

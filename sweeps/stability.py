@@ -28,6 +28,8 @@ SIDE = 16
 """Values per axis of digits and models."""
 SHIFT = 2
 """Cells by which a and b move in the planes of digits at other learning rates."""
+WALL = 0.04
+"""Least δ of the wall of the quadratic; below it, cells with a period lie at the plane's edge."""
 HEIGHTS = (0.1, 0.3, 1.0, 2.0)
 """Least mean heights of spikes over the level around them, in decades."""
 
@@ -176,6 +178,9 @@ def report(dataset: xr.Dataset, problem: pj.Problem) -> None:
         report_periods(dataset, problem)
         known = dataset["crossing_period"].notnull()
         print(f"cells with a period: {_border_text(known)}")
+        if problem.name == "quadratic":
+            wall = known.sel(delta=slice(WALL, None))
+            print(f"those of delta > {WALL}: {_border_text(wall)}")
     else:
         report_spikes(dataset)
 

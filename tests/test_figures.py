@@ -29,6 +29,7 @@ from figures import (
     signgd,
     spike_predictor,
     stability_diagram,
+    stability_models,
     steps_and_flows,
     theory_lines,
     three_regimes,
@@ -376,6 +377,29 @@ def test_gradient_descent_doubles_its_period_where_theory_says():
     assert figure.axes[3].get_title().startswith("RMSprop on x²/2: period 2")
 
 
+def test_the_plane_of_networks_has_the_lines_of_both_losses_and_the_safe_border():
+    decays = pj.log_axis(0.01, 0.8, 6)
+    problem = pj.problems.digits(samples=8, hidden=(4,))
+    dataset = pj.sweep(
+        problem, pj.adam_decays, pj.Grid(delta=decays, gamma=decays), steps=256, windows=64
+    )
+    codes = np.full((6, 6), NAMES.index("descending"))
+    codes[2, 4:], codes[4, 5] = NAMES.index("spike"), NAMES.index("divergence")
+    dataset["regime"] = dataset["regime"].copy(data=codes)
+    figure = stability_models.draw(dict.fromkeys(stability_models.TITLES, dataset))
+    check_figure(figure)
+    assert len(figure.axes) == len(stability_models.TITLES)
+    for panel in figure.axes:
+        for name, ratio in (("γ = δ / 12", 1 / 12), ("γ = 3.7 δ", 3.7)):
+            delta, gamma = xy(lines(panel)[name])
+            np.testing.assert_allclose(gamma, ratio * delta)
+        border: Any = panel.patches[-1]
+        edges = decays.values[0] * (80 ** (1 / 5)) ** (np.array([6, 6, 4, 6, 5, 6]) - 0.5)
+        np.testing.assert_allclose(border.get_data().values, edges)
+    names = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+    assert names == {"descending", "spike", "divergence", "safe along γ up to here"}
+
+
 def test_stability_diagram_has_the_lines_of_each_problem():
     """Periods lie in the wedge of spikes of x⁶, and beyond the wall of the quadratic."""
     decays = pj.log_axis(0.01, 0.8, 12)
@@ -392,22 +416,10 @@ def test_stability_diagram_has_the_lines_of_each_problem():
             ("quadratic_1e-3", pj.problems.quadratic((1.0,), (1.0,)), 1e-8),
         )
     }
-    few = pj.log_axis(0.01, 0.8, 4)
-    planes["digits_squared"] = pj.sweep(
-        pj.problems.digits(samples=8, hidden=(4,)),
-        pj.adam_decays,
-        pj.Grid(delta=few, gamma=few),
-        steps=64,
-        windows=8,
-        probes=how["probes"],
-    )
     figure = stability_diagram.draw(planes)
     check_figure(figure)
-    power, power_period, quadratic, _, digits, _ = figure.axes[:6]
-    exact, upper, wall, squared, entropy = stability_diagram.STYLES
-    for name, ratio in ((squared, 1 / 12), (entropy, 3.7)):
-        delta, gamma = xy(lines(digits)[name])
-        np.testing.assert_allclose(gamma, ratio * delta)
+    power, power_period, quadratic = figure.axes[:3]
+    exact, upper, wall = stability_diagram.STYLES
     delta, gamma = xy(lines(power)[exact])
     np.testing.assert_allclose(gamma, pj.theory.power_decay_border(delta, 6))
     delta, gamma = xy(lines(power_period)[upper])
