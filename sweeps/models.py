@@ -2,7 +2,7 @@
 
 `python sweeps/models.py NAME [SIDE [STEPS]]` sweeps `modular_addition` or `characters`,
 transformers of one layer, `convnet` or `autoencoder`, and writes out/NAME/sweep.zarr and
-phase_diagram.png. 24 x 24 cells of 5,000 steps take a quarter to half an hour on two cores. Started
+phase_diagram.png. 24 x 24 cells of 5,000 steps take ten to fifteen minutes on two cores. Started
 again, it resumes.
 `--path FILE` gives `characters` another text than the sources of six modules of Python's standard
 library; its recorded loss is that of four fixed windows.
