@@ -362,7 +362,7 @@ def test_symbols_are_the_most_frequent_characters(tmp_path):
     problem: Any = P.characters(path, symbols=4, context=2, batch_size=1, evaluation=1)
     (encoded,) = problem.batch_loss.args
     np.testing.assert_array_equal(encoded, [1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 0, 0, 0, 0, 0])
-    assert initial_params(problem, 0)["unembed"].shape == (4, 24)
+    assert initial_params(problem, 0)["unembed"].shape == (4, 16)
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
