@@ -96,13 +96,13 @@ def said(error: BaseException, most: int = 400) -> str:
 
 def positive(argument: str, value: float) -> None:
     """Refuse a value that is not finite and greater than zero."""
-    if not (math.isfinite(value) and value > 0):
+    if not (is_finite_number(value) and value > 0):
         raise bad(argument, value, "a finite number greater than 0")
 
 
 def non_negative(argument: str, value: float) -> None:
     """Refuse a value that is not finite and at least zero."""
-    if not (math.isfinite(value) and value >= 0):
+    if not (is_finite_number(value) and value >= 0):
         raise bad(argument, value, "a finite number, at least 0")
 
 

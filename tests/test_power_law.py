@@ -71,13 +71,28 @@ def test_single_cells_and_borders_outside_the_plane_do_not_count():
 def test_what_can_not_be_fitted_is_refused():
     x, y = np.geomspace(0.01, 1, 4), np.geomspace(0.001, 10, 81)
     inside = below(2 * x, x, y)
-    with pytest.raises(ValueError, match=r"inside axes = .*: must be gamma and a"):
-        pj.fit_border(inside, "gamma", "a")
-    with pytest.raises(ValueError, match="inside dtype = 'float64': must be bool"):
-        pj.fit_border(inside * 1.0, "delta", "gamma")
-    with pytest.raises(
-        ValueError, match="inside: has a border at 3 values of delta; a fit needs 4"
-    ):
-        pj.fit_border(inside.isel(delta=slice(3)), "delta", "gamma")
-    with pytest.raises(ValueError, match=r"inside axes = 'delta from -1.0, .*: must be positive"):
-        pj.fit_border(inside.assign_coords(delta=[-1.0, 1, 2, 3]), "delta", "gamma")
+    refused = {
+        "x, y = 'gamma, a': must be the two axes of inside": (inside, "gamma", "a"),
+        "x, y = 'delta, delta': must be the two axes": (inside, "delta", "delta"),
+        "inside dtype = 'float64': must be bool": (inside * 1.0, "delta", "gamma"),
+        "values of delta = .*: must be 4 or more numbers": (inside[:3], "delta", "gamma"),
+        "values of gamma = .*: must be 4 or more numbers": (inside[:, :0], "delta", "gamma"),
+        "inside: has a border at 3 values of delta; a fit needs 4": (
+            inside.where(inside.delta < 0.5, False),
+            "delta",
+            "gamma",
+        ),
+    }
+    for values in ([-1.0, 1, 2, 3], [np.nan, 1, 2, 3], [1, 2, 3, np.inf], [1.0, 1, 2, 3]):
+        moved = inside.assign_coords(delta=values)
+        with pytest.raises(ValueError, match=r"values of delta = .*: must be finite, positive"):
+            pj.fit_border(moved, "delta", "gamma")
+    for values in (list("abcd"), [1j, 2, 3, 4], np.array([1, 2, 3, 4], "datetime64[D]")):
+        moved = inside.assign_coords(delta=values)
+        with pytest.raises(ValueError, match=r"values of delta = .*: must be 4 or more numbers"):
+            pj.fit_border(moved, "delta", "gamma")
+    with pytest.raises(ValueError, match=r"values of delta = .*: must be 4 or more numbers"):
+        pj.fit_border(inside.drop_vars("delta"), "delta", "gamma")
+    for message, arguments in refused.items():
+        with pytest.raises(ValueError, match=message):
+            pj.fit_border(*arguments)

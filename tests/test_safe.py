@@ -17,13 +17,18 @@ CODES = {name[0]: code for code, name in enumerate(NAMES) if name != "descending
 
 
 def labelled(rows, rates, scale="log"):
-    """A sweep over b1 and a learning rate with given labels; the late loss falls with the rate."""
+    """A sweep over b1 and a learning rate with given labels; the late loss falls with the rate.
+
+    Its level over each run's own estimated minimum, as sweeps have it, rises.
+    """
     codes = np.array([[CODES[letter] for letter in row] for row in rows])
-    level = -np.arange(len(rates), dtype=float) + 0 * codes
+    loss = 9 - np.arange(len(rates), dtype=float) + 0 * codes
+    windows = np.stack([100 + 0 * loss, loss - 0.5, loss + 0.5], axis=-1)
     return xr.Dataset(
         {
             "regime": (("b1", "learning_rate"), codes),
-            "late_level": (("b1", "learning_rate"), level),
+            "late_level": (("b1", "learning_rate"), -loss),
+            "loss_mean": (("b1", "learning_rate", "window"), windows),
         },
         {
             "b1": ("b1", np.arange(len(rows)) / 10, {"scale": "linear"}),
@@ -40,7 +45,7 @@ def test_a_row_is_safe_up_to_the_first_cell_that_spikes_diverges_or_has_no_label
     np.testing.assert_array_equal(found.unsafe_from, [1, 0.01, np.nan, np.nan, 0.01])
     np.testing.assert_allclose(found.margin, [10, 10, np.nan, np.nan, 10])
     np.testing.assert_array_equal(found.best, [0.1, 0.001, np.nan, 1, 0.001])
-    np.testing.assert_array_equal(found.late_level, [-2, 0, np.nan, -3, 0])
+    np.testing.assert_array_equal(found.late_loss, [7, 9, np.nan, 6, 9])
     assert found.attrs["summary"] == (
         "learning_rate: no spike and no divergence up to 0.001 in 4 of 5 rows, "
         "and up to 1 at b1 = 0.3"

@@ -20,8 +20,8 @@ def replayed(dataset: "xr.Dataset", at: dict[str, Any]) -> dict[str, Any]:
     """
     from ..results.rerun import arguments_of
 
+    set_up()  # building a problem may start JAX
     arguments = arguments_of(dataset)
-    set_up()
     run = pj.replay(dataset, arguments["problem"], dynamics=arguments["dynamics"], **at)
     loss, minimum = run["loss"].values, dataset.attrs.get("minimum", 0.0)
     spikes = pj.classify_curve(loss, minimum).spikes

@@ -26,11 +26,13 @@ def draw_safe(panel: Axes, dataset: xr.Dataset, x: str, y: str, along: str) -> N
     values, limits = dataset[along].values, region["limit"].values
     if region.attrs["end"] == "low":
         border = [edges[np.count_nonzero(values <= limit)] for limit in limits]
+        word = "up"
     else:
         border = [edges[-1 - np.count_nonzero(values >= limit)] for limit in limits]
+        word = "down"
     symbols = OWN_SYMBOLS if own(dataset) else {}
     name = symbols.get(along, along)
-    strokes = (OUTER, "white", None), (INNER, "black", f"safe along {name} up to here")
+    strokes = (OUTER, "white", None), (INNER, "black", f"safe along {name} {word} to here")
     for width, colour, label in strokes:
         panel.stairs(
             border,

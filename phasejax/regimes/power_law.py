@@ -54,14 +54,14 @@ def fit_border(inside: xr.DataArray, x: str, y: str) -> PowerLaw:
 
     Raises a `ValueError` for other axes, and for a border of fewer than four points.
     """
-    if set(inside.dims) != {x, y}:
-        raise bad("inside axes", list(inside.dims), f"{x} and {y}")
+    if not isinstance(inside, xr.DataArray):
+        raise bad("inside", type(inside).__name__, "an xarray.DataArray of booleans")
+    if x == y or set(inside.dims) != {x, y}:
+        raise bad("x, y", f"{x}, {y}", f"the two axes of inside, which has {list(inside.dims)}")
     if inside.dtype != bool:
         raise bad("inside dtype", str(inside.dtype), "bool")
+    places, levels = (_positions(inside, name) for name in (x, y))
     inside = inside.sortby([x, y]).transpose(x, y)
-    places, levels = inside[x].values.astype(float), inside[y].values.astype(float)
-    if min(places[0], levels[0]) <= 0:
-        raise bad("inside axes", f"{x} from {places[0]}, {y} from {levels[0]}", "positive")
     cells = inside.values
     firm = cells[:, 1:] & cells[:, :-1]
     known = firm.any(axis=1) & ~cells[:, -1]
@@ -71,6 +71,18 @@ def fit_border(inside: xr.DataArray, x: str, y: str) -> PowerLaw:
     last = levels.size - 1 - np.argmax(firm[known, ::-1], axis=1)
     border = np.sqrt(levels[last] * levels[last + 1])
     return _fit(places[known], border)
+
+
+def _positions(inside: xr.DataArray, axis: str) -> Float[np.ndarray, " values"]:
+    """Return the sorted values of an axis, or refuse them."""
+    values = inside[axis].values
+    real = axis in inside.coords and np.issubdtype(values.dtype, np.number)
+    if not real or np.iscomplexobj(values) or values.size < FEWEST:
+        raise bad(f"values of {axis}", values.tolist(), f"{FEWEST} or more numbers")
+    places = np.sort(values.astype(float))
+    if not (np.isfinite(places).all() and places[0] > 0 and np.diff(places).all()):
+        raise bad(f"values of {axis}", places.tolist(), "finite, positive and distinct")
+    return places
 
 
 def _fit(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> PowerLaw:

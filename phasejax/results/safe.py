@@ -33,8 +33,8 @@ def safe_region(dataset: xr.Dataset, along: str, end: End | None = None) -> xr.D
     - `unsafe_from`: the value after it; nan if the whole row is safe.
     - `margin`: how far apart these two are: their ratio, at least 1, if the axis is logarithmic,
         else their distance. The border lies between them.
-    - `best`: the safe value with the lowest late loss, and `late_level`: the late mean of log10 of
-        its loss, in decades.
+    - `best`: the safe value with the lowest late loss, and `late_loss`: that loss, the mean over
+        the last half of the windows.
 
     The attribute `end` says from where rows were followed, and `summary` what was found, in one
     sentence. Raises a `ValueError` for an axis that
@@ -57,16 +57,17 @@ def safe_region(dataset: xr.Dataset, along: str, end: End | None = None) -> xr.D
     padded = np.concatenate([[np.nan], values, [np.nan]])
     limit, beyond = (count.copy(data=padded[count.values + k]) for k in (0, 1))
     beyond = beyond.where(count > 0)
-    level = dataset["late_level"].isel({along: order}).where(within, np.inf).fillna(np.inf)
-    best = level.argmin(along)
-    known = np.isfinite(level.min(along))
+    late = dataset["loss_mean"].isel(window=slice(dataset.sizes["window"] // 2, None))
+    loss = late.mean("window").isel({along: order}).where(within, np.inf).fillna(np.inf)
+    best = loss.argmin(along)
+    known = np.isfinite(loss.min(along))
     ratio = np.maximum(beyond / limit, limit / beyond) if is_log(axis) else abs(beyond - limit)
     found = {
         "limit": limit,
         "unsafe_from": beyond,
         "margin": ratio,
         "best": best.copy(data=values[best.values]).where(known),
-        "late_level": level.min(along).where(known),
+        "late_loss": loss.min(along).where(known),
     }
     region = xr.Dataset(found)
     return region.assign_attrs(along=along, end=end, summary=_sentence(region, along, end))
