@@ -234,6 +234,11 @@ def test_a_resumed_flow_is_the_same(tmp_path):
     ("dynamics", "problem", "said"),
     [
         (lambda: pj.central_flow(optax.lion), None, "optimizer = 'lion'.*optax.sgd"),
+        (
+            lambda: pj.central_flow(functools.partial(optax.sgd, momentum=0.9)),
+            None,
+            "optimizer = 'sgd with momentum': must be one of which no more is set than",
+        ),
         (lambda: pj.central_flow(optax.sgd, 5), None, "directions = 5.*0 to 4|directions = 5"),
         (lambda: pj.central_flow(optax.sgd, 3), None, "directions = 3.*at most 2"),
         (lambda: pj.central_flow(optax.sgd, 1, 0), None, "substeps = 0"),

@@ -1,5 +1,6 @@
 """Central flows: what an optimizer follows on average while it oscillates."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -220,7 +221,12 @@ def central_flow(optimizer: Callable, directions: Whole = 2, substeps: Whole = 4
             getattr(o, "__module__", "").partition(".")[0] + "." + o.__name__ for o in SLOW_RULES
         )
         raise bad("optimizer", given.name, f"one whose central flow is known: {known}")
-    return CentralFlow(SLOW_RULES[given.factory], given.settings, directions, substeps)
+    rule = SLOW_RULES[given.factory]
+    known = inspect.signature(rule).parameters
+    if extra := [name for name, _ in given.settings if name not in known]:
+        said = f"{given.name} with {', '.join(extra)}"
+        raise bad("optimizer", said, f"one of which no more is set than {', '.join(known)}")
+    return CentralFlow(rule, given.settings, directions, substeps)
 
 
 def stable_flow(optimizer: Callable, substeps: Whole = 4) -> CentralFlow:
