@@ -23,7 +23,7 @@ At rest Adam is stable while its preconditioned sharpness is below 2(1 + β)/((1
 on the digits (η = 1e-3, ε = 1e-8). At a = 1, b = 100 the ratio rises from 0.01 as the loss falls,
 reaches 0.8 at step 5,520 and 1 at step 5,920, and the first spike follows. From then on it is a
 sawtooth: 12 spikes begin at a ratio of 1.01 to 1.04, and throw it back to 0.955 (the first) down
-to 0.85 (the last). At a = b = 10 the ratio is 0.8 at step 1,800, and stays at 0.87 to 0.88 from
+to 0.82 (the last). At a = b = 10 the ratio is 0.8 at step 1,800, and stays at 0.87 to 0.88 from
 step 2,400 on while the loss oscillates. Dotted: steps 5,920 and 1,800. Right, the first step with
 a ratio of 0.8 in 9 × 9 cells of 10,000 steps (circles: the two runs): the larger b is, the sooner.
 Of the 12 cells that spike, 11 have reached a ratio of 1; the one at a = 10, b = 2.2 came to 0.75.
