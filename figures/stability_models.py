@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from phasejax.plot.panel import decorate, draw_regimes
@@ -55,11 +54,12 @@ def draw(planes: Mapping[str, xr.Dataset]) -> Figure:
         panel.set_title(TITLES[name], fontsize=10)
         panel.label_outer()
     counts = [regime_counts(dataset) for dataset in planes.values()]
-    handles: list[Patch | Line2D] = [
+    handles = [
         Patch(color=colour, label=name)
         for name, colour in COLOURS.items()
         if any(count.get(name) for count in counts)
     ]
-    handles.append(Line2D([], [], color="black", linewidth=2.6, label="safe along γ up to here"))
+    safe = {patch.get_label(): patch for panel in panels.flat for patch in panel.patches[-1:]}
+    handles.extend(safe.values())
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure

@@ -145,14 +145,20 @@ def _border_text(inside: xr.DataArray) -> str:
 def report_coordinates(datasets: list[xr.Dataset]) -> None:
     """Print in how many cells two planes at different rates have one regime, in each coordinate.
 
-    Cells of equal a and b are `SHIFT` cells from one another, at rates that differ by a factor of
-    (1 + the distance of cells)^`SHIFT`. The same cells are compared in both coordinates.
+    Cells of equal a and b are as many cells from one another as the logarithms of the rates say,
+    `SHIFT` at the usual number of values; nothing is printed where that is no whole number. The
+    same cells are compared in both coordinates.
     """
     slower, faster = (data["regime"].transpose("delta", "gamma").values for data in datasets)
-    inner = slice(0, -SHIFT)
-    same = slower[inner, inner] == faster[inner, inner]
-    moved = slower[inner, inner] == faster[SHIFT:, SHIFT:]
     rates = [data.attrs["fixed"]["learning_rate"] for data in datasets]
+    gamma = datasets[0]["gamma"].values
+    distance = np.log(rates[1] / rates[0]) / np.log(gamma[1] / gamma[0])
+    shift = round(distance)
+    if abs(distance - shift) > 1e-6:
+        return
+    inner = slice(0, -shift)
+    same = slower[inner, inner] == faster[inner, inner]
+    moved = slower[inner, inner] == faster[shift:, shift:]
     print(
         f"rates {rates[0]:.3g} and {rates[1]:.3g}: one regime in {same.mean():.1%} of the cells "
         f"of equal delta and gamma, {moved.mean():.1%} of equal a and b"

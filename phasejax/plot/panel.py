@@ -118,10 +118,12 @@ def _patch(colour: Any, hatch: str | None = None) -> Patch:
 def draw_legend(
     panel: Axes, dataset: xr.Dataset, columns: int = 3, same: int | None = None
 ) -> None:
-    """Put the legend of one panel below it; what has a label in the panel is listed last."""
+    """Put the legend of one panel below it; areas and steps with a label are listed last."""
     listed = legend_of(dataset, same)
-    drawn, names = panel.get_legend_handles_labels()
-    listed |= {"handles": listed["handles"] + drawn, "labels": listed["labels"] + names}
+    for drawn, name in zip(*panel.get_legend_handles_labels(), strict=True):
+        if isinstance(drawn, Patch):  # lines have their names next to them
+            listed["handles"].append(drawn)
+            listed["labels"].append(name)
     panel.legend(
         **listed,
         loc="upper center",
