@@ -128,11 +128,21 @@ def flows() -> dict:
 
 def probes() -> dict:
     """Cost of probes on the digits network, in times the sweep without."""
-    turns = {way: Turns(ns) for way, ns in in_own_process("benchmarks.probes").items()}
+    return over_without("benchmarks.probes")
+
+
+def following() -> dict:
+    """Cost of a step of RMSprop's flows on a tanh network, in times RMSprop's own."""
+    return over_without("benchmarks.following")
+
+
+def over_without(module: str) -> dict:
+    """Print the ratios of the ways of a module to its way "without", and return them."""
+    turns = {way: Turns(ns) for way, ns in in_own_process(module).items()}
     without = turns.pop("without")
     result = {way: t.over(without) for way, t in turns.items()}
     for way, ratio in result.items():
-        print(f"  {way:12} {ratio['median']:.2f} x ({ratio['low']:.2f} to {ratio['high']:.2f})")
+        print(f"  {way:21} {ratio['median']:.2f} x ({ratio['low']:.2f} to {ratio['high']:.2f})")
     return result
 
 
@@ -193,6 +203,7 @@ KEYS: dict[str, Callable[[], dict]] = {
     "retirement": retirement,
     "flows": flows,
     "probes": probes,
+    "following": following,
     "first": first,
     "accelerator": accelerator,
     "cluster": cluster,

@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +65,32 @@ def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Resu
         return results
 
     return work
+
+
+def turns_of(specs: Mapping[str, Any], block_size: int) -> dict[str, list[float]]:
+    """Nanoseconds per cell-step of each turn of specifications of sweeps, in this process.
+
+    All cells of a specification are one task.
+    """
+    import jax
+
+    from phasejax.engine.steps import run_steps
+    from phasejax.engine.tuning import choose_placement
+
+    placements = {}
+    for way, spec in specs.items():
+        spec.check()
+        placements[way] = choose_placement(spec, block_size)
+    times: dict[str, list[float]] = {way: [] for way in specs}
+    for _ in range(REPEATS + 1):
+        for way, spec in specs.items():
+            time.sleep(PAUSE)
+            cells = np.arange(spec.grid.size)
+            begin = time.perf_counter()
+            with jax.enable_x64(spec.dtype == "float64"):
+                run_steps(spec, placements[way], cells)
+            times[way].append((time.perf_counter() - begin) / (cells.size * spec.horizon) * 1e9)
+    return {way: values[1:] for way, values in times.items()}  # the first turn compiles
 
 
 def serve(once: Callable[[], float], result: Iterable[float] = ()) -> None:

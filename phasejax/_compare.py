@@ -9,7 +9,8 @@ import xarray as xr
 from ._check import positive
 from ._sweep import sweep
 from ._types import Whole
-from .dynamics import central_flow, rod_flow, stable_flow
+from .dynamics import Optimizer, central_flow, rod_flow, stable_flow
+from .dynamics.beside import Beside
 from .grid import Grid
 from .problems import Problem
 
@@ -40,6 +41,8 @@ def compare_flows(
     - `predicted_loss` `[flow, axes, window]`: mean loss that a flow predicts.
     - `error` `[flow, axes, window]`: the latter over the former, both less the problem's minimum,
         less 1; inf where only the flow's loss is not finite, nan where the optimizer's is not.
+    - `distance` `[flow, axes, window]`: of the mean parameters of a window, the flow's from the
+        optimizer's, over how far these have come from the start.
     - `follows_until` `[flow, axes]`: first step of the first window with a larger error than
         `tolerance`, or `steps` if there is none.
     - `flow_edge_ratio`, `flow_beyond` `[axes, window]`: of the central flow. Where `flow_beyond` is
@@ -60,9 +63,17 @@ def compare_flows(
     }
     run: dict[str, Any] = {"steps": steps, "windows": windows, "block_size": block_size}
     discrete = sweep(problem, optimizer, grid, **run)
-    followed = {name: sweep(problem, flow, grid, **run) for name, flow in flows.items()}
+    given = Optimizer.of(optimizer)
+    beside = {
+        name: Beside(flow.factory, flow.settings, flow=flow, optimizer=given)
+        for name, flow in flows.items()
+    }
+    followed = {name: sweep(problem, both, grid, **run) for name, both in beside.items()}
     names = xr.DataArray(list(flows), dims="flow", name="flow")
-    predicted = xr.concat([x["loss_mean"] for x in followed.values()], names)
+    predicted, distance = (
+        xr.concat([x[variable] for x in followed.values()], names)
+        for variable in ("loss_mean", "flow_distance")
+    )
     least = problem.minimum or 0.0
     truth = discrete["loss_mean"] - least
     error = ((predicted - least) / truth - 1).where(np.isfinite(truth))
@@ -72,7 +83,7 @@ def compare_flows(
     until = first.where(wrong.any("window"), int(steps)).drop_vars(("step", "window"))
     central = followed["central"]
     found = discrete[["loss_mean", "regime"]].assign(
-        predicted_loss=predicted, error=error, follows_until=until
+        predicted_loss=predicted, error=error, distance=distance, follows_until=until
     )
     for name in ("flow_edge_ratio", "flow_beyond"):
         found[name] = central[name]

@@ -121,8 +121,8 @@ def plain_central_flow(polynomial, rate, k, steps):
     for _ in range(steps):
         _, vectors = np.linalg.eigh(rate * polynomial.hessian(w))
         u = np.sqrt(rate) * vectors[:, ::-1][:, :k].T
+        slopes = np.einsum("ai,bj,ijn->abn", u, u, polynomial.third(w))
         for part in range(4):
-            slopes = np.einsum("ai,bj,ijn->abn", u, u, polynomial.third(w))
             grad, hessian = polynomial.gradient(w), polynomial.hessian(w)
             alpha = 2 * np.eye(k) - u @ hessian @ u.T + 0.25 * rate * slopes @ grad
             beta = 0.125 * rate * np.einsum("ijn,abn->ijab", slopes, slopes)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import phasejax as pj
-from phasejax.dynamics.central_step import euler
+from phasejax.dynamics.central_step import Oscillation, curvature_slopes, euler
 from phasejax.dynamics.slow_rule import slow_rmsprop, slow_scalar_rmsprop
 
 DIGITS = pj.problems.digits((8, 9), 200, hidden=(16,), activation="tanh")
@@ -48,9 +48,10 @@ def test_the_second_moment_follows_the_mean_square_gradient(rule):
         def loss(x):
             return p[0] * x[0] ** 2 * x[1] - 0.1 * x[1]  # H = 2P in the first direction
 
-        first, after, covariance = euler(
-            slow, loss, 0.25, jnp.array([[1.0, 0.0]]), x, v, jnp.zeros((1, 1))
-        )
+        u = jnp.array([[1.0, 0.0]]) / jnp.sqrt(p)
+        oscillation = Oscillation(u, curvature_slopes(loss, x, u))
+        start = x, v, jnp.zeros((1, 1))
+        first, after, covariance = euler(slow, loss, 0.25, oscillation, *start)
         variance = covariance[0, 0] / p[0]
         assert variance > 0
         spread = np.array([4 * p[0] ** 2 * variance, 0.0])

@@ -1,8 +1,8 @@
 """Central flows: what an optimizer follows on average while it oscillates."""
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +17,7 @@ from ..factory import Factory, Hyperparameters
 from ..probes.base import Loss, Probe
 from ..problems.problem import Problem, initial_params
 from .adam import adam
-from .central_step import euler
+from .central_step import Oscillation, curvature_slopes, euler
 from .flow_report import AT_THE_EDGE, FlowReport, Report
 from .rmsprop import rmsprop
 from .scalar_rmsprop import scalar_rmsprop
@@ -34,8 +34,6 @@ SLOW_RULES: dict[Callable, Callable[..., SlowRule]] = {
 """Optimizers whose central flow is known, and their rules."""
 MOST_DIRECTIONS = 4
 """Largest `directions`: the iterations of `complementarity` converge more slowly for more."""
-OWN: tuple[Probe, ...] = (FlowReport(),)
-"""What every central flow records."""
 
 
 class CentralState(NamedTuple):
@@ -73,9 +71,9 @@ class CentralFlow(Steps):
     can be compared with the mean loss of the optimizer; L itself is `flow_loss`.
 
     A step is `substeps` steps of Euler's method. Σ is U X Uᵀ with the `directions` leading
-    eigenvectors U, P-orthonormal, which are found once per step by products with the Hessian,
-    starting from those of the step before. X solves the condition above at the end of a substep, to
-    first order.
+    eigenvectors U, P-orthonormal. They and the slopes of UᵀHU are found once per step; U by
+    products with the Hessian, from that of the step before. X solves the condition above at the end
+    of a substep, to first order.
 
     Further variables per window (`phasejax.dynamics.flow_report`): `flow_loss`, `flow_edge_ratio`,
     `flow_directions`, `flow_beyond`, `flow_variance` and `flow_residual`. Where `flow_beyond` is
@@ -101,7 +99,6 @@ class CentralFlow(Steps):
 
     directions: Whole = 2
     substeps: Whole = 4
-    probes: tuple[Probe, ...] = field(default=OWN, kw_only=True)
 
     def check_values(self, hyper: Hyperparameters) -> None:
         """Build the rule once with plain values, so that it can refuse them."""
@@ -124,19 +121,16 @@ class CentralFlow(Steps):
             raise bad("directions", self.directions, f"at most {size}, the number of parameters")
         super().check_run(problem, horizon, windows, dtype)
 
-    def with_probes(
-        self, probes: Sequence[Probe], hyper: Hyperparameters, params: PyTree
-    ) -> "Steps":
-        """Return the same flow with further probes."""
-        others = [probe for probe in probes if probe not in OWN]
-        return super().with_probes([*OWN, *others], hyper, params)
+    @property
+    def own_probes(self) -> tuple[Probe, ...]:
+        """What every central flow reports."""
+        return (FlowReport(),)
 
     @property
     def config(self) -> dict[str, Any]:
-        """Settings, and those of further probes."""
-        own = {"directions": int(self.directions), "substeps": int(self.substeps)}
-        others = {probe.name: probe.config for probe in self.probes if probe not in OWN}
-        return own | ({"probes": others} if others else {})
+        """Settings, and those of probes."""
+        settings = {"directions": int(self.directions), "substeps": int(self.substeps)}
+        return settings | super().config
 
     def init(self, rule: SlowRule, params: PyTree) -> CentralState:
         """Return the state before the first step, whose gradient begins that of the rule."""
@@ -176,10 +170,11 @@ class CentralFlow(Steps):
         root = 1 / jnp.sqrt(rule.preconditioner(slow))
         _, product = jax.linearize(jax.grad(flat_loss), flat)
         found = leading_eigenvectors(lambda x: root * product(root * x), state.vectors)
-        vectors = found.vectors[:k]
+        u = root * found.vectors[:k]
+        oscillation = Oscillation(u, curvature_slopes(flat_loss, flat, u))
 
         def substep(carry: tuple[Vector, PyTree, Array], _: None) -> tuple[Any, Array]:
-            carry = euler(rule, flat_loss, dt, vectors, *carry)
+            carry = euler(rule, flat_loss, dt, oscillation, *carry)
             return carry, carry[-1]
 
         start = flat, slow, state.covariance
@@ -190,7 +185,7 @@ class CentralFlow(Steps):
             ratios[0],
             jnp.sum(ratios[:k] >= AT_THE_EDGE).astype(value.dtype),
             ratios[k] if len(ratios) > k else jnp.zeros_like(value),
-            jnp.sum(x * ((vectors * root) @ (vectors * root).T)),
+            jnp.sum(x * (u @ u.T)),
             found.residuals[0] / jnp.abs(found.values[0]),
         )
         mean_loss = value + 0.5 * jnp.sum(jnp.diagonal(x) * found.values[:k])

@@ -30,31 +30,45 @@ class Rates(NamedTuple):
         )
 
 
+class Oscillation(NamedTuple):
+    """Directions that may oscillate, which stay those of the start of a step.
+
+    - `directions`: U, with UᵀPU = 1, `[k, size]`.
+    - `slopes`: ∇(uᵢᵀ H uⱼ), `[k, k, size]`.
+    """
+
+    directions: Float[Array, "k size"]
+    slopes: Float[Array, "k k size"]
+
+
 def euler(
     rule: SlowRule,
     loss: Scalarfield,
     dt: float,
-    vectors: Float[Array, "k size"],
+    oscillation: Oscillation,
     params: Vector,
     slow: PyTree,
     guess: Float[Array, "k k"],
 ) -> tuple[Vector, PyTree, Float[Array, "k k"]]:
     """Advance parameters and slow state by `dt`; returns them and X, for which `guess` is a start.
 
-    `vectors` are eigenvectors of P^(−1/2) H P^(−1/2) or nearly so, orthonormal. With U = P^(−1/2)
-    times them and A = τP − H (τ is the threshold), Uᵀ A U at the end of the substep is, to first
-    order, α + β[X]: X ⪰ 0, α + β[X] ⪰ 0 and ⟨X, α + β[X]⟩ = 0 (arXiv 2410.24206).
+    With A = τP − H (τ is the threshold), UᵀAU at the end of the substep is, to first order,
+    α + β[X]: X ⪰ 0, α + β[X] ⪰ 0 and ⟨X, α + β[X]⟩ = 0 (arXiv 2410.24206).
     """
+    u, slopes = oscillation
     grads, product = jax.linearize(jax.grad(loss), params)
     p = rule.preconditioner(slow)
-    u = vectors / jnp.sqrt(p)
     hu = jax.vmap(product)(u)
     # Directions that oscillate are at the edge, Hu = τPu. Put so, β is symmetric and not negative.
     slow_rates = _slow_rates(rule, grads, slow, rule.threshold * p * u)
     # P is linearized at what the state becomes without Σ: from v = 0, √v is far from linear.
     ahead = jax.tree.map(lambda value, rate: value + dt * rate, slow, slow_rates.stable)
     # So is an average of gradients: with that of before, Euler's method oscillates by itself.
-    params_rates, h_rates = _moving(rule.direction(grads, ahead), loss, params, p, u)
+    params_rates = Rates(-rule.direction(grads, ahead) / p, -0.5 * slopes / p)
+    h_rates = Rates(
+        jnp.einsum("ijn,n->ij", slopes, params_rates.stable),
+        jnp.einsum("ijn,abn->abij", slopes, params_rates.per_pair),
+    )
     p_ahead, p_change = jax.linearize(rule.preconditioner, ahead)
     p_by_x = jax.vmap(jax.vmap(p_change))(slow_rates.per_pair)
     between = functools.partial(jnp.einsum, "in,jn,...n->...ij", u, u)
@@ -68,19 +82,6 @@ def euler(
         (params_rates.total(x), slow_rates.total(x)),
     )
     return *moved, x
-
-
-def _moving(
-    direction: Vector, loss: Scalarfield, params: Vector, p: Vector, u: Float[Array, "k size"]
-) -> tuple[Rates, Rates]:
-    """Rates of the parameters, −P⁻¹(∇L + ½∇⟨H, Σ⟩), and of UᵀHU at fixed U."""
-    slopes = curvature_slopes(loss, params, u)
-    moved = Rates(-direction / p, -0.5 * slopes / p)
-    seen = Rates(
-        jnp.einsum("ijn,n->ij", slopes, moved.stable),
-        jnp.einsum("ijn,abn->abij", slopes, moved.per_pair),
-    )
-    return moved, seen
 
 
 def _slow_rates(rule: SlowRule, grads: Vector, slow: PyTree, hu: Float[Array, "k size"]) -> Rates:

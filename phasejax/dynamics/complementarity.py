@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 ITERATIONS = 100
-"""Iterations of ADMM for more than one direction; each reduces the error by a constant factor."""
+"""Most iterations of ADMM for more than one direction; each reduces the error by some factor."""
+STILL = 0.75
+"""Power of the dtype's epsilon that ends them: a smaller relative change of an iteration."""
 SWEEPS = 6
 """Sweeps of Jacobi's method over all pairs; for two directions, the first one is exact."""
 SINGULAR = 1e-9
@@ -26,8 +28,8 @@ def solve(
     """Find X with 0 ⪯ X ⟂ α + β[X] ⪰ 0, that is X ⪰ 0 of least ½⟨X, β[X]⟩ + ⟨α, X⟩.
 
     α is symmetric, and β a symmetric linear map of symmetric matrices that is not negative.
-    For k = 1, X = max(0, −α/β); for more, a fixed number of iterations of ADMM (Boyd et al. 2011)
-    from `start`, a guess. X is zero where α has no negative eigenvalue. It is infinite or nan where
+    For k = 1, X = max(0, −α/β); for more, iterations of ADMM (Boyd et al. 2011) from `start`, a
+    guess. X is zero where α has no negative eigenvalue. It is infinite or nan where
     no X exists: nothing that the oscillation does makes the direction stable.
 
     ```python
@@ -45,8 +47,8 @@ def solve(
     scaled = jnp.einsum("pij,ij,ijab,ab,qab->pq", pairs, outer, beta, outer, pairs)
     linear = jnp.einsum("pij,ij->p", pairs, outer * alpha)
     guess = jnp.einsum("pij,ij->p", pairs, start / outer)
-    y = _admm(_Quadratic(linear, (scaled + scaled.T) / 2), pairs, guess)
     stable = jnp.min(_eigen(alpha)[0]) >= 0
+    y = _admm(_Quadratic(linear, (scaled + scaled.T) / 2), pairs, guess, stable)
     return jnp.where(stable, 0, outer * y)
 
 
@@ -68,27 +70,37 @@ def _pairs(side: int, dtype: jnp.dtype) -> Float[Array, "numbers k k"]:
 
 
 def _admm(
-    quadratic: _Quadratic, pairs: Float[Array, "numbers k k"], start: Float[Array, " numbers"]
+    quadratic: _Quadratic,
+    pairs: Float[Array, "numbers k k"],
+    start: Float[Array, " numbers"],
+    done: Bool[Array, ""],
 ) -> Float[Array, "k k"]:
-    """Alternate the quadratic's minimum near z, and the nearest z ⪰ 0."""
+    """Alternate the quadratic's minimum near z, and the nearest z ⪰ 0, unless `done` already."""
     alpha, beta = quadratic
     size, eye = len(alpha), jnp.eye(len(alpha), dtype=alpha.dtype)
     mean = jnp.trace(beta) / size
     small = size / jnp.trace(_inverse(beta + SINGULAR * mean * eye))
     weight = jnp.sqrt(mean * small)
     inverse = _inverse(beta + weight * eye)
+    still = float(jnp.finfo(alpha.dtype).eps) ** STILL
 
-    def turn(_: Any, pair: tuple[Array, Array]) -> tuple[Array, Array]:
-        z, dual = pair
+    def turn(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        count, _, z, dual = carry
         x = inverse @ (weight * (z - dual) - alpha)
         relaxed = OVER_RELAXATION * x + (1 - OVER_RELAXATION) * z
         near = positive_part(jnp.einsum("p,pij->ij", relaxed + dual, pairs))
-        z = jnp.einsum("pij,ij->p", pairs, near)
-        return z, dual + relaxed - z
+        found = jnp.einsum("pij,ij->p", pairs, near)
+        moved, missed = found - z, relaxed - found
+        scale = jnp.sum(found * found) + jnp.sum(dual * dual)
+        moving = jnp.sum(moved * moved) + jnp.sum(missed * missed) > still**2 * scale
+        return count + 1, moving, found, dual + missed
+
+    def going(carry: tuple[Array, Array, Array, Array]) -> Bool[Array, ""]:
+        return carry[1] & (carry[0] < ITERATIONS)
 
     slope = (alpha + beta @ start) / weight  # the dual of a start that is the solution
-    x, _ = jax.lax.fori_loop(0, ITERATIONS, turn, (start, -slope))
-    return jnp.einsum("p,pij->ij", x, pairs)
+    first = jnp.zeros((), jnp.int32), ~done, start, -slope
+    return jnp.einsum("p,pij->ij", jax.lax.while_loop(going, turn, first)[2], pairs)
 
 
 def positive_part(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:

@@ -46,11 +46,22 @@ class Steps(Dynamics, Program):
     function of hyper-parameters, returned for the cell.
 
     - `random`: set it to `True` to receive a `key` in every step.
-    - `probes`: what is measured along a run besides the loss.
+    - `own_probes`: what every run of these dynamics measures besides the loss.
+    - `probes`: what a sweep asked for besides.
     """
 
     probes: tuple[Probe, ...] = field(default=(), kw_only=True)
     unit = "step"
+
+    @property
+    def own_probes(self) -> tuple[Probe, ...]:
+        """Probes that every run has."""
+        return ()
+
+    @property
+    def all_probes(self) -> tuple[Probe, ...]:
+        """Own probes, and those that a sweep asked for."""
+        return self.own_probes + self.probes
 
     @abc.abstractmethod
     def init(self, rule: Any, params: PyTree) -> PyTree:
@@ -78,7 +89,7 @@ class Steps(Dynamics, Program):
         if problem.evaluate_every > horizon // windows:
             most = f"at most {horizon // windows}: a window of {windows} has so many steps"
             raise bad("evaluate_every", problem.evaluate_every, most)
-        for probe in self.probes:
+        for probe in self.all_probes:
             probe.check(problem, initial_params(problem, 0), dtype)
 
     def with_probes(
@@ -104,19 +115,19 @@ class Steps(Dynamics, Program):
     @property
     def measured_variables(self) -> Mapping[str, Quantity]:
         """Variables per window of all probes."""
-        return {name: of for probe in self.probes for name, of in probe.variables.items()}
+        return {name: of for probe in self.all_probes for name, of in probe.variables.items()}
 
     @property
     def cell_variables(self) -> Mapping[str, Quantity]:
         """Variables per cell of all probes."""
-        return {name: of for probe in self.probes for name, of in probe.cell_variables.items()}
+        return {name: of for probe in self.all_probes for name, of in probe.cell_variables.items()}
 
     def describe(
         self, measured: Mapping[str, Float[np.ndarray, "cells window"]], edges: np.ndarray
     ) -> dict[str, Float[np.ndarray, " cells"]]:
         """Return the variables per cell of all probes."""
         described: dict[str, Float[np.ndarray, " cells"]] = {}
-        for probe in self.probes:
+        for probe in self.all_probes:
             described |= probe.describe(measured, edges)
         return described
 
@@ -134,7 +145,7 @@ class Steps(Dynamics, Program):
     def start(self, hyper: Hyperparameters, params: PyTree, noise: PyTree = ()) -> PyTree:
         """Return parameters, state, noise, largest size of a parameter so far, probes' memories."""
         state = self.init(self.build(hyper), params)
-        memories = tuple(probe.start(params, state) for probe in self.probes)
+        memories = tuple(probe.start(params, state) for probe in self.all_probes)
         return params, state, noise, largest(params), memories
 
     def params_of(self, state: PyTree) -> PyTree:
@@ -221,11 +232,11 @@ class Steps(Dynamics, Program):
         rule = self.build({**fixed, **hyper})
         seen, noise, now = _seen(loss, noise)
         key = jax.random.fold_in(now, 1) if self.random else None
-        take = self.observed_step if self.probes else self.step
+        take = self.observed_step if self.all_probes else self.step
         value, following, after, *observed = take(rule, seen, params, state, key)
         if record is not None:
             running = record(running, params, value if seen is loss else None)
-        if self.probes:
+        if self.all_probes:
             grads, updates = observed
 
             def move(params: PyTree, state: PyTree) -> tuple[PyTree, PyTree]:
@@ -233,7 +244,7 @@ class Steps(Dynamics, Program):
 
             batched, before = seen is not loss, (params, grads, updates, state)
             taken = Step(rule, seen, batched, value, *before, after, following, move)
-            pairs = zip(self.probes, memories, strict=True)
+            pairs = zip(self.all_probes, memories, strict=True)
             memories = tuple(probe.step(memory, taken) for probe, memory in pairs)
         return (following, after, noise), running, memories
 
@@ -264,7 +275,7 @@ class Steps(Dynamics, Program):
             there = End(loss, has_batches(loss), rule, params, state, length)
             dtype = jnp.result_type(*jax.tree.leaves(params))
             following, variables = [], {}
-            for probe, memory in zip(self.probes, memories, strict=True):
+            for probe, memory in zip(self.all_probes, memories, strict=True):
                 memory, values = probe.window(memory, there)
                 following.append(memory)
                 variables |= {name: jnp.asarray(x, dtype) for name, x in values.items()}
@@ -278,7 +289,7 @@ class Steps(Dynamics, Program):
             shapes = jax.eval_shape(measured, carry)[1]
             return carry[1], jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), shapes)
 
-        if not self.probes:
+        if not self.all_probes:
             return carry[1], {}
         return jax.lax.cond(length > 0, measured, skipped, carry)
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from ..probes.lanczos import fixed_direction, leading
 
-DEPTH = 3
+DEPTH = 2
 """Powers of the matrix, from 0, that multiply the vectors of the step before.
 
 A multiple eigenvalue, such as that of several directions at the edge, needs a vector for each copy:
@@ -40,7 +40,7 @@ def leading_eigenvectors(
     product: Callable[[Float[Array, " size"]], Float[Array, " size"]],
     vectors: Float[Array, "count size"],
 ) -> Leading:
-    """Largest eigenvalues of A, from the Krylov space of `vectors`: V, AV, A²V.
+    """Largest eigenvalues of A, from the Krylov space of `vectors`: V, AV.
 
     `product(x)` is Ax. As many vectors are found as given; they are the start of the next call.
     """

@@ -76,7 +76,7 @@ class Spec:
         given = {k: self.dynamics.native(k, v) for k, v in {**self._fixed, **middle}.items()}
         start = self.starts[self.seeds[0]]
         probed = replace(self, dynamics=self.dynamics.with_probes(probes, given, start))
-        taken = RESERVED | self.grid.axes.keys()
+        taken = RESERVED | self.grid.axes.keys() | self.dynamics.measured_variables.keys()
         for probe in getattr(probed.dynamics, "probes", ()):
             names = {*probe.variables, *probe.cell_variables}
             if names & taken:
