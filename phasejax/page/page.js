@@ -11,6 +11,7 @@ const phasejax = (() => {
 
   let about, arrays, parts, nx, ny, windows;
   let drawProbes = () => {};  // draws what probes measured of the open cells, if the sweep has any
+  let replays = { curve: () => null, draw: () => {} };  // of the page's replayed cells, if any
   let cursor = 0;
   const shown = [];  // cell of every panel, oldest first; null for a panel that was closed
 
@@ -100,14 +101,13 @@ const phasejax = (() => {
 
   /** Draw the open curves in the panels, on common axes. */
   function drawCurves() {
-    const curves = shown.map(cell => cell === null ? null : curve(cell));
+    const curves = shown.map(cell => cell === null ? null : curve(cell) ?? replays.curve(cell));
     const range = common(curves.filter(c => c !== null));
     parts.panels.forEach((panel, i) => {
       const cell = shown[i] ?? null, data = curves[i] ?? null;
-      const [band, mean] = panel.renderers;
+      const [band] = panel.renderers;
       const empty = { t: [], low: [], high: [], mean: [] };
-      band.data_source.data = data ?? empty;
-      mean.data_source.data = data ?? empty;
+      band.data_source.data = data ?? empty;  // the line of the mean has the same source
       const place = document.querySelectorAll(".panels figure")[i];
       place.hidden = cell === null;
       if (cell === null) return;
@@ -125,6 +125,7 @@ const phasejax = (() => {
     };
     drawTable(open);
     drawProbes(shown);
+    replays.draw(shown);
   }
 
   /** Range of losses for all panels: that of the open curves, within the limits above. */
@@ -239,6 +240,7 @@ const phasejax = (() => {
     windows = arrays.starts.length;
     fillPlane();
     if (about.probes) drawProbes = probePanels(about, arrays, parts, decode);
+    if (about.replays) replays = replayedCells(about, arrays, parts);
     map(element("map").value);  // a browser may restore an earlier choice
     shown.push(...about.shown);
     drawCurves();

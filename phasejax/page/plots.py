@@ -1,5 +1,6 @@
 """The plots of a page: the plane, and panels for loss curves. `page.js` fills them with data."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,10 @@ from ..plot.lines import Line, Name, name_places
 from ..plot.style import COLOURS, STROKES
 from ..plot.titles import axis_name
 from ..regimes.codes import CODE_NAMES
-from ..results.axes import cell_edges, is_category, is_log, names_of
+from ..results.axes import cell_edges, is_category, is_log, names_of, positions
 from ..results.variables import window_variables
 from .probe_plots import bars, below
+from .replay_plots import add_rings, add_steps
 
 PANELS = 4
 """Number of panels for loss curves."""
@@ -55,10 +57,13 @@ TOOLS = "pan,box_zoom,wheel_zoom,reset,save"
 """Tools of every plot, by Bokeh's names."""
 
 
-def document(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> Document:
+def document(
+    dataset: xr.Dataset, x: str, y: str, lines: list[Line], replayed: Collection[int] = ()
+) -> Document:
     """Return a document with the plane and the panels, which passes them to the page's script.
 
     Its roots are the plane, the panels for losses and, if the sweep has probes, those below them.
+    `replayed` has the numbers of replayed cells, in the order `[x, y]`.
     """
     plane = _empty_plane(dataset, x, y)
     panels = [_panel(dataset) for _ in range(PANELS)]
@@ -78,6 +83,11 @@ def document(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> Document
     }
     if dataset.attrs.get("measured"):
         parts["log_bar"], parts["centred_bar"] = bars(plane)
+    if replayed:
+        places = np.unravel_index(list(replayed), (dataset.sizes[x], dataset.sizes[y]))
+        add_rings(plane, *(positions(dataset[n])[at] for n, at in zip((x, y), places, strict=True)))
+        for panel in panels:
+            add_steps(panel)
     probed = [below(panel, TOOLS) for panel in panels] if window_variables(dataset) else []
     if probed:
         parts["below"] = probed

@@ -1,7 +1,7 @@
 """Write the page of a sweep: the plane, the loss curves of its cells, and the configuration."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ..results.summary import summary
 from .pack import SERIES, pack, pack_curves
 from .plots import NOT_COMPUTED, PAGE_CODES, PAGE_COLOURS, PANELS, document
 from .probes import carried
+from .replays import by_cell
 
 MOST_CELLS = 100_000
 """Most cells that a browser draws without a noticeable delay."""
@@ -37,6 +38,7 @@ def write_page(
     y: str | None = None,
     marks: Marks | None = None,
     lines: Lines | None = None,
+    replays: Sequence[xr.Dataset] = (),
 ) -> Path:
     """Write an interactive page of a sweep over two axes; returns its path.
 
@@ -55,11 +57,16 @@ def write_page(
         none. The default is the paper's three cells if the sweep is the paper's; otherwise the
         cells with the largest margins, one of each regime, at most three.
     - `lines`: as in `phasejax.phase_diagram`.
+    - `replays`: what `phasejax.replay` returned of some cells. The page marks them by a ring, and
+        their panels also show the loss of every step. Without `marks`, the first four are open.
 
-    Raises a `ValueError` for more than 100,000 cells: select a part of them. Curves are rounded
-    to 0.001 decades, or up to 0.02 to keep the file small; if that is not enough, successive
-    windows are merged. Those of probes are rounded likewise, to a fraction of the value;
-    of more than 100,000 of them, the page has those of the first variables, and maps of all.
+    Raises a `ValueError` for more than 100,000 cells: select a part of them; for a replay of
+    another sweep; and for replays of more than 1,000,000 steps together.
+
+    Curves are rounded to 0.001 decades, or up to 0.02 to keep the file small; if that is not
+    enough, successive windows are merged. Those of probes are rounded likewise, to a fraction of
+    the value; of more than 100,000 of them, the page has those of the first variables, and maps of
+    all. The losses of steps are not rounded.
     """
     x, y = plane(dataset, x, y)
     cells = dataset["regime"].size
@@ -69,13 +76,16 @@ def write_page(
     if marks is not None and len(marks) > PANELS:
         raise bad("marks", marks, f"at most {PANELS} cells")
     drawn = lines_over(dataset, x, y, lines)
+    replayed = by_cell(dataset, x, y, replays)
     features = [name for name in LABELS if name in dataset and name != "regime"]
     arrays, about = _packed(dataset, x, y, features)
+    if replayed:
+        arrays["replayed"], about["replays"] = _every_step(dataset, replayed)
     regimes = _counts(arrays["regime"])
     layout, packed = pack(arrays)
     about |= {"layout": layout, "lines": [line.name for line in drawn]}
-    about["shown"] = _first_shown(dataset, x, y, marks)
-    page = _template(bool(about.get("probes"))).render(
+    about["shown"] = _first_shown(dataset, x, y, marks, replayed)
+    page = _template(about).render(
         title=_heading(dataset),
         summary=summary(dataset),
         progress=_progress(regimes),
@@ -83,9 +93,10 @@ def write_page(
         maps=about["features"],
         probes=about.get("probes", {}).get("variables"),
         lines=about["lines"],
+        replays=len(replayed),
         about=_safe(about),
         packed=packed,
-        **_plots(dataset, x, y, drawn),
+        **_plots(dataset, x, y, drawn, replayed),
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,18 +121,20 @@ def _read(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign(status=status).compute()
 
 
-def _template(probed: bool) -> jinja2.Template:
-    """The page, with the script for probes if there are any."""
+def _template(about: Mapping[str, Any]) -> jinja2.Template:
+    """The page, with the scripts for probes and for replays if there are any."""
     folder = files("phasejax.page")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    scripts = ("page.js", "probes.js") if probed else ("page.js",)
+    scripts = ("page.js", *(f"{part}.js" for part in ("probes", "replays") if part in about))
     environment.globals["script"] = "\n".join((folder / n).read_text("utf-8") for n in scripts)
     return environment.from_string((folder / "page.html").read_text("utf-8"))
 
 
-def _plots(dataset: xr.Dataset, x: str, y: str, lines: list[Line]) -> dict[str, Any]:
+def _plots(
+    dataset: xr.Dataset, x: str, y: str, lines: list[Line], replayed: Collection[int]
+) -> dict[str, Any]:
     """Bokeh's library, its script for these plots, and the HTML elements that hold them."""
-    made = document(dataset, x, y, lines)
+    made = document(dataset, x, y, lines, replayed)
     script, places = components(tuple(made.roots), wrap_script=True)
     library = Resources(mode="inline", components=["bokeh"]).render()
     panels, below = places[1 : PANELS + 1], places[PANELS + 1 :]
@@ -138,7 +151,7 @@ def _packed(
     computed = (status == COMPUTED).ravel()
     windows = dataset.sizes["window"]
     curves = pack_curves(
-        {name: _over_minimum(dataset, name).reshape(-1, windows)[computed] for name in SERIES}
+        {name: _series(dataset, name).reshape(-1, windows)[computed] for name in SERIES}
     )
     unit = dataset["time" if "time" in dataset.coords else "step"].values
     arrays = {
@@ -171,13 +184,27 @@ def _packed(
     return arrays | probed.arrays, about
 
 
-def _over_minimum(dataset: xr.Dataset, name: str) -> np.ndarray:
-    """A series of the envelope, less the problem's minimum unless it is already subtracted."""
+def _every_step(
+    dataset: xr.Dataset, replayed: Mapping[int, xr.Dataset]
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Losses of all replayed cells, one after the other, and settings of the page."""
+    losses = np.concatenate([run["loss"].values for run in replayed.values()])
+    same = [bool(run.attrs.get("same_bits", True)) for run in replayed.values()]
+    return _over_minimum(dataset, losses), {"cells": list(replayed), "same": same}
+
+
+def _series(dataset: xr.Dataset, name: str) -> np.ndarray:
+    """A series of the envelope, less the problem's minimum; logarithms are stored so."""
     values = dataset[name].values
-    if name.startswith("log10") or not dataset.attrs.get("minimum"):
-        return values
+    return values if name.startswith("log10") else _over_minimum(dataset, values)
+
+
+def _over_minimum(dataset: xr.Dataset, loss: np.ndarray) -> np.ndarray:
+    """Losses less the problem's minimum."""
+    if not dataset.attrs.get("minimum"):
+        return loss
     eps = float(np.finfo(dataset.attrs["dtype"]).eps)
-    return excess(values, dataset.attrs["minimum"], eps)
+    return excess(loss, dataset.attrs["minimum"], eps)
 
 
 def _range(values: np.ndarray) -> list[float]:
@@ -189,8 +216,15 @@ def _range(values: np.ndarray) -> list[float]:
     return [low, high] if high > low else [low - 0.5, high + 0.5]
 
 
-def _first_shown(dataset: xr.Dataset, x: str, y: str, marks: Marks | None) -> list[int]:
-    """Cells whose curves are open at first: marked ones, or those with the largest margins."""
+def _first_shown(
+    dataset: xr.Dataset, x: str, y: str, marks: Marks | None, replayed: Collection[int]
+) -> list[int]:
+    """Cells whose curves are open at first.
+
+    They are the marked ones; by default those that were replayed, or have the largest margins.
+    """
+    if replayed and marks is None:
+        return list(replayed)[:PANELS]
     shape = dataset["regime"].shape
     computed = dataset["status"].values == COMPUTED
     edges = cell_edges(dataset, x), cell_edges(dataset, y)
