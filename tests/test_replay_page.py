@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import phasejax as pj
+from phasejax import cli
 from phasejax.regimes import NAMES
 
 from .opened import Page
@@ -180,6 +181,44 @@ def test_a_page_without_replays_has_nothing_of_them(dataset, tmp_path):
     assert "function replayedCells" not in page.read_text()
     assert "every step" not in page.read_text()
     assert "replays" not in about_of(page)
+
+
+def test_view_replays_cells(store, tmp_path):
+    """Two of them, of which one is not exactly on the grid; they are open at first."""
+    page = tmp_path / "page.html"
+    words = ["view", str(store), "--no-browser", "--output", str(page)]
+    assert cli.main([*words, "--replay", "a=1,b=90", "--replay", "a=10,b=1"]) == 0
+    about = about_of(page)
+    assert about["replays"] == {"cells": [2, 3], "same": [True, True]}
+    assert about["shown"] == [2, 3]
+    assert [part["size"] for part in about["layout"] if part["name"] == "replayed"] == [2 * STEPS]
+
+
+@pytest.mark.parametrize(
+    ("replay", "message"),
+    [
+        ("a=1,c=1", "--replay = 'c': unknown; known are a, b"),
+        ("a=1", "--replay = {'a': 1}: must give every axis; missing are b"),
+        ("a=1,b=1e6", "--replay = 'b=1000000.0': must be on the grid, 1 to 100"),
+        ("a=x,b=1", "--replay = 'a=x': must be a finite number on the axis a"),
+        ("a", "--replay = 'a': must be NAME=VALUE,... such as a=1,b=100"),
+    ],
+)
+def test_view_refuses_a_cell_before_it_runs_one(store, tmp_path, capsys, replay, message):
+    page = tmp_path / "page.html"
+    words = ["view", str(store), "--no-browser", "--output", str(page)]
+    assert cli.main([*words, "--replay", "a=1,b=1", "--replay", replay]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+    assert not page.exists()
+
+
+def test_view_refuses_a_flow_which_has_no_steps(tmp_path, capsys):
+    grid = pj.Grid(a=[1.0, 2.0], b=[1.0, 2.0])
+    pj.sweep(PROBLEM, pj.adam_flow, grid, time=1.0, windows=8, store=tmp_path / "s")
+    words = ["view", str(tmp_path / "s"), "--no-browser", "--replay", "a=1,b=1"]
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err.startswith("error: --replay: adam_flow is a flow, whose steps")
+    assert not (tmp_path / "phase_diagram.html").exists()
 
 
 @pytest.mark.parametrize(

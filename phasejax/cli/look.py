@@ -12,7 +12,7 @@ import phasejax as pj
 
 from .._check import ArgumentError, bad
 from . import values
-from .again import replayed
+from .again import on_grid, replayed, replays
 from .options import NEAREST, At, Beta, Horizontal, Json, Lines, StorePath, Vertical
 from .stores import MADE_BY, default_output, opened, selected
 
@@ -226,6 +226,14 @@ def view(
             "more, or --mark none for none.",
         ),
     ] = None,
+    replay: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help="A cell to run again, so that the page shows the loss of every step: a=1,b=100. "
+            "Give --replay again for more.",
+        ),
+    ] = None,
     line: Lines = None,
     at: At = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
@@ -233,7 +241,10 @@ def view(
     """Write a page that shows a sweep, finished or not, and open it."""
     output = output or default_output(store, "phase_diagram.html")
     drawn = {"marks": values.marks(mark), "lines": line}
-    page = pj.write_page(selected(store, at), output, x=x, y=y, **drawn)
+    dataset = selected(store, at)
+    if replay:
+        drawn["replays"] = replays(dataset, [on_grid(dataset, text) for text in replay])
+    page = pj.write_page(dataset, output, x=x, y=y, **drawn)
     print(f"wrote {page}")
     if browser:
         webbrowser.open(page.resolve().as_uri())
