@@ -1,6 +1,7 @@
 """`phasejax.compare_flows`: how long each flow predicts the mean loss of an optimizer."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import xarray as xr
 from ._check import positive
 from ._sweep import sweep
 from ._types import Whole
-from .dynamics import Optimizer, central_flow, rod_flow, stable_flow
+from .dynamics import Dynamics, Optimizer, central_flow, rod_flow, stable_flow
 from .dynamics.beside import Beside
 from .grid import Grid
 from .problems import Problem
@@ -25,6 +26,7 @@ def compare_flows(
     directions: Whole = 2,
     tolerance: float = 0.1,
     block_size: Whole | None = None,
+    folder: str | Path | None = None,
 ) -> xr.Dataset:
     """Run an optimizer and its flows on every cell of a grid, and compare their mean losses.
 
@@ -34,6 +36,8 @@ def compare_flows(
     - `optimizer`: one that `phasejax.central_flow` knows.
     - `directions`: those of the central flow.
     - `tolerance`: largest relative error with which a flow follows the optimizer.
+    - `folder`: where the optimizer and each flow keep a store, by which a comparison that was cut
+        off resumes; `None` keeps them in memory.
 
     Returns an `xarray.Dataset` with the grid's axes, `window`, and `flow` (stable, central, rod):
 
@@ -62,13 +66,18 @@ def compare_flows(
         "rod": rod_flow(optimizer),
     }
     run: dict[str, Any] = {"steps": steps, "windows": windows, "block_size": block_size}
-    discrete = sweep(problem, optimizer, grid, **run)
+
+    def swept(name: str, dynamics: Callable | Dynamics) -> xr.Dataset:
+        store = {} if folder is None else {"store": Path(folder) / f"{name}.zarr", "resume": True}
+        return sweep(problem, dynamics, grid, **run, **store).load()
+
+    discrete = swept("optimizer", optimizer)
     given = Optimizer.of(optimizer)
     beside = {
         name: Beside(flow.factory, flow.settings, flow=flow, optimizer=given)
         for name, flow in flows.items()
     }
-    followed = {name: sweep(problem, both, grid, **run) for name, both in beside.items()}
+    followed = {name: swept(name, both) for name, both in beside.items()}
     names = xr.DataArray(list(flows), dims="flow", name="flow")
     predicted, distance = (
         xr.concat([x[variable] for x in followed.values()], names)
