@@ -11,9 +11,10 @@ GALLERY = DOCS / "gallery.md"
 HEAD = """# Gallery
 
 Every figure of Ma, Wu and E's slides (A Qualitative Study of the Dynamic Behavior of Adaptive
-Gradient Algorithms, MSML 2021), from phasejax's own runs, and then six of what
-probes measure: why runs spike, and which are chaotic or periodic. `make figures` draws all of them,
-as PNG and PDF, and `python -m figures NAME` draws one. The code of each is in `figures/NAME.py`.
+Gradient Algorithms, MSML 2021), from phasejax's own runs, and then what probes and flows add: why
+runs spike, which are chaotic or periodic, and where flows follow them. `make figures` draws all of
+them, as PNG and PDF, and `python -m figures NAME` draws one. The code of each is in
+`figures/NAME.py`.
 """
 
 

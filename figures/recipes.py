@@ -20,13 +20,14 @@ def found(store: str, script: str, *arguments: str) -> xr.Dataset:
     """
     path = ROOT / "out" / store
     if not _complete(path):
-        subprocess.run(
-            [sys.executable, str(ROOT / "sweeps" / script), *arguments],
-            cwd=ROOT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        run(script, *arguments)
     return pj.open_dataset(path).load()
+
+
+def run(script: str, *arguments: str) -> None:
+    """Run a script of sweeps/, whose table is not shown."""
+    command = [sys.executable, str(ROOT / "sweeps" / script), *arguments]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def _complete(path: Path) -> bool:

@@ -387,10 +387,20 @@ def test_the_plane_of_networks_has_the_lines_of_both_losses_and_the_safe_border(
     codes = np.full((6, 6), NAMES.index("descending"))
     codes[2, 4:], codes[4, 5] = NAMES.index("spike"), NAMES.index("divergence")
     dataset["regime"] = dataset["regime"].copy(data=codes)
+    period = np.full((6, 6), np.nan)
+    period[2, 4:], period[4, 5] = (120, 350), 500
+    dataset["spike_period"] = dataset["spike_period"].copy(data=period)
     figure = stability_models.draw(dict.fromkeys(stability_models.TITLES, dataset))
     check_figure(figure)
-    assert len(figure.axes) == len(stability_models.TITLES)
-    for panel in figure.axes:
+    *panels, bar = figure.axes
+    assert bar.get_ylabel() == "steps from spike to spike"
+    regimes = len(stability_models.TITLES)
+    for panel in panels[regimes:]:  # the cell that diverges has no period
+        (mesh,) = panel.collections
+        shown = np.ma.filled(mesh.get_array(), np.nan)
+        np.testing.assert_array_equal(shown, np.where(period == 500, np.nan, period).T)
+        assert panel.get_title().endswith(": 2 cells")
+    for panel in panels[:regimes]:
         for name, ratio in (("γ = δ / 12", 1 / 12), ("γ = 3.7 δ", 3.7)):
             delta, gamma = xy(lines(panel)[name])
             np.testing.assert_allclose(gamma, ratio * delta)
