@@ -25,7 +25,9 @@ MEASURED = (
     "periods",
     "stability_diagram",
     "stability_models",
+    "central_flow",
+    "flow_validity",
 )
-"""Names of the figures of what probes measure, which follow them."""
+"""Names of the figures of what probes measure and flows predict, which follow them."""
 ORDER = (*SLIDES, *MEASURED)
 """Names of all figures in the order of the gallery."""

@@ -96,4 +96,5 @@ def compare_flows(
     )
     for name in ("flow_edge_ratio", "flow_beyond"):
         found[name] = central[name]
-    return found.assign_attrs(directions=int(directions), tolerance=tolerance)
+    found = found.assign_attrs(directions=int(directions), tolerance=tolerance)
+    return found.drop_encoding()  # of the stores that it came from

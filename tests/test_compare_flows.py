@@ -3,18 +3,39 @@
 import numpy as np
 import optax
 import pytest
+import xarray as xr
 
 import phasejax as pj
 
 DEEP = pj.problems.deep_linear(4, (1.0, 0.7, 0.5))
+GRID = pj.Grid(learning_rate=[0.02, 0.5])
 
 
-def test_each_flow_is_compared_with_the_optimizer_in_every_cell():
-    """Below the edge all follow; above it, the stable flow leaves and the central flow follows."""
-    grid = pj.Grid(learning_rate=[0.02, 0.5])
-    found = pj.compare_flows(
-        DEEP, optax.sgd, grid, steps=2_000, windows=20, directions=1, block_size=2, tolerance=0.15
+def compare(folder=None):
+    return pj.compare_flows(
+        DEEP,
+        optax.sgd,
+        GRID,
+        steps=2_000,
+        directions=1,
+        block_size=2,
+        tolerance=0.15,
+        folder=folder,
     )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("compared")
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return compare(folder)
+
+
+def test_each_flow_is_compared_with_the_optimizer_in_every_cell(found):
+    """Below the edge all follow; above it, the stable flow leaves and the central flow follows."""
     assert list(found.flow.values) == ["stable", "central", "rod"]
     assert found.error.dims == ("flow", "learning_rate", "window")
     above = found.sel(learning_rate=0.5)
@@ -30,26 +51,29 @@ def test_each_flow_is_compared_with_the_optimizer_in_every_cell():
     assert (below.error.isel(window=0) < 0.15).all()
 
 
-def test_the_distance_is_that_of_the_mean_parameters_of_windows():
-    """Both runs again, step by step."""
-    rate, steps = 0.5, list(range(64))
-    found = pj.compare_flows(
-        DEEP, optax.sgd, pj.Grid(learning_rate=[rate]), steps=64, windows=8, block_size=1
-    )
+def test_the_distance_is_that_of_the_mean_parameters_of_a_window(found):
+    """Both runs again, step by step, for the third window."""
+    steps = list(range(300))
 
     def parameters(dynamics):
-        runs = pj.trajectory(DEEP, dynamics, steps=steps, learning_rate=rate)
-        return np.concatenate([np.reshape(x, (64, -1)) for x in runs], axis=1)
+        runs = pj.trajectory(DEEP, dynamics, steps=steps, learning_rate=0.5)
+        return np.concatenate([np.reshape(x, (len(steps), -1)) for x in runs], axis=1)
 
-    def means(dynamics):
-        return parameters(dynamics).reshape(8, 8, -1).mean(axis=1)
+    flow, truth = (parameters(dynamics) for dynamics in (pj.stable_flow(optax.sgd), optax.sgd))
+    apart = np.linalg.norm((flow - truth)[200:].mean(axis=0))
+    come = np.linalg.norm(truth[200:].mean(axis=0) - truth[0])
+    cell = found.distance.sel(flow="stable", learning_rate=0.5)
+    np.testing.assert_allclose(cell[2], apart / come, rtol=1e-6)
 
-    truth, start = means(optax.sgd), parameters(optax.sgd)[0]
-    for name, flow in (("stable", pj.stable_flow(optax.sgd)), ("rod", pj.rod_flow(optax.sgd))):
-        apart = np.linalg.norm(means(flow) - truth, axis=1)
-        expected = apart / np.linalg.norm(truth - start, axis=1)
-        distance = found.distance.sel(flow=name).squeeze()
-        np.testing.assert_allclose(distance, expected, rtol=1e-6)
+
+def test_a_comparison_goes_on_from_its_folder(found, folder):
+    """With complete stores nothing runs again, and the results are the same."""
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"optimizer.zarr", "stable.zarr", "central.zarr", "rod.zarr"}
+    made = {name: pj.open_dataset(folder / name).attrs["created"] for name in names}
+    again = compare(folder)
+    xr.testing.assert_identical(again, found)
+    assert made == {name: pj.open_dataset(folder / name).attrs["created"] for name in names}
 
 
 def test_what_a_comparison_refuses():

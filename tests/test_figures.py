@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.colors
 import matplotlib.style
 import numpy as np
+import optax
 import pytest
 import xarray as xr
 import zarr
@@ -17,8 +18,10 @@ import figures
 import phasejax as pj
 from figures import (
     __main__,
+    central_flow,
     edge_of_stability,
     features,
+    flow_validity,
     gallery,
     linearization,
     lyapunov,
@@ -493,3 +496,54 @@ def test_a_recipe_runs_if_its_store_is_not_complete(monkeypatch, tmp_path, small
     zarr.open_array(tmp_path / "out/s.zarr/status", mode="r+")[0, 0] = 0
     recipes.found("s.zarr", "recipe.py")
     assert (tmp_path / "runs").read_text() == "xx"
+
+
+def test_the_variance_of_an_alternation_is_measured_around_a_mean_that_moves():
+    step = np.arange(central_flow.STEPS)
+    half = [np.array([0.3, -0.4]), np.array([[1.2]])]
+    moving = [h * (-1.0) ** step[:, None] + 0.01 * step[:, None] for h in (half[0], half[1][0])]
+    np.testing.assert_allclose(central_flow.variance(moving), 0.3**2 + 0.4**2 + 1.2**2, rtol=5e-3)
+
+
+def test_the_map_of_flows_shows_for_how_long_each_follows():
+    rng = np.random.default_rng(0)
+    grid = pj.Grid(a=pj.log_axis(1, 100, 3), b=pj.log_axis(1, 50, 2), learning_rate=1e-2)
+    axes = pj.sweep(pj.problems.quadratic(), pj.adam, grid, steps=64, windows=8)[["a", "b"]]
+    until = rng.integers(0, 21, (3, 3, 2)) * 100
+    compared = axes.assign(
+        flow_edge_ratio=(("a", "b", "window"), rng.uniform(0.01, 1, (3, 2, 8))),
+        follows_until=(("flow", "a", "b"), until),
+    ).assign_coords(flow=["stable", "central", "rod"])
+    planes = flow_validity.Planes(compared, compared.isel(b=0, drop=True))
+    figure = flow_validity.draw(planes)
+    check_figure(figure)
+    panels = figure.axes[: 2 * len(flow_validity.PANELS)]
+    rows, maps = np.split(np.array(panels), 2)
+    for row, panel, name in zip(rows, maps, flow_validity.PANELS, strict=True):
+        expected = (
+            compared.flow_edge_ratio.max("window")
+            if name == "edge"
+            else compared.follows_until.sel(flow=name)
+        ).transpose("b", "a")
+        shown = [np.reshape(p.collections[0].get_array(), (-1, 3)) for p in (panel, row)]
+        np.testing.assert_array_equal(shown[0], expected)
+        np.testing.assert_array_equal(shown[1], expected[:1])
+        assert panel.get_xscale() == panel.get_yscale() == "log"
+
+
+def test_the_figure_of_central_flows_has_a_column_for_each_optimizer():
+    """From short runs on a small problem, whose curves are those of the panels."""
+    problem = pj.problems.deep_linear(3, (1.0, 0.5))
+    grid = pj.Grid(learning_rate=[0.3])
+    run: dict[str, Any] = {"steps": 200, "windows": central_flow.WINDOWS, "block_size": 1}
+    discrete = pj.sweep(problem, optax.sgd, grid, probes=["sharpness"], **run).squeeze()
+    stable = pj.sweep(problem, pj.stable_flow(optax.sgd), grid, **run).squeeze()
+    spread = np.geomspace(1e-5, 1e-3, central_flow.WINDOWS)
+    column = central_flow.Column(discrete, spread, dict.fromkeys(central_flow.FLOWS, stable))
+    figure = central_flow.draw([column] * len(central_flow.CASES))
+    check_figure(figure)
+    loss, ratio, variance = figure.axes[:: len(central_flow.CASES)]
+    np.testing.assert_array_equal(loss.lines[0].get_ydata(), discrete.loss_mean)
+    np.testing.assert_array_equal(loss.lines[-1].get_ydata(), stable.loss_mean)
+    np.testing.assert_array_equal(ratio.lines[0].get_ydata(), discrete.edge_ratio)
+    np.testing.assert_array_equal(variance.lines[0].get_ydata(), spread)

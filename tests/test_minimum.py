@@ -116,6 +116,16 @@ def test_a_minimum_that_is_not_known_is_estimated(by):
     assert "minimum" not in low.attrs
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_losses_of_any_size_are_classified_without_a_warning():
+    dataset = pj.sweep(raised(-3.0, None), pj.adam, pj.Grid(**VALUES), **LENGTH)
+    losses = 10.0 ** np.random.default_rng(0).uniform(150, 300, dataset.loss_mean.shape)
+    huge = {name: losses for name in ("loss_min", "loss_max", "loss_mean")}
+    huge["log10_loss_mean"] = np.log10(losses)
+    wild = dataset.assign({name: dataset[name].copy(data=x) for name, x in huge.items()})
+    assert (pj.classify(wild).regime >= 0).all()
+
+
 @pytest.mark.parametrize(
     ("by", "minimum", "message"),
     [

@@ -166,4 +166,5 @@ def _dips(residual: Windows) -> Cells:
 
     Rare dips count, which `_noise` leaves out.
     """
-    return np.sqrt(2 * np.mean(np.minimum(residual, 0.0) ** 2, axis=-1))
+    with np.errstate(over="ignore"):  # of losses that diverge
+        return np.sqrt(2 * np.mean(np.minimum(residual, 0.0) ** 2, axis=-1))
