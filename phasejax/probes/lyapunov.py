@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .base import End, Probe, Quantity, Step
-from .scaling import DISTANCE, held, scaled, unit
+from .scaling import DISTANCE, scaled, unit
 from .tangent import Tangent, drawn_like, has_tangent, pushed, zeros_like
 from .vectors import norm
 
@@ -114,8 +114,8 @@ class Lyapunov(Probe):
 
     def step(self, memory: PyTree, step: Step) -> PyTree:
         """Apply the Jacobian of a step, and divide by a power of two: that is exact."""
-        moved, exponent = scaled(pushed(step, memory.tangent))
-        moved, lowered = held(moved, _count(step.params), memory.lowered)
+        moved = pushed(step, memory.tangent)
+        moved, exponent, lowered = scaled(moved, _count(step.params), memory.lowered)
         alive = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(step.following)]).all()
         # A cell that is lost has an infinite tangent; after the end of the window, inf / inf.
         lost = [x + jnp.inf for x in memory.tangent]

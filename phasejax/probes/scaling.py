@@ -8,7 +8,7 @@ parameters is held at a fixed distance from them.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from .tangent import Tangent
 from .vectors import norm
@@ -25,43 +25,32 @@ def unit(tangent: Tangent) -> Tangent:
     return [x / jnp.where(size == 0, 1, size).astype(x.dtype) for x in tangent]
 
 
-def scaled(tangent: Tangent) -> tuple[Tangent, Int[Array, ""]]:
-    """Return a tangent over 2^e, and e: its largest number is then between ½ and 1."""
-    largest = jnp.stack([_largest(x) for x in tangent]).max()
-    mantissa, exponent = jnp.frexp(largest)
-    factor = jnp.where(largest > 0, mantissa / largest, 1)  # exactly 2^-e, sooner than ldexp
-    return [x * factor.astype(x.dtype) for x in tangent], exponent.astype(jnp.int32)
-
-
-def held(tangent: Tangent, count: int, lowered: Int[Array, ""]) -> tuple[Tangent, Int[Array, ""]]:
-    """Hold memory that is far larger than the parameters at the distance.
+def scaled(
+    tangent: Tangent, count: int, lowered: Int[Array, ""]
+) -> tuple[Tangent, Int[Array, ""], Int[Array, ""]]:
+    """Return a tangent over 2^e, whose largest number is between ½ and 1, with its memory held.
 
     **Arguments:**
 
-    - `tangent`: that of `count` arrays of parameters, and of the state; the largest number is 1 or
-        less.
-    - `lowered`: powers of two by which such memory has been divided so far.
+    - `tangent`: that of `count` arrays of parameters, and of the state.
+    - `lowered`: powers of two by which memory far larger than the parameters has been divided.
 
-    All such memory is divided by one power of two, as what one array of it does to another counts.
-    Returns the tangent and the new `lowered`.
+    All such memory is divided by one more power of two, as what one array of it does to another
+    counts. Returns the tangent, e, and the new `lowered`. Numbers are read and written once.
     """
+    sizes = jnp.stack([jnp.abs(x).max(initial=0) for x in tangent])
+    largest = sizes.max()
+    mantissa, exponent = jnp.frexp(largest)
+    factor = jnp.where(largest > 0, mantissa / largest, 1)  # exactly 2^-e, sooner than ldexp
     if count == len(tangent):
-        return tangent, lowered
-    sizes = jnp.stack([_exponent(x) for x in tangent])
-    own, memory = sizes[:count].max(), sizes[count:]
+        return [x * factor.astype(x.dtype) for x in tangent], exponent.astype(jnp.int32), lowered
+    # Powers of two above the largest number of an array; of zeros, the least that parameters have.
+    powers = jnp.where(sizes > 0, jnp.frexp(sizes)[1] - exponent, -DISTANCE).astype(jnp.int32)
+    own, memory = powers[:count].max(), powers[count:]
     far = memory > own + FAR
     most = jnp.where(far, memory, own).max()
     more = jnp.maximum(most - own - DISTANCE, -lowered)
-    factors = jnp.where(far, jnp.ldexp(jnp.ones(far.shape), -more), 1)
+    factors = jnp.where(far, jnp.ldexp(factor, -more), factor)
+    params = [x * factor.astype(x.dtype) for x in tangent[:count]]
     state = [x * factors[i].astype(x.dtype) for i, x in enumerate(tangent[count:])]
-    return [*tangent[:count], *state], lowered + more
-
-
-def _largest(x: Float[Array, "..."]) -> Float[Array, ""]:
-    return jnp.abs(x).max(initial=0)
-
-
-def _exponent(x: Float[Array, "..."]) -> Int[Array, ""]:
-    """Power of two above the largest number; of zeros, the least that parameters have."""
-    largest = _largest(x)
-    return jnp.where(largest > 0, jnp.frexp(largest)[1], -DISTANCE).astype(jnp.int32)
+    return [*params, *state], exponent.astype(jnp.int32), lowered + more
