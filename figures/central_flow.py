@@ -31,7 +31,7 @@ class Case(NamedTuple):
     """An optimizer, and its hyper-parameters."""
 
     optimizer: Callable
-    hyper: dict[str, float]
+    hyper: dict[str, Any]
     title: str
 
 

@@ -75,7 +75,7 @@ def draw(planes: Planes) -> Figure:
     edge = figure.colorbar(ScalarMappable(EDGE, EDGE_COLOURS), ax=panels[:, 0], **below)
     edge.set_label("largest edge ratio of the central flow")
     until = figure.colorbar(ScalarMappable(UNTIL, "viridis"), ax=panels[:, 1:], **below)
-    until.set_ticks(UNTIL.boundaries[::5])
+    until.set_ticks([float(x) for x in UNTIL.boundaries[::5]])
     until.set_label("steps until the predicted mean loss is wrong by 10 %; yellow: never")
     for bar in (edge, until):
         bar.ax.xaxis.set_major_formatter(lambda value, _: plain_number(float(value)))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -84,10 +85,11 @@ def _draw_periods(figure: Figure, panels: np.ndarray, planes: Mapping[str, xr.Da
         period = dataset["spike_period"].where(bounded).transpose("gamma", "delta")
         edges = cell_edges(dataset, "delta"), cell_edges(dataset, "gamma")
         panel.set_facecolor(NO_VALUE)
-        mesh = panel.pcolormesh(*edges, period, cmap="viridis", norm=PERIODS)
+        panel.pcolormesh(*edges, period, cmap="viridis", norm=PERIODS)
         _decorate(panel, dataset, f"{TITLES[name]}: {int(period.notnull().sum())} cells")
+    scale = ScalarMappable(PERIODS, "viridis")
     bar = figure.colorbar(
-        mesh, ax=panels, pad=0.02, extend="both", label="steps from spike to spike"
+        scale, ax=panels, pad=0.02, extend="both", label="steps from spike to spike"
     )
     bar.set_ticks([100, 300, 1_000, 3_000])
     bar.minorticks_off()

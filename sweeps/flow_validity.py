@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 from tables import table
 
@@ -75,6 +74,6 @@ flows = adam["flow"].values
 head = ["cells", "", *(f"{flow} follows" for flow in flows), *(f"{flow} apart" for flow in flows)]
 print(table(head, rows))
 print("\nLargest error of the mean loss of RMSprop in any window:")
-largest = np.abs(rmsprop["error"]).max("window")
+largest = abs(rmsprop["error"]).max("window")
 errors = [[f"{x:.3g}", *(f"{e:.1%}" for e in largest.sel(a=x).values)] for x in a.values]
 print(table(["a", *flows], errors))

@@ -400,7 +400,8 @@ def test_the_plane_of_networks_has_the_lines_of_both_losses_and_the_safe_border(
     regimes = len(stability_models.TITLES)
     for panel in panels[regimes:]:  # the cell that diverges has no period
         (mesh,) = panel.collections
-        shown = np.ma.filled(mesh.get_array(), np.nan)
+        values: Any = mesh.get_array()
+        shown = np.ma.filled(values, np.nan)
         np.testing.assert_array_equal(shown, np.where(period == 500, np.nan, period).T)
         assert panel.get_title().endswith(": 2 cells")
     for panel in panels[:regimes]:

@@ -522,3 +522,23 @@ def test_marks_and_lines_of_the_command_line(small, tmp_path, monkeypatch, capsy
             said = capsys.readouterr().err
             assert said.startswith(told)
             assert said.count("\n") == 1
+
+
+TAKES_A_SWEEP = {
+    "phase_diagram": pj.phase_diagram,
+    "variable_map": lambda dataset: pj.variable_map(dataset, "margin"),
+    "write_page": lambda dataset: pj.write_page(dataset, "never.html"),
+    "safe_region": lambda dataset: pj.safe_region(dataset, "a"),
+    "classify": pj.classify,
+    "summary": pj.summary,
+    "regime_probabilities": lambda dataset: pj.regime_probabilities(dataset, "a"),
+    "border_dimension": pj.border_dimension,
+}
+
+
+@pytest.mark.parametrize("name", TAKES_A_SWEEP)
+def test_what_is_no_sweep_or_has_no_cells_is_refused(name, dataset):
+    with pytest.raises(ValueError, match=r"^dataset has no cells: select at least one value of b"):
+        TAKES_A_SWEEP[name](dataset.isel(b=[]))
+    with pytest.raises(ValueError, match=r"^dataset has no regime: give what"):
+        TAKES_A_SWEEP[name](dataset.drop_vars("regime"))

@@ -99,7 +99,10 @@ def _print_values(numbers: Mapping[str, Any]) -> None:
 
 def _safe(dataset: "xr.Dataset", along: str, as_json: bool) -> str:
     """Return the answer of `info --safe`: for each row as JSON, or one sentence."""
-    found = pj.safe_region(dataset, along)
+    try:
+        found = pj.safe_region(dataset, along)
+    except ArgumentError as error:
+        raise error.renamed({"along": "safe"}) from None
     if not as_json:
         return found.attrs["summary"]
     rows = {

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from .._check import bad, choice
+from .._check import bad, choice, swept
 from ..regimes import NAMES
 from ..regimes.probabilities import regime_probabilities
 from ..results.axes import cell_edges, in_order
@@ -46,6 +46,7 @@ def small_multiples(
 
     Returns a `matplotlib.figure.Figure`. The legend counts the cells of all panels.
     """
+    swept(dataset)
     choice("over", over, [str(name) for name in dataset["regime"].dims])
     if dataset.sizes[over] > MOST:
         raise bad("over", over, f"an axis of at most {MOST} values; it has {dataset.sizes[over]}")
@@ -85,6 +86,7 @@ def probability_diagram(
 
     Returns a `matplotlib.figure.Figure`: a panel for every regime that occurs, then the entropy.
     """
+    swept(dataset)
     choice("over", over, [str(name) for name in dataset["regime"].dims])
     x, y = plane(dataset.isel({over: 0}), x, y)
     dataset = in_order(dataset, x, y)

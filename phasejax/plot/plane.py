@@ -2,14 +2,16 @@
 
 import xarray as xr
 
-from .._check import bad, choice
+from .._check import bad, choice, swept
 
 
 def plane(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]:
     """Return the horizontal and the vertical axis, by default the first and the second.
 
-    Raises a `ValueError` if the dataset does not have two axes, or not those that are named.
+    Raises a `ValueError` if the dataset does not have two axes, or not those that are named,
+    and if it is not that of a sweep.
     """
+    swept(dataset, "status")
     axes = [str(name) for name in dataset["regime"].dims]
     if len(axes) != 2:
         hint = "select one value of the others: dataset.sel(seed=0), --at seed=0"

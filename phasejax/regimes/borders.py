@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import maximum_filter
 from scipy.stats import t as student
 
-from .._check import ArgumentError, bad, choice
+from .._check import ArgumentError, bad, choice, swept
 from .codes import MISSING, NAMES
 
 FEWEST_SCALES = 4
@@ -53,6 +53,7 @@ def border_dimension(dataset: xr.Dataset, regime: str | None = None) -> BorderDi
     Raises a `ValueError` if the dataset does not have two axes, has too few cells or missing
     cells, or has no border.
     """
+    swept(dataset, "status")
     labels = dataset["regime"]
     if labels.ndim != 2:
         raise bad("dataset axes", list(labels.dims), "two; select one value of the others")

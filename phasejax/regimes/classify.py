@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from .._check import swept
 from .._platform import usable_cores
 from ..envelope import SOLVED, Envelope, Solved, edges, excess
 from .codes import COMPUTED, NAMES, NO_REGIME, UNRESOLVED
@@ -215,6 +216,7 @@ def judged(dataset: xr.Dataset) -> Judged:
 
 def _stored(dataset: xr.Dataset) -> tuple[Envelope, np.ndarray, tuple[Any, ...]]:
     """Return the envelope of a sweep, the loss at the start of each cell, and the cells' axes."""
+    swept(dataset, "loss_min", "loss_max", "loss_mean", "log10_loss_mean", "initial_loss")
     names = [name for name in Envelope._fields if name in dataset]
     window_last = [dataset[name].transpose(..., "window") for name in names]
     cells = window_last[0].dims[:-1]

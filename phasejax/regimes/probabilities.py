@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from .._check import choice
+from .._check import choice, swept
 from .codes import NAMES
 
 
@@ -25,6 +25,7 @@ def regime_probabilities(dataset: xr.Dataset, over: str = "seed") -> xr.Dataset:
     - `runs`: number of runs that have a regime, so without unlabelled and unresolved ones. Where
         it is 0, `probability` and `entropy` are nan.
     """
+    swept(dataset)
     choice("over", over, [str(name) for name in dataset["regime"].dims])
     regime = dataset["regime"]
     counts = xr.concat(

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from .._check import bad, choice
+from .._check import bad, choice, swept
 from ..regimes.codes import NAMES
 from .axes import is_category, is_log, value_text
 
@@ -40,6 +40,7 @@ def safe_region(dataset: xr.Dataset, along: str, end: End | None = None) -> xr.D
     sentence. Raises a `ValueError` for an axis that
     is not there, or holds names.
     """
+    swept(dataset, "loss_mean")
     labels = dataset["regime"]
     choice("along", along, [str(name) for name in labels.dims])
     axis = dataset[along]

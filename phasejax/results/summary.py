@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._check import ArgumentError, choice
+from .._check import ArgumentError, choice, swept
 from ..regimes import LABELS, NAMES, NO_REGIME, regime_counts
 from ..regimes.codes import COMPUTED
 from ..regimes.explain import explain
@@ -23,6 +23,7 @@ class Summary(str):
 
 def summary(dataset: xr.Dataset) -> Summary:
     """Say what was run and how many cells fell into each regime, in a few lines."""
+    swept(dataset)
     attrs = dataset.attrs
     lines = [f"{attrs['title']}, {length(attrs)}, {attrs['dtype']}"]
     for name, axis in attrs["axes"].items():
