@@ -19,7 +19,7 @@ install: .venv/installed
 sweep: install  ## the phase diagram of Adam on real data, into out/digits
 	$(BIN)/python sweeps/digits.py
 
-figures: install  ## every figure of the gallery, into docs/figures: fourteen minutes on two cores
+figures: install  ## every figure of the gallery, into docs/figures: an hour on two cores
 	$(BIN)/python -m figures
 
 docs: install  ## the documentation, into out/site
