@@ -30,7 +30,7 @@ steps. In 19 of the 75 other cells the optimizer oscillates by its momentum, or 
 without an edge, and no flow but the rod's may follow. In no cell is a third direction beyond the
 edge (`phasejax.compare_flows`).
 """
-FOLDER = ROOT / "out" / "flow_validity"
+FOLDER = ROOT / "out" / "flow_validity" / "12x2000"
 """Where sweeps/flow_validity.py writes."""
 PANELS = ("edge", "stable", "central", "rod")
 """How near the central flow comes to the edge, and how long each flow follows the optimizer."""

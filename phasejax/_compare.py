@@ -1,17 +1,18 @@
 """`phasejax.compare_flows`: how long each flow predicts the mean loss of an optimizer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ._check import positive
-from ._sweep import sweep
+from ._check import ArgumentError, bad, positive, whole
+from ._sweep import specification, sweep
 from ._types import Whole
-from .dynamics import Dynamics, Optimizer, central_flow, rod_flow, stable_flow
+from .dynamics import Dynamics, central_flow, rod_flow, stable_flow
 from .dynamics.beside import Beside
+from .dynamics.optimizer import optimizer_of
 from .grid import Grid
 from .problems import Problem
 
@@ -41,14 +42,15 @@ def compare_flows(
 
     Returns an `xarray.Dataset` with the grid's axes, `window`, and `flow` (stable, central, rod):
 
-    - `loss_mean` `[axes, window]`: mean loss of the optimizer, and its `regime` `[axes]`.
+    - `loss_mean` `[axes, window]`: mean loss of the optimizer; `regime` and `status` `[axes]`.
     - `predicted_loss` `[flow, axes, window]`: mean loss that a flow predicts.
     - `error` `[flow, axes, window]`: the latter over the former, both less the problem's minimum,
-        less 1; inf where only the flow's loss is not finite, nan where the optimizer's is not.
+        less 1; inf where only the flow's loss is not finite, nan where the optimizer's is not. A
+        minimum that is not known counts as 0.
     - `distance` `[flow, axes, window]`: of the mean parameters of a window, the flow's from the
         optimizer's, over how far these have come from the start.
     - `follows_until` `[flow, axes]`: first step of the first window with a larger error than
-        `tolerance`, or `steps` if there is none.
+        `tolerance`, or without one; `steps` if there is none.
     - `flow_edge_ratio`, `flow_beyond` `[axes, window]`: of the central flow. Where `flow_beyond` is
         above 1, it left out a direction.
 
@@ -60,41 +62,68 @@ def compare_flows(
     ```
     """
     positive("tolerance", tolerance)
+    if folder is not None and (not isinstance(folder, str | Path) or not str(folder)):
+        raise bad("folder", folder, "a path")
+    given = optimizer_of(optimizer)
     flows = {
         "stable": stable_flow(optimizer),
         "central": central_flow(optimizer, directions),
         "rod": rod_flow(optimizer),
     }
-    run: dict[str, Any] = {"steps": steps, "windows": windows, "block_size": block_size}
-
-    def swept(name: str, dynamics: Callable | Dynamics) -> xr.Dataset:
-        store = {} if folder is None else {"store": Path(folder) / f"{name}.zarr", "resume": True}
-        return sweep(problem, dynamics, grid, **run, **store).load()
-
-    discrete = swept("optimizer", optimizer)
-    given = Optimizer.of(optimizer)
-    beside = {
+    jobs: Mapping[str, Dynamics] = {"optimizer": given} | {
         name: Beside(flow.factory, flow.settings, flow=flow, optimizer=given)
         for name, flow in flows.items()
     }
-    followed = {name: swept(name, both) for name, both in beside.items()}
-    names = xr.DataArray(list(flows), dims="flow", name="flow")
+    for dynamics in jobs.values():  # nothing runs before all is checked
+        args = problem, dynamics, grid, whole("steps", steps), None, windows, "float64", None, ()
+        specification(*args)
+    run: dict[str, Any] = {"steps": steps, "windows": windows, "block_size": block_size}
+    datasets = {
+        name: _swept(folder, name, problem=problem, dynamics=dynamics, grid=grid, **run)
+        for name, dynamics in jobs.items()
+    }
+    found = _compared(datasets, problem.minimum or 0.0, tolerance)
+    return found.assign_attrs(directions=int(directions), tolerance=tolerance)
+
+
+def _swept(folder: str | Path | None, name: str, **arguments: Any) -> xr.Dataset:
+    """Sweep, or resume the store of this name in the folder."""
+    if folder is None:
+        return sweep(**arguments)
+    try:
+        return sweep(**arguments, store=Path(folder) / f"{name}.zarr", resume=True).load()
+    except ArgumentError as error:
+        if error.argument not in ("resume", "store"):
+            raise
+        why = error.text.partition(": ")[2].partition("; resume")[0]
+        said = f" = {str(folder)!r}: choose another one; its {name}.zarr is not of this comparison"
+        raise ArgumentError("folder", f"{said} ({why})") from None
+
+
+def _compared(datasets: dict[str, xr.Dataset], least: float, tolerance: float) -> xr.Dataset:
+    """Return the variables of a comparison, from the sweeps of the optimizer and of its flows."""
+    discrete, *flows = datasets.values()
+    names = xr.DataArray(list(datasets)[1:], dims="flow", name="flow")
     predicted, distance = (
-        xr.concat([x[variable] for x in followed.values()], names)
+        xr.concat([flow[variable] for flow in flows], names)
         for variable in ("loss_mean", "flow_distance")
     )
-    least = problem.minimum or 0.0
     truth = discrete["loss_mean"] - least
     error = ((predicted - least) / truth - 1).where(np.isfinite(truth))
     error = error.where(np.isfinite(predicted) | ~np.isfinite(truth), np.inf)
     wrong: xr.DataArray = ~(abs(error) <= tolerance)
     first = discrete["step"].isel(window=wrong.argmax("window").compute())
-    until = first.where(wrong.any("window"), int(steps)).drop_vars(("step", "window"))
-    central = followed["central"]
-    found = discrete[["loss_mean", "regime"]].assign(
-        predicted_loss=predicted, error=error, distance=distance, follows_until=until
+    until = first.where(wrong.any("window"), discrete.attrs["steps"])
+    until = until.drop_vars(("step", "window"))
+    error.attrs = {"long_name": "relative error of the predicted mean loss"}
+    until.attrs = {"long_name": "steps that the flow follows", "units": "steps"}
+    central = datasets["central"]
+    found = discrete[["loss_mean", "regime", "status"]].assign(
+        predicted_loss=predicted,
+        error=error,
+        distance=distance,
+        follows_until=until,
+        flow_edge_ratio=central["flow_edge_ratio"],
+        flow_beyond=central["flow_beyond"],
     )
-    for name in ("flow_edge_ratio", "flow_beyond"):
-        found[name] = central[name]
-    found = found.assign_attrs(directions=int(directions), tolerance=tolerance)
     return found.drop_encoding()  # of the stores that it came from

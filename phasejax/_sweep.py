@@ -102,7 +102,7 @@ def sweep(
     with Store(store) as results:
         stored = _opened(results, store, overwrite, resume)
         size = _block_size(block_size, stored)
-        spec = _specification(problem, dynamics, grid, steps, time, windows, dtype, refine, probes)
+        spec = specification(problem, dynamics, grid, steps, time, windows, dtype, refine, probes)
         executor = as_executor(executor)
         job = Job(spec, _placement(spec, size, executor))
         _warn_before(spec)
@@ -133,7 +133,7 @@ def _opened(
     return results.open() if resume and results.laid_out() else None
 
 
-def _specification(
+def specification(
     problem: Problem,
     dynamics: Callable | Dynamics,
     grid: Grid,

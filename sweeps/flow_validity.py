@@ -3,8 +3,8 @@
 `python sweeps/flow_validity.py [SIDE [STEPS]]` runs both on two digits (64-16-1, tanh, 200 images)
 with their stable, central and rod flows, SIDE x SIDE cells of Adam and SIDE of RMSprop, 12 by
 default, in some ten minutes on two cores. It writes adam_compared.zarr and rmsprop_compared.zarr
-into out/flow_validity, and prints how many cells each flow follows to 10 %, and for how long.
-Started again, it resumes.
+into out/flow_validity/SIDExSTEPS, and prints how many cells each flow follows to 10 %, and for how
+long. Started again, it resumes.
 """
 
 import argparse
@@ -22,13 +22,15 @@ parser = argparse.ArgumentParser(description="How long flows follow Adam and RMS
 parser.add_argument("side", nargs="?", type=int, default=12, help="values of a and of b")
 parser.add_argument("steps", nargs="?", type=int, default=2_000, help="steps per cell")
 given = parser.parse_args()
+if given.side < 2:
+    parser.error(f"side = {given.side}: must be at least 2")
 
 pj.use_all_cores()
 pj.use_compilation_cache()
 
 a, b = pj.log_axis(1, 1_000, given.side), pj.log_axis(20, 1_000, given.side)
 problem = pj.problems.digits((8, 9), 200, hidden=(16,), activation="tanh")
-folder = Path("out/flow_validity")
+folder = Path("out/flow_validity") / f"{given.side}x{given.steps}"
 
 
 def compare(optimizer: Callable, **axes: pj.Axis) -> xr.Dataset:

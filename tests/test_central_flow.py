@@ -233,7 +233,7 @@ def test_a_resumed_flow_is_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("dynamics", "problem", "said"),
     [
-        (lambda: pj.central_flow(optax.lion), None, "optimizer = 'lion'.*optax.sgd"),
+        (lambda: pj.central_flow(optax.lion), None, "optimizer = 'optax.lion'.*optax.sgd"),
         (
             lambda: pj.central_flow(functools.partial(optax.sgd, momentum=0.9)),
             None,
@@ -264,3 +264,34 @@ def test_settings_of_a_partial_are_kept():
     fixed = functools.partial(optax.sgd, learning_rate=0.5)
     flow = pj.sweep(valley(), pj.central_flow(fixed, 1), pj.Grid(seed=[0, 1]), **ONE)
     np.testing.assert_allclose(flow.flow_edge_ratio[:, -1], 1, rtol=1e-6)
+
+
+def test_a_direction_that_no_product_reaches_is_found():
+    """The gradient and the Hessian of each parameter know nothing of the other one."""
+    loss = pj.Problem(
+        lambda w: (w[0] ** 2 - 1) ** 2 + 0.25 * w[1] ** 2, lambda key: jnp.array([0.1, 0.5]), "two"
+    )
+    grid = pj.Grid(learning_rate=[0.2])
+    run: dict[str, Any] = {"steps": 100, "windows": 10, "block_size": 1}
+    measured = pj.sweep(loss, optax.sgd, grid, probes=["sharpness"], **run)
+    for moving in (pj.stable_flow(optax.sgd), pj.central_flow(optax.sgd, 1)):
+        flow = pj.sweep(loss, moving, grid, **run)
+        np.testing.assert_allclose(
+            flow.flow_edge_ratio[:, 1:], measured.edge_ratio[:, 1:], rtol=1e-3
+        )
+
+
+@pytest.mark.parametrize(
+    ("loss", "start", "sharpness"),
+    [
+        (lambda w: jnp.sum(1 + jnp.cos(w)), [0.5], 1.0),
+        (lambda w: jnp.sum(jnp.where(jnp.abs(w) < 1, w**2, 2 * jnp.abs(w) - 1)), [1.5, 1.6], 2.0),
+    ],
+    ids=["one parameter, first negative", "flat at first"],
+)
+def test_curvature_that_is_not_positive_at_first_is_followed(loss, start, sharpness):
+    """To that of the minimum, where the flow ends."""
+    problem = pj.Problem(loss, lambda key: jnp.array(start), "own")
+    grid = pj.Grid(learning_rate=[0.1])
+    flow = pj.sweep(problem, pj.central_flow(optax.sgd, 1), grid, **ONE)
+    np.testing.assert_allclose(flow.flow_edge_ratio[0, -1], 0.1 * sharpness / 2, rtol=1e-6)

@@ -76,9 +76,29 @@ def test_a_comparison_goes_on_from_its_folder(found, folder):
     assert made == {name: pj.open_dataset(folder / name).attrs["created"] for name in names}
 
 
-def test_what_a_comparison_refuses():
-    grid = pj.Grid(learning_rate=[0.1])
-    with pytest.raises(ValueError, match="tolerance = 0"):
-        pj.compare_flows(DEEP, optax.sgd, grid, steps=64, windows=8, tolerance=0)
-    with pytest.raises(ValueError, match="optimizer = 'lion'"):
-        pj.compare_flows(DEEP, optax.lion, grid, steps=64, windows=8)
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"tolerance": 0}, "tolerance = 0"),
+        ({"steps": 4}, "steps = 4: must be at least windows"),
+        ({"directions": 5}, "directions = 5"),
+        ({"optimizer": optax.lion}, r"optimizer = 'optax\.lion': must be one whose central flow"),
+        ({"grid": pj.Grid(learning_rate=[-0.1])}, r"learning_rate = -0\.1"),
+        ({"problem": pj.problems.digits(batch_size=8)}, "mini-batches"),
+        ({"folder": ""}, "folder = ''"),
+    ],
+)
+def test_what_a_comparison_refuses_before_anything_runs(changed, said, on_advance):
+    def computed(*_):
+        raise AssertionError("a step was computed before the input was refused")
+
+    on_advance(computed)
+    given = {"problem": DEEP, "optimizer": optax.sgd, "grid": GRID, "steps": 64, "windows": 8}
+    with pytest.raises((ValueError, TypeError), match=said):
+        pj.compare_flows(**(given | changed))
+
+
+def test_a_folder_of_another_comparison_is_refused(found, folder):
+    del found
+    with pytest.raises(ValueError, match=r"^folder = .*steps differs, 2000 in the store and 99"):
+        pj.compare_flows(DEEP, optax.sgd, GRID, steps=99, directions=1, block_size=2, folder=folder)

@@ -68,3 +68,11 @@ def test_a_rod_flow_of_rmsprop_follows_it_on_digits():
     flow = pj.sweep(problem, pj.rod_flow(pj.rmsprop), grid, steps=500, **RUN)
     discrete = pj.sweep(problem, pj.rmsprop, grid, steps=500, **RUN)
     np.testing.assert_allclose(flow.loss_mean, discrete.loss_mean, rtol=0.05)
+
+
+@pytest.mark.parametrize("probe", ["moments", "sharpness", "predictor"])
+def test_probes_of_an_optimizers_state_are_refused(probe):
+    grid = pj.Grid(a=[1.0], learning_rate=1e-2)
+    flow = pj.rod_flow(pj.rmsprop)
+    with pytest.raises(ValueError, match=f"probes = {probe}: it looks at an optimizer's state"):
+        pj.sweep(pj.problems.quadratic(), flow, grid, steps=64, windows=8, probes=[probe])

@@ -41,7 +41,7 @@ def on_grid(dataset: "xr.Dataset", text: str) -> dict[str, Any]:
     from ..results.summary import one_cell
 
     cell = values.point(text, "replay")
-    one_cell(dataset, cell, "replay")
+    nearest = one_cell(dataset, cell, "replay")
     for name, value in cell.items():
         if is_category(dataset[name]):
             continue
@@ -49,7 +49,7 @@ def on_grid(dataset: "xr.Dataset", text: str) -> dict[str, Any]:
         if not low <= float(value) <= high:
             ends = dataset[name].values.min(), dataset[name].values.max()
             raise bad("replay", f"{name}={value}", f"on the grid, {ends[0]:g} to {ends[1]:g}")
-    return cell
+    return {name: nearest[name].item() for name in cell}
 
 
 def replayed(dataset: "xr.Dataset", at: dict[str, Any]) -> dict[str, Any]:

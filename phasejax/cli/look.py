@@ -246,7 +246,8 @@ def view(
     drawn = {"marks": values.marks(mark), "lines": line}
     dataset = selected(store, at)
     if replay:
-        drawn["replays"] = replays(dataset, [on_grid(dataset, text) for text in replay])
+        cells = [on_grid(dataset, text) for text in replay]
+        drawn["replays"] = replays(dataset, [c for i, c in enumerate(cells) if c not in cells[:i]])
     page = pj.write_page(dataset, output, x=x, y=y, **drawn)
     print(f"wrote {page}")
     if browser:

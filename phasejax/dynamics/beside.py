@@ -49,6 +49,11 @@ class Beside(Steps):
     optimizer: Optimizer = field(kw_only=True)
 
     @property
+    def name(self) -> str:
+        """Name of the flow in results."""
+        return self.flow.name
+
+    @property
     def own_probes(self) -> tuple[Probe, ...]:
         """What the flow reports, and the distance."""
         return (*self.flow.own_probes, Distance())

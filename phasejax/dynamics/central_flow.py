@@ -13,12 +13,13 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from .._check import ArgumentError, bad, whole
 from .._types import Whole
-from ..factory import Factory, Hyperparameters
+from ..factory import Hyperparameters
 from ..probes.base import Loss, Probe
 from ..problems.problem import Problem, initial_params
 from .adam import adam
 from .central_step import Oscillation, curvature_slopes, euler
 from .flow_report import AT_THE_EDGE, FlowReport, Report
+from .optimizer import optimizer_of
 from .rmsprop import rmsprop
 from .scalar_rmsprop import scalar_rmsprop
 from .slow_rule import SlowRule, Vector, slow_adam, slow_rmsprop, slow_scalar_rmsprop, slow_sgd
@@ -122,6 +123,13 @@ class CentralFlow(Steps):
         super().check_run(problem, horizon, windows, dtype)
 
     @property
+    def name(self) -> str:
+        """Name of the flow in results."""
+        known = {rule: optimizer.__name__ for optimizer, rule in SLOW_RULES.items()}
+        kind = "central" if self.directions else "stable"
+        return f"{kind} flow of {known.get(self.factory, super().name)}"
+
+    @property
     def own_probes(self) -> tuple[Probe, ...]:
         """What every central flow reports."""
         return (FlowReport(),)
@@ -203,19 +211,21 @@ def central_flow(optimizer: Callable, directions: Whole = 2, substeps: Whole = 4
         `phasejax.dynamics.slow_rule.slow_adam`.
     - `directions`, `substeps`: as in `phasejax.CentralFlow`.
 
-    Raises a `ValueError` for any other optimizer. A `phasejax.dynamics.SlowRule` of your own can be
-    given to `phasejax.CentralFlow`.
+    Raises a `ValueError` for any other optimizer. For one of your own, write a function of its
+    hyper-parameters that returns a `phasejax.dynamics.SlowRule`, and give it to
+    `phasejax.CentralFlow`.
 
     ```python
     pj.sweep(pj.problems.deep_linear(), pj.central_flow(optax.sgd), pj.Grid(learning_rate=[0.3]))
     ```
     """
-    given = Factory.of(optimizer)
+    given = optimizer_of(optimizer)
     if given.factory not in SLOW_RULES:
         known = ", ".join(
             getattr(o, "__module__", "").partition(".")[0] + "." + o.__name__ for o in SLOW_RULES
         )
-        raise bad("optimizer", given.name, f"one whose central flow is known: {known}")
+        said = getattr(given.factory, "__module__", "").partition(".")[0] + "." + given.name
+        raise bad("optimizer", said, f"one whose central flow is known: {known}")
     rule = SLOW_RULES[given.factory]
     known = inspect.signature(rule).parameters
     if extra := [name for name, _ in given.settings if name not in known]:
@@ -227,7 +237,9 @@ def central_flow(optimizer: Callable, directions: Whole = 2, substeps: Whole = 4
 def stable_flow(optimizer: Callable, substeps: Whole = 4) -> CentralFlow:
     """Return the flow of an optimizer without oscillation, Σ = 0; time is in steps.
 
-    It is `phasejax.central_flow` with 0 directions, and has its arguments and errors.
+    It is `phasejax.central_flow` with 0 directions, and has its arguments and errors. Beyond the
+    edge of stability, curvature goes on to grow. Above an eigenvalue of P⁻¹H of 2 · `substeps`,
+    Euler's method oscillates, and holds it there: take more.
 
     ```python
     pj.sweep(pj.problems.deep_linear(), pj.stable_flow(optax.sgd), pj.Grid(learning_rate=[0.3]))

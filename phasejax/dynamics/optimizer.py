@@ -89,6 +89,16 @@ class Optimizer(Steps):
         return broken | (~pulled & rests(update, optimizer_state))
 
 
+def optimizer_of(optimizer: Any) -> Optimizer:
+    """Return a given optimizer; raises a `TypeError` for what is no function."""
+    if not callable(optimizer):
+        raise TypeError(
+            f"optimizer = {optimizer!r} must be a function of hyper-parameters that returns an "
+            "optax.GradientTransformation, such as phasejax.rmsprop or optax.sgd"
+        )
+    return Optimizer.of(optimizer)
+
+
 def _updated(update: Callable, arguments: tuple, value: Any, objective: Loss) -> Any:
     """Call an optimizer's update with the extra arguments that it takes, as optax names them.
 

@@ -1,5 +1,6 @@
 """Rod flow: the midpoint and the half-length of two consecutive steps of any optimizer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -13,11 +14,15 @@ from jaxtyping import Array, Bool, Float, PyTree
 from .._check import ArgumentError, whole
 from .._types import Whole
 from ..factory import Hyperparameters
-from ..probes.base import Loss
+from ..probes.base import Loss, Probe
+from ..probes.moments import Moments
+from ..probes.predictor import SpikePredictor
 from ..probes.response import Unknown, kinds_of
+from ..probes.sharpness import Sharpness
 from ..problems.problem import Problem
 from ..program import Program
-from .optimizer import Optimizer
+from .optimizer import Optimizer, optimizer_of
+from .steps import Steps
 
 
 class RodState(NamedTuple):
@@ -93,6 +98,23 @@ class RodFlow(Optimizer):
             said = f" = '{problem.name}' draws mini-batches, which a flow can't follow"
             raise ArgumentError("problem", f"{said}: leave batch_size, or batch_loss, out")
         super().check_run(problem, horizon, windows, dtype)
+
+    @property
+    def name(self) -> str:
+        """Name of the flow in results."""
+        return f"rod flow of {super().name}"
+
+    def with_probes(
+        self, probes: Sequence[Probe], hyper: Hyperparameters, params: PyTree
+    ) -> "Steps":
+        """Return the same flow with probes; refuses those of an optimizer's state."""
+        for probe in probes:
+            if isinstance(probe, (Moments, Sharpness, SpikePredictor)):
+                said = (
+                    f" = {probe.name}: it looks at an optimizer's state, which a flow doesn't have"
+                )
+                raise ArgumentError("probes", said)
+        return super().with_probes(probes, hyper, params)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -186,5 +208,5 @@ def rod_flow(optimizer: Any, substeps: Whole = 4) -> RodFlow:
     pj.sweep(pj.problems.deep_linear(), pj.rod_flow(optax.sgd), pj.Grid(learning_rate=[0.3]))
     ```
     """
-    given = Optimizer.of(optimizer)
+    given = optimizer_of(optimizer)
     return RodFlow(given.factory, given.settings, substeps)

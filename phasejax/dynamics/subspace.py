@@ -15,6 +15,8 @@ DEPTH = 2
 
 A multiple eigenvalue, such as that of several directions at the edge, needs a vector for each copy:
 Lanczos' method from one vector would find only one of them."""
+MIXED = 0.01
+"""Share of a fixed direction in the last vector: so a direction that becomes sharpest is found."""
 
 
 class Leading(NamedTuple):
@@ -42,10 +44,13 @@ def leading_eigenvectors(
 ) -> Leading:
     """Largest eigenvalues of A, from the Krylov space of `vectors`: V, AV.
 
-    `product(x)` is Ax. As many vectors are found as given; they are the start of the next call.
+    `product(x)` is Ax. As many vectors are found as given; they are the start of the next call. The
+    last one is known to 1 % at best, because it looks for others.
     """
     count, size = vectors.shape
     several = jax.vmap(product)
+    # Alone, the vectors would never leave a space that the matrix maps onto itself.
+    vectors = vectors.at[-1].add(MIXED * fixed_direction(size, np.dtype("float64"), seed=count))
     block, basis, images = vectors, jnp.zeros((0, size), vectors.dtype), []
     for _ in range(min(DEPTH, -(-size // count))):
         block = _orthonormal(block, basis)

@@ -18,8 +18,11 @@ def by_cell(
     """Return replays by the number of their cell, in the order `[x, y]`.
 
     Raises a `ValueError` for a dataset that is not a replay of a cell on the page, and for more
-    than `MOST_STEPS` steps.
+    than `MOST_STEPS` steps, and a `TypeError` for what is no list of datasets.
     """
+    if not isinstance(replays, list | tuple) or not all(isinstance(x, xr.Dataset) for x in replays):
+        kind = type(replays).__name__
+        raise TypeError(f"replays, a {kind}, must be a list of what phasejax.replay returned")
     found = {_number(dataset, x, y, run): run for run in replays}
     steps = sum(run.sizes["step"] for run in found.values())
     if steps > MOST_STEPS:

@@ -84,7 +84,9 @@ def leading(
     """
     eye = jnp.eye(len(matrix), dtype=matrix.dtype)
     bound = jnp.max(jnp.sum(jnp.abs(matrix), axis=1))
-    rest = matrix @ matrix if modulus else matrix + bound * eye
+    # More than the bound, so that an eigenvalue of −bound has a vector too, and a zero matrix.
+    shift = jnp.where(bound > 0, 1.01 * bound, 1)
+    rest = matrix @ matrix if modulus else matrix + shift * eye
     values, vectors = [], []
     for _ in range(count):
         power = jax.lax.fori_loop(0, SQUARINGS, lambda _, x: _unit(x) @ _unit(x), rest)
