@@ -26,9 +26,8 @@ for how long the mean loss that a flow predicts is within 10 % of the optimizer'
 33; of the 26 with b ≥ 300 and a < 300, the central flow 21, and its parameters are 4 % off in the
 median of the 69, relative to how far they have come (stable: 41 %, rod: 9 %). It ends where
 momentum is strong (small b, where it has no delay), and at a ≥ 300, where v has a memory of a few
-steps. In 19 of the 75 other cells the optimizer oscillates by its momentum, or its loss jumps,
-without an edge, and no flow but the rod's may follow. In no cell is a third direction beyond the
-edge (`phasejax.compare_flows`).
+steps. In 19 of the 75 other cells the optimizer leaves the stable and the central flow without an
+edge, by its momentum. In no cell is a third direction beyond the edge (`phasejax.compare_flows`).
 """
 FOLDER = ROOT / "out" / "flow_validity" / "12x2000"
 """Where sweeps/flow_validity.py writes."""
