@@ -135,14 +135,11 @@ def is_number(text: str) -> bool:
 
 
 def swept(dataset: Any, *names: str) -> None:
-    """Refuse a dataset that lacks a variable that every sweep has, or has no cells.
-
-    `names` are the variables that are needed besides `regime`.
-    """
-    for name in ("regime", *names):
+    """Refuse a dataset that lacks a variable that every sweep has, or has no cells."""
+    for name in names:
         if name not in dataset:
             said = f" has no {name}: give what phasejax.sweep or phasejax.open_dataset returned"
             raise ArgumentError("dataset", said)
-    for axis in dataset["regime"].dims:
+    for axis in dataset[names[0]].dims:
         if not dataset.sizes[axis]:
             raise ArgumentError("dataset", f" has no cells: select at least one value of {axis}")

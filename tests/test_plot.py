@@ -529,7 +529,6 @@ TAKES_A_SWEEP = {
     "variable_map": lambda dataset: pj.variable_map(dataset, "margin"),
     "write_page": lambda dataset: pj.write_page(dataset, "never.html"),
     "safe_region": lambda dataset: pj.safe_region(dataset, "a"),
-    "classify": pj.classify,
     "summary": pj.summary,
     "regime_probabilities": lambda dataset: pj.regime_probabilities(dataset, "a"),
     "border_dimension": pj.border_dimension,
@@ -542,3 +541,10 @@ def test_what_is_no_sweep_or_has_no_cells_is_refused(name, dataset):
         TAKES_A_SWEEP[name](dataset.isel(b=[]))
     with pytest.raises(ValueError, match=r"^dataset has no regime: give what"):
         TAKES_A_SWEEP[name](dataset.drop_vars("regime"))
+
+
+def test_a_dataset_without_losses_is_not_labelled_again(dataset):
+    with pytest.raises(ValueError, match=r"^dataset has no loss_max: give what"):
+        pj.classify(dataset.drop_vars("loss_max"))
+    with pytest.raises(ValueError, match=r"^dataset has no cells: select at least one value of b"):
+        pj.classify(dataset.isel(b=[]))

@@ -46,7 +46,7 @@ def small_multiples(
 
     Returns a `matplotlib.figure.Figure`. The legend counts the cells of all panels.
     """
-    swept(dataset)
+    swept(dataset, "regime")
     choice("over", over, [str(name) for name in dataset["regime"].dims])
     if dataset.sizes[over] > MOST:
         raise bad("over", over, f"an axis of at most {MOST} values; it has {dataset.sizes[over]}")
@@ -86,7 +86,7 @@ def probability_diagram(
 
     Returns a `matplotlib.figure.Figure`: a panel for every regime that occurs, then the entropy.
     """
-    swept(dataset)
+    swept(dataset, "regime")
     choice("over", over, [str(name) for name in dataset["regime"].dims])
     x, y = plane(dataset.isel({over: 0}), x, y)
     dataset = in_order(dataset, x, y)

@@ -11,7 +11,7 @@ def plane(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]:
     Raises a `ValueError` if the dataset does not have two axes, or not those that are named,
     and if it is not that of a sweep.
     """
-    swept(dataset, "status")
+    swept(dataset, "regime", "status")
     axes = [str(name) for name in dataset["regime"].dims]
     if len(axes) != 2:
         hint = "select one value of the others: dataset.sel(seed=0), --at seed=0"

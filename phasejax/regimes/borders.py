@@ -53,7 +53,7 @@ def border_dimension(dataset: xr.Dataset, regime: str | None = None) -> BorderDi
     Raises a `ValueError` if the dataset does not have two axes, has too few cells or missing
     cells, or has no border.
     """
-    swept(dataset, "status")
+    swept(dataset, "regime", "status")
     labels = dataset["regime"]
     if labels.ndim != 2:
         raise bad("dataset axes", list(labels.dims), "two; select one value of the others")

@@ -25,7 +25,7 @@ def regime_probabilities(dataset: xr.Dataset, over: str = "seed") -> xr.Dataset:
     - `runs`: number of runs that have a regime, so without unlabelled and unresolved ones. Where
         it is 0, `probability` and `entropy` are nan.
     """
-    swept(dataset)
+    swept(dataset, "regime")
     choice("over", over, [str(name) for name in dataset["regime"].dims])
     regime = dataset["regime"]
     counts = xr.concat(

@@ -40,7 +40,7 @@ def safe_region(dataset: xr.Dataset, along: str, end: End | None = None) -> xr.D
     sentence. Raises a `ValueError` for an axis that
     is not there, or holds names.
     """
-    swept(dataset, "loss_mean")
+    swept(dataset, "regime", "loss_mean")
     labels = dataset["regime"]
     choice("along", along, [str(name) for name in labels.dims])
     axis = dataset[along]

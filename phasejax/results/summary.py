@@ -23,7 +23,7 @@ class Summary(str):
 
 def summary(dataset: xr.Dataset) -> Summary:
     """Say what was run and how many cells fell into each regime, in a few lines."""
-    swept(dataset)
+    swept(dataset, "regime")
     attrs = dataset.attrs
     lines = [f"{attrs['title']}, {length(attrs)}, {attrs['dtype']}"]
     for name, axis in attrs["axes"].items():
