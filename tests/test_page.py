@@ -358,7 +358,7 @@ def test_too_many_cells_are_refused(tmp_path):
     values = np.arange(1.0, 401.0)
     cells = xr.DataArray(np.zeros((400, 400), np.int8), {"a": values, "b": values}, ("a", "b"))
     with pytest.raises(ValueError, match="dataset cells = 160000: must be at most 100000"):
-        pj.write_page(xr.Dataset({"regime": cells}), tmp_path / "page.html")
+        pj.write_page(xr.Dataset({"regime": cells, "status": cells}), tmp_path / "page.html")
 
 
 def test_windows_are_merged_if_the_file_would_be_too_large():

@@ -42,8 +42,8 @@ class CentralState(NamedTuple):
 
     - `begun`: whether a step has been taken.
     - `slow`: state of the rule.
-    - `vectors`: leading eigenvectors of P^(−1/2) H P^(−1/2) at the start of the last step; one more
-        than `directions`, to see what is left out.
+    - `vectors`: leading eigenvectors of P^(−1/2) H P^(−1/2) at the start of the last step; two more
+        than `directions`, to see what is left out, and to look for others.
     - `covariance`: X of the last substep.
     - `report`: what is recorded of the last step.
     """
@@ -144,7 +144,7 @@ class CentralFlow(Steps):
         """Return the state before the first step, whose gradient begins that of the rule."""
         flat, _ = ravel_pytree(params)
         k, size = int(self.directions), flat.size
-        vectors = first_vectors(min(k + 1, size), size, flat.dtype)
+        vectors = first_vectors(min(k + 2, size), size, flat.dtype)
         zero = jnp.zeros((), flat.dtype)
         return CentralState(
             jnp.zeros((), bool),

@@ -50,7 +50,7 @@ def leading_eigenvectors(
     count, size = vectors.shape
     several = jax.vmap(product)
     # Alone, the vectors would never leave a space that the matrix maps onto itself.
-    vectors = vectors.at[-1].add(MIXED * fixed_direction(size, np.dtype("float64"), seed=count))
+    vectors = vectors.at[-1].add(MIXED * fixed_direction(size, vectors.dtype, seed=count))
     block, basis, images = vectors, jnp.zeros((0, size), vectors.dtype), []
     for _ in range(min(DEPTH, -(-size // count))):
         block = _orthonormal(block, basis)
