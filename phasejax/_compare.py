@@ -64,6 +64,7 @@ def compare_flows(
     positive("tolerance", tolerance)
     if folder is not None and (not isinstance(folder, str | Path) or not str(folder)):
         raise bad("folder", folder, "a path")
+    steps = whole("steps", steps)
     given = optimizer_of(optimizer)
     flows = {
         "stable": stable_flow(optimizer),
@@ -75,8 +76,7 @@ def compare_flows(
         for name, flow in flows.items()
     }
     for dynamics in jobs.values():  # nothing runs before all is checked
-        args = problem, dynamics, grid, whole("steps", steps), None, windows, "float64", None, ()
-        specification(*args)
+        specification(problem, dynamics, grid, steps, None, windows, "float64", None, ())
     run: dict[str, Any] = {"steps": steps, "windows": windows, "block_size": block_size}
     datasets = {
         name: _swept(folder, name, problem=problem, dynamics=dynamics, grid=grid, **run)

@@ -17,23 +17,24 @@ from ..program import Program
 from .central_flow import CentralFlow
 from .optimizer import Optimizer
 from .rod_flow import RodFlow
-from .steps import Steps
+from .steps import ObservedSteps
 
 
 class Both(NamedTuple):
-    """State of a flow, and parameters and state of the optimizer beside it.
-
-    `report` is what the flow reports of a step, if it does.
-    """
+    """State of a flow, and parameters and state of the optimizer beside it."""
 
     flow: PyTree
     params: PyTree
     optimizer: PyTree
-    report: PyTree
+
+    @property
+    def report(self) -> PyTree:
+        """What a central flow reports of a step."""
+        return self.flow.report
 
 
 @dataclass(frozen=True, eq=False)
-class Beside(Steps):
+class Beside(ObservedSteps):
     """A flow and the optimizer that it describes, which both start at the problem's start.
 
     Loss, parameters and statistics are those of the flow; `flow_distance` says how far its
@@ -79,27 +80,19 @@ class Beside(Steps):
 
     def init(self, rule: tuple[Any, optax.GradientTransformation], params: PyTree) -> Both:
         """Return the states of both before the first step."""
-        flow = self.flow.init(rule[0], params)
-        return Both(flow, params, rule[1].init(params), getattr(flow, "report", ()))
-
-    def step(
-        self, rule: Any, loss: Loss, params: PyTree, state: Both, key: Any
-    ) -> tuple[Float[Array, ""], PyTree, Both]:
-        """Follow the flow for the time of one step, and take one with the optimizer."""
-        return self.observed_step(rule, loss, params, state, key)[:3]
+        return Both(self.flow.init(rule[0], params), params, rule[1].init(params))
 
     def observed_step(
         self, rule: Any, loss: Loss, params: PyTree, state: Both, key: Any
     ) -> tuple[Float[Array, ""], PyTree, Both, PyTree, PyTree]:
-        """Do what `step` does; gradient and update are the flow's."""
+        """Follow the flow for one step, and take one; gradient and update are the flow's."""
         value, following, flow, grads, updates = self.flow.observed_step(
             rule[0], loss, params, state.flow, key
         )
         _, truth, after, *_ = self.optimizer.observed_step(
             rule[1], loss, state.params, state.optimizer, key
         )
-        both = Both(flow, truth, after, getattr(flow, "report", ()))
-        return value, following, both, grads, updates
+        return value, following, Both(flow, truth, after), grads, updates
 
 
 class Sums(NamedTuple):

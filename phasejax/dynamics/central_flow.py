@@ -23,7 +23,7 @@ from .optimizer import optimizer_of
 from .rmsprop import rmsprop
 from .scalar_rmsprop import scalar_rmsprop
 from .slow_rule import SlowRule, Vector, slow_adam, slow_rmsprop, slow_scalar_rmsprop, slow_sgd
-from .steps import Steps
+from .steps import ObservedSteps
 from .subspace import first_vectors, leading_eigenvectors
 
 SLOW_RULES: dict[Callable, Callable[..., SlowRule]] = {
@@ -56,7 +56,7 @@ class CentralState(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class CentralFlow(Steps):
+class CentralFlow(ObservedSteps):
     r"""The time average of an optimizer that oscillates, as a flow; its time is in steps.
 
     With the loss L, its Hessian H, the preconditioner P (1/η for gradient descent) and the
@@ -153,12 +153,6 @@ class CentralFlow(Steps):
             jnp.zeros((k, k), flat.dtype),
             Report(*(zero for _ in Report._fields)),
         )
-
-    def step(
-        self, rule: SlowRule, loss: Loss, params: PyTree, state: CentralState, key: Any
-    ) -> tuple[Float[Array, ""], PyTree, CentralState]:
-        """Follow the flow for the time of one step."""
-        return self.observed_step(rule, loss, params, state, key)[:3]
 
     def observed_step(
         self, rule: SlowRule, loss: Loss, params: PyTree, state: CentralState, key: Any

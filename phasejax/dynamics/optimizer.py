@@ -14,11 +14,11 @@ from ..factory import Hyperparameters
 from ..probes.base import Loss
 from ..problems.problem import has_batches
 from .rest import rests
-from .steps import Steps
+from .steps import ObservedSteps
 
 
 @dataclass(frozen=True, eq=False)
-class Optimizer(Steps):
+class Optimizer(ObservedSteps):
     """Any optimizer of the optax protocol as the dynamics of a cell.
 
     **Arguments:**
@@ -41,17 +41,6 @@ class Optimizer(Steps):
     def init(self, rule: optax.GradientTransformation, params: PyTree) -> PyTree:
         """Return the optimizer's state."""
         return rule.init(params)
-
-    def step(
-        self,
-        rule: optax.GradientTransformation,
-        loss: Loss,
-        params: PyTree,
-        state: PyTree,
-        key: Any,
-    ) -> tuple[Float[Array, ""], PyTree, PyTree]:
-        """Take one step of the optimizer."""
-        return self.observed_step(rule, loss, params, state, key)[:3]
 
     def observed_step(
         self,

@@ -294,6 +294,22 @@ class Steps(Dynamics, Program):
         return jax.lax.cond(length > 0, measured, skipped, carry)
 
 
+class ObservedSteps(Steps):
+    """Dynamics whose step knows gradient and update: write `observed_step` instead of `step`."""
+
+    def step(
+        self, rule: Any, loss: Loss, params: PyTree, state: PyTree, key: Any
+    ) -> tuple[Float[Array, ""], PyTree, PyTree]:
+        """Take one step."""
+        return self.observed_step(rule, loss, params, state, key)[:3]
+
+    @abc.abstractmethod
+    def observed_step(
+        self, rule: Any, loss: Loss, params: PyTree, state: PyTree, key: Any
+    ) -> tuple[Float[Array, ""], PyTree, PyTree, PyTree, PyTree]:
+        """Take one step; returns what `step` does, and gradient and update for probes."""
+
+
 def _record(
     loss: Loss,
     weight: Float[Array, ""],
