@@ -267,9 +267,11 @@ def test_settings_of_a_partial_are_kept():
 
 
 def test_a_direction_that_no_product_reaches_is_found():
-    """The gradient and the Hessian of each parameter know nothing of the other one."""
+    """The Hessian is diagonal; its last curvature is negative until the others are converged to."""
+    weights = jnp.array([0.0, 0.25, 0.2, 0.15, 0.1])
+    start = jnp.array([1e-9, 0.5, 0.5, 0.5, 0.5])
     loss = pj.Problem(
-        lambda w: (w[0] ** 2 - 1) ** 2 + 0.25 * w[1] ** 2, lambda key: jnp.array([0.1, 0.5]), "two"
+        lambda w: (w[0] ** 2 - 1) ** 2 + weights @ w**2, lambda key: start, "diagonal"
     )
     grid = pj.Grid(learning_rate=[0.2])
     run: dict[str, Any] = {"steps": 100, "windows": 10, "block_size": 1}
@@ -277,7 +279,7 @@ def test_a_direction_that_no_product_reaches_is_found():
     for moving in (pj.stable_flow(optax.sgd), pj.central_flow(optax.sgd, 1)):
         flow = pj.sweep(loss, moving, grid, **run)
         np.testing.assert_allclose(
-            flow.flow_edge_ratio[:, 1:], measured.edge_ratio[:, 1:], rtol=1e-3
+            flow.flow_edge_ratio[:, 6:], measured.edge_ratio[:, 6:], rtol=1e-3
         )
 
 

@@ -500,3 +500,15 @@ def test_moments_are_averages_of_squares_or_refused(small, optimizer, refused):
 def test_the_mechanism_needs_its_probes(small):
     with pytest.raises(ValueError, match="dataset has no probe sharpness or predictor"):
         pj.mechanism(swept(small, ["norms"]))
+
+
+def test_the_sharpness_of_one_parameter_may_be_negative():
+    """Gradient descent from near a maximum of cos w; η times the curvature there."""
+    start, rate = 0.1, 1e-3
+    problem = pj.Problem(lambda w: 1 + jnp.cos(w[0]), lambda key: jnp.array([start]), "maximum")
+    grid = pj.Grid(learning_rate=[rate])
+    found = pj.sweep(problem, optax.sgd, grid, steps=64, windows=8, probes=["sharpness"])
+    w = start
+    for _ in range(64):
+        w += rate * np.sin(w)
+    np.testing.assert_allclose(found.sharpness[0, -1], -rate * np.cos(w), rtol=1e-9)
