@@ -123,7 +123,9 @@ def excess(loss: ArrayLike, minimum: ArrayLike, eps: float) -> Float[np.ndarray,
     loss = np.asarray(loss)
     minimum = np.asarray(minimum).astype(loss.dtype).astype(np.float64)
     over = np.asarray(loss.astype(np.float64) - minimum)
-    return np.where(~_below(over, minimum, eps), np.maximum(over, 0), over)
+    below = _below(over, minimum, eps)
+    raised = np.asarray(np.maximum(over, 0))
+    return np.where(below, over, raised) if below.any() else raised
 
 
 def _below(over: Any, minimum: Any, eps: float) -> Any:

@@ -16,6 +16,8 @@ from .spec import Spec
 
 BLOCKS = 16
 """Blocks per device of a task: enough that ended cells free whole blocks."""
+REGISTER = 16
+"""Cells in a vector register, at most."""
 TILE_WORK = 1e9
 """A task whose gradients × cells × parameters are fewer has more blocks, if the block size was not
 given: half a second."""
@@ -52,6 +54,7 @@ class Placement:
         least = spec.dynamics.cost(spec.horizon).blocks
         if source != "given":
             block_size = min(block_size, max(math.ceil(cells / least), block_size // least))
+            block_size = _even(block_size, cells)
         block_size = min(block_size, cells)
         compiled_in = spec.structure.axes
         shape = [1 if name in compiled_in else len(axis) for name, axis in spec.grid.axes.items()]
@@ -117,6 +120,12 @@ class Placement:
 def local_mesh() -> Mesh:
     """All devices of this process, in a row."""
     return Mesh(np.array(jax.local_devices()), ("cells",))
+
+
+def _even(block_size: int, cells: int) -> int:
+    """Divide cells into as many blocks of one size: whole vector registers, and few free slots."""
+    share = cells / math.ceil(cells / block_size)
+    return min(REGISTER * math.ceil(share / REGISTER), block_size)
 
 
 def _blocks(spec: Spec, mesh: Mesh, block_size: int) -> int:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from ..envelope import Envelope
 from .median import median
-from .windows import deviation, highest, parts, rolling_median, slope
+from .windows import deviation, highest, parts, rolling_median, running, slope
 
 Cells = Float[np.ndarray, "*cells"]
 Levels = Float[np.ndarray, "*cells window"]
@@ -223,7 +223,8 @@ def in_decades(envelope: Envelope, floor: Cells | float = 0.0) -> Curves:
     for field in (level, maximum, minimum, mean):
         np.clip(field, lowest, LIMIT, out=field)
     zeros_between = (level <= -LIMIT) & (maximum[..., -1:] > -LIMIT)
-    level = np.where(zeros_between, least_peak(maximum)[..., None], level)
+    if zeros_between.any():
+        level = np.where(zeros_between, least_peak(maximum)[..., None], level)
     return Curves(level, mean, maximum, minimum, last_finite, _steps(envelope, level.shape))
 
 
@@ -276,18 +277,19 @@ def _overshoot(
     windows = curves.level.shape[-1]
     first = curves.peak[..., : max(windows // 16, 1)].max(-1)
     end = curves.peak[..., -max(windows // 4, 1) :].max(-1)
-    place = curves.level.argmax(-1)[..., None]
-    before = np.where(np.arange(windows) < place, curves.level, LIMIT).min(-1)
-    left = median(curves.level[..., -max(windows // 16, 1) :]) - before >= LEFT
-    short = np.asarray(estimated) & ~left
-    highest = np.where(short, medians.max(-1), np.maximum(first, curves.level.max(-1)))
+    highest = np.maximum(first, curves.level.max(-1))
+    if np.any(estimated):
+        place = curves.level.argmax(-1)[..., None]
+        before = np.where(np.arange(windows) < place, curves.level, LIMIT).min(-1)
+        left = median(curves.level[..., -max(windows // 16, 1) :]) - before >= LEFT
+        highest = np.where(np.asarray(estimated) & ~left, medians.max(-1), highest)
     return highest - np.maximum(start, end)
 
 
 def _swing(medians: Float[np.ndarray, "*cells parts"]) -> Cells:
     """Largest rise over the least median before that the least median after undoes."""
-    before = np.minimum.accumulate(medians, axis=-1)
-    after = np.minimum.accumulate(medians[..., ::-1], axis=-1)[..., ::-1]
+    before = running(np.minimum, medians)
+    after = running(np.minimum, medians[..., ::-1])[..., ::-1]
     return (medians - np.maximum(before, after)).max(-1)
 
 
@@ -329,5 +331,5 @@ def _excursion(medians: Float[np.ndarray, "*cells parts"], peak: Levels) -> Cell
     """
     half = medians.shape[-1] // 2
     peaks = parts(peak, 2 * half, highest)
-    before = np.minimum.accumulate(medians[..., half - 1 : -1], axis=-1)
+    before = running(np.minimum, medians[..., half - 1 : -1])
     return np.max(peaks[..., half:] - before, axis=-1)

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from ..envelope import Envelope, excess
 from .features import LIMIT
 from .median import median
-from .windows import Windows, deviation, parts, rolling_median
+from .windows import Windows, deviation, parts, rolling_median, running
 
 Cells = Float[np.ndarray, "*cells"]
 
@@ -144,7 +144,7 @@ def _filled(mean: Windows, finite: Bool[np.ndarray, "*cells window"]) -> Windows
     if finite.all():
         return mean
     first = finite.argmax(-1)[..., None]
-    last = np.maximum.accumulate(np.where(finite, np.arange(mean.shape[-1]), first), axis=-1)
+    last = running(np.maximum, np.where(finite, np.arange(mean.shape[-1]), first))
     found = np.take_along_axis(mean, last, axis=-1)
     return np.where(np.isfinite(found), found, 0.0)
 

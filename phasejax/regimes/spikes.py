@@ -18,6 +18,7 @@ from .windows import (
     rolling_median,
     rolling_quantiles,
     rolling_scatter,
+    running,
 )
 
 HEIGHT = 0.1
@@ -141,7 +142,7 @@ def _surroundings(
     distance = size // 2 + size // 4 + 1
     usual, exceeded = rolling_quantiles(peak, 0.5, 1 - RARE)
     within = BANDS * rolling_median(peak - level)
-    noise = rolling_median(np.abs(np.diff(peak, axis=-1, prepend=peak[..., :1])))
+    noise = rolling_median(np.abs(peak - peak[..., np.maximum(np.arange(windows) - 1, 0)]))
     scatter = np.maximum(NOISES * NORMAL / np.sqrt(2) * noise, within)
     scatter = np.maximum(scatter, SCATTERS * rolling_scatter(peak - usual))
     before = np.clip(np.arange(windows) - distance, 0, None)
@@ -151,18 +152,19 @@ def _surroundings(
         np.maximum(scatter[..., before], scatter[..., after]),
         LEAST * median(scatter)[..., None],
     )
-    level_before = np.where(
-        np.arange(windows) < distance,
-        np.maximum(usual[..., :1], peak[..., :1]),  # nothing is known before the start
-        usual[..., before],
-    )
-    higher, lower = np.maximum(level_before, usual[..., after]), usual[..., after]
-    slope = (level_before - lower) / (2 * distance)
-    here = usual - slope * off_centre(windows)
-    steady = np.abs(here - (level_before + lower) / 2) <= SLOPE * np.abs(level_before - lower)
-    inside = returned & (np.arange(windows) >= distance)
-    higher = np.where(returned, np.maximum(higher, exceeded), higher)
-    return np.where(inside & steady, here, higher), scatter, returned
+    level_before, lower = usual[..., before], usual[..., after]
+    # Nothing is known before the start.
+    level_before[..., :distance] = np.maximum(usual[..., :1], peak[..., :1])
+    higher = np.maximum(level_before, lower)
+    known = slice(max(windows - distance, 0))
+    higher[..., known] = np.maximum(higher[..., known], exceeded[..., known])
+    inside = slice(distance, max(windows - distance, distance))
+    first, last = level_before[..., inside], lower[..., inside]
+    slope = (first - last) / (2 * distance)
+    here = usual[..., inside] - slope * off_centre(windows)[inside]
+    steady = np.abs(here - (first + last) / 2) <= SLOPE * np.abs(first - last)
+    higher[..., inside] = np.where(steady, here, higher[..., inside])
+    return higher, scatter, returned
 
 
 def _with_dense(
@@ -172,7 +174,7 @@ def _with_dense(
     windows = peak.shape[-1]
     usual = usual_level(level[..., windows // 2 :])[..., None]
     over_usual = peak - usual
-    reached = np.maximum.accumulate(level <= usual, axis=-1)
+    reached = running(np.logical_or, level <= usual)
     dense = tall[..., None] & reached & (over_usual >= EXCURSION) & (found.height < found.needed)
     return Excursions(
         np.where(dense, over_usual, found.height),

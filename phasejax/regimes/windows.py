@@ -53,6 +53,19 @@ def off_centre(windows: int) -> Float[np.ndarray, " window"]:
     return np.arange(windows) % stride - stride // 2 + 0.0
 
 
+def running(of: np.ufunc, values: Windows) -> Windows:
+    """Least or largest value so far, or what `of` says, in each window.
+
+    NumPy accumulates one cell after the other, so the windows of many cells are taken in turn.
+    """
+    if values.shape[-1] > values[..., 0].size:
+        return of.accumulate(values, axis=-1)
+    found = values.copy(order="K")
+    for window in range(1, values.shape[-1]):
+        of(found[..., window - 1], found[..., window], out=found[..., window])
+    return found
+
+
 def rolling_median(values: Windows) -> Windows:
     """Median over the neighbourhood of each window.
 
@@ -75,9 +88,8 @@ def rolling_quantiles(values: Windows, *quantiles: float) -> list[Windows]:
     size = neighbourhood(windows)
     stride = max(size // STRIDE, 1)
     ranks = [int(quantile * (size - 1) + 0.5) for quantile in quantiles]
-    ends = [(0, 0)] * (values.ndim - 1) + [(size // 2, size // 2 + stride)]
-    padded = np.pad(values, ends, mode="edge")
-    around = sliding_window_view(padded, size, axis=-1)[..., stride // 2 :: stride, :]
+    inside = np.clip(np.arange(-(size // 2), windows + size // 2 + stride), 0, windows - 1)
+    around = sliding_window_view(values[..., inside], size, axis=-1)[..., stride // 2 :: stride, :]
     return [found[..., np.arange(windows) // stride] for found in ranked(around, *ranks)]
 
 

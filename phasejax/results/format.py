@@ -70,31 +70,26 @@ def lay_out(
     group = zarr.open_group(storage, mode="r+")
     axes, tile = tuple(coords.attrs["axes"]), tuple(coords.attrs["tile_shape"])
     shape, windows = tuple(coords.sizes[axis] for axis in axes), coords.sizes["window"]
-    for name, attributes in curves.items():
-        group.create_array(
-            name,
-            shape=(*shape, windows),
-            chunks=(*tile, windows),
-            dtype=coords.attrs["dtype"],
-            fill_value=np.nan,
-            compressors=CODECS,
-            dimension_names=(*axes, "window"),
-            attributes=attributes,
-        )
-    empty = {"regime": ("int8", UNLABELLED), STATUS: ("int8", MISSING)}
-    for name, attributes in {**labels, STATUS: STATUS_ATTRIBUTES}.items():
-        kind, fill = empty.get(name, ("float64", np.nan))
-        group.create_array(
-            name,
-            shape=shape,
-            chunks=tile,
-            dtype=kind,
-            fill_value=fill,
-            compressors=CODECS,
-            dimension_names=axes,
-            attributes=attributes,
-        )
-    consolidate(storage)
+    cells = {"shape": shape, "chunks": tile, "dimension_names": axes}
+    over_windows = {
+        "shape": (*shape, windows),
+        "chunks": (*tile, windows),
+        "dimension_names": (*axes, "window"),
+    }
+    features = {name: attributes for name, attributes in labels.items() if name != "regime"}
+    _create(group, curves, dtype=coords.attrs["dtype"], fill_value=np.nan, **over_windows)
+    _create(group, features, dtype="float64", fill_value=np.nan, **cells)
+    _create(group, {"regime": labels["regime"]}, dtype="int8", fill_value=UNLABELLED, **cells)
+    _create(group, {STATUS: STATUS_ATTRIBUTES}, dtype="int8", fill_value=MISSING, **cells)
+
+
+def _create(group: zarr.Group, variables: Mapping[str, dict], **kind: Any) -> None:
+    """Create empty arrays of one kind, by name and with attributes, at once."""
+    (first, attributes), *others = variables.items()
+    array = group.create_array(first, attributes=attributes, compressors=CODECS, **kind)
+    alike = {name: array.metadata.update_attributes(attributes) for name, attributes in others}
+    for _ in zarr.create_hierarchy(store=group.store, nodes=alike):
+        pass
 
 
 def consolidate(storage: Any) -> None:

@@ -28,6 +28,7 @@ from .._platform import flush
 from ..grid import Cells, Tile, by_tile, rows
 from ..regimes import LABELS
 from ..regimes.codes import COMPUTED, INFERRED, Labels
+from .chunks import chunk_key, write_chunk
 from .format import STATUS, WORK, consolidate, foreign_nodes, is_not_array, is_ours, lay_out, nodes
 from .opening import StoreError, open_dataset, reading, regime_first
 
@@ -55,6 +56,7 @@ class Store:
         self.path = None if path is None else Path(path).absolute()
         self._storage: Any = zarr.storage.MemoryStore() if path is None else str(self.path)
         self._created = created
+        self._arrays: dict[str, zarr.Array] = {}
         self._lock: FileLock | None = None
         self._made_folder = False
 
@@ -147,6 +149,7 @@ class Store:
 
         Replaces the Zarr group of a store that has been locked; other files in it stay.
         """
+        self._arrays.clear()
         if self.path is None:
             lay_out(self._storage, coords, curves, labels)
             return
@@ -156,6 +159,7 @@ class Store:
             new = self._work / "new"
             _remove(new)
             lay_out(str(new), coords, curves, labels)
+            consolidate(str(new))
             foreign = [name for name in nodes(new) if is_not_array(self.path / name)]
             foreign += foreign_nodes(self.path)
             if foreign:
@@ -227,7 +231,7 @@ class Store:
         features = {n: v for n, v in labels.items() if n != "regime"}
         values = {**curves, **features, "regime": labels["regime"]}
         with self._writing() as group:
-            status = _array(group, STATUS)
+            status = self._array(group, STATUS)
             for tile, where in by_tile(cells, status.shape, status.chunks):
                 index = np.unravel_index(cells[where], status.shape)
                 inside = tuple(i - side.start for i, side in zip(index, tile, strict=True))
@@ -249,7 +253,7 @@ class Store:
         self, group: zarr.Group, tile: Tile, inside: tuple, name: str, values: np.ndarray
     ) -> None:
         """Put values of some cells of a tile into the chunk of a variable, on the disk."""
-        array = _array(group, name)
+        array = self._array(group, name)
         _put(array, tile, inside, values)
         self._sync(array, tile)
 
@@ -266,7 +270,7 @@ class Store:
         status = np.where(computed, self._read(STATUS), INFERRED).astype(np.int8)
         with self._writing() as group:
             for name, values in (("regime", labels), (STATUS, status)):
-                array = _array(group, name)
+                array = self._array(group, name)
                 array[...] = values
                 for tile, _ in by_tile(np.arange(array.size), array.shape, array.chunks):
                     self._sync(array, tile)
@@ -276,13 +280,14 @@ class Store:
         with self._writing() as group:
             for name in LABELS:
                 if name in group and name in dataset:
-                    _array(group, name)[...] = dataset[name].values
+                    self._array(group, name)[...] = dataset[name].values
 
     def close(self, failures: list[str]) -> None:
-        """Record which cells failed, consolidate the metadata, and remove checkpoints."""
+        """Record which cells failed, and remove checkpoints."""
         with self._writing() as group:
-            group.attrs["failures"] = failures
-            consolidate(self._storage)
+            if group.attrs["failures"] != failures:
+                group.attrs["failures"] = failures
+                consolidate(self._storage)
         self._remove_leftovers(finished=True)
 
     def open(self) -> xr.Dataset:
@@ -293,16 +298,22 @@ class Store:
 
     def _read(self, name: str) -> np.ndarray:
         with reading(self.path, name):
-            return np.asarray(_array(zarr.open_group(self._storage, mode="r"), name)[...])
+            array = zarr.open_array(self._storage, path=name, mode="r")
+            return np.asarray(array[...])
+
+    def _array(self, group: zarr.Group, name: str) -> zarr.Array:
+        """Return a variable to write to, opened once: its layout stays the same."""
+        if name not in self._arrays:
+            array = group[name]
+            assert isinstance(array, zarr.Array)
+            self._arrays[name] = array
+        return self._arrays[name]
 
     def _sync(self, array: zarr.Array, tile: Tile) -> None:
         """Flush a chunk and its folder to the disk, so that they survive a power cut."""
         if self.path is None:
             return
-        sides = zip(tile, array.chunks, strict=False)
-        chunk = tuple(side.start // size for side, size in sides)
-        full = chunk + (0,) * (array.ndim - len(chunk))
-        file = self.path / array.basename / array.metadata.encode_chunk_key(full)
+        file = self.path / array.basename / chunk_key(array, tile)
         for path in (file, file.parent) if file.exists() else ():  # an empty chunk has no file
             flush(path)
 
@@ -343,19 +354,13 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _array(group: zarr.Group, name: str) -> zarr.Array:
-    array = group[name]
-    assert isinstance(array, zarr.Array)
-    return array
-
-
 def _put(array: zarr.Array, tile: Tile, inside: tuple, values: np.ndarray) -> None:
     """Put values of some cells of a tile into its chunk; the others stay as they are."""
     shape = tuple(side.stop - side.start for side in tile)
     if len(values) == np.prod(shape):  # all, and in order
-        array[tile] = values.reshape(*shape, *values.shape[1:])
+        write_chunk(array, tile, values.reshape(*shape, *values.shape[1:]))
         return
     with reading(str(array.store_path), array.basename):
         block = np.asarray(array[tile])
     block[inside] = values
-    array[tile] = block
+    write_chunk(array, tile, block)
