@@ -6,6 +6,7 @@ import os
 import platform
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 import xarray as xr
 
@@ -13,7 +14,7 @@ from .._check import ArgumentError
 from ..grid import Axis
 from ..identity import arrays_digest, identify
 from ..problems import BUILT_IN, Problem
-from ..problems.problem import fingerprint, initial_params
+from ..problems.problem import fingerprint, trace_of
 from ..results.format import ENVELOPE_ATTRIBUTES, FORMAT
 from .placement import Placement
 from .spec import Spec
@@ -105,11 +106,17 @@ def built_in_name(problem: Problem) -> str:
         return ""
     try:
         same = BUILT_IN[problem.name](**problem.config)
-        starts = [[initial_params(p, 0)] for p in (problem, same)]
-        ours = fingerprint(problem, starts[0]) == fingerprint(same, starts[1])
+        parts = [(p.objective, p.parts.params) for p in (problem, same)]
+        ours = eqx.tree_equal(*parts) or _fingerprint(problem) == _fingerprint(same)
     except Exception:  # the user's own problem, with other arguments
         return ""
     return problem.name if ours else ""
+
+
+def _fingerprint(problem: Problem) -> str:
+    """Return the fingerprint of a problem with its first starting point."""
+    params = problem.parts.params
+    return fingerprint(trace_of(problem, params), [params])
 
 
 def check_same(spec: Spec, placement: Placement, stored: xr.Dataset) -> None:

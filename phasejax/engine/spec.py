@@ -17,7 +17,14 @@ from ..envelope import edges, excess
 from ..grid import Cells, Grid
 from ..identity import identify
 from ..probes.base import Probe
-from ..problems.problem import Problem, fingerprint, initial_params, initial_values
+from ..problems.problem import (
+    Problem,
+    Traced,
+    checked_trace,
+    fingerprint,
+    initial_params,
+    initial_values,
+)
 from ..program import Program
 from ..results.format import OWN_NAMES
 from .structure import Structure, find_structure
@@ -137,7 +144,7 @@ class Spec:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of what the problem computes, of its data and of its starting points."""
-        return fingerprint(self.problem, list(self.starts.values()))
+        return fingerprint(self._traced, list(self.starts.values()))
 
     @property
     def digest(self) -> str:
@@ -181,7 +188,13 @@ class Spec:
     @cached_property
     def _initial(self) -> list[tuple[float, PyTree]]:
         """Loss and gradient at the starting point of each seed."""
-        return [initial_values(self.problem, self.starts[seed]) for seed in self.seeds]
+        trace = self._traced.digest
+        return [initial_values(self.problem, trace, self.starts[seed]) for seed in self.seeds]
+
+    @cached_property
+    def _traced(self) -> Traced:
+        """What the problem computes."""
+        return checked_trace(self.problem, self.starts[self.seeds[0]])
 
     @property
     def initial_loss(self) -> Float[np.ndarray, " seeds"]:

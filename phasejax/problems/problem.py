@@ -275,10 +275,17 @@ def _check_leaf(problem: Problem, path: str, leaf: Any) -> None:
         )
 
 
-def initial_values(problem: Problem, params: PyTree) -> tuple[float, PyTree[np.ndarray]]:
-    """Check a problem, and return loss and gradient at a starting point, in float64.
+class Traced(NamedTuple):
+    """What a problem computes: the digest of a trace, and the arrays in the leaves of the loss."""
 
-    Raises a `TypeError` if JAX cannot trace the loss, and a `ValueError` if it is not one finite
+    digest: str
+    arrays: PyTree
+
+
+def checked_trace(problem: Problem, params: PyTree) -> Traced:
+    """Check what the losses of a problem return, and return `trace_of`.
+
+    Raises a `TypeError` if JAX cannot trace a loss, and a `ValueError` if it is not one
     floating-point scalar.
     """
     with precision():
@@ -289,7 +296,18 @@ def initial_values(problem: Problem, params: PyTree) -> tuple[float, PyTree[np.n
             _check_scalar("batch_loss", problem, drawn, params)
         if problem.validation_loss is not None:
             _check_scalar("validation_loss", problem, objective.held_out, params)
-        value, grads = _value_and_grad(problem.objective, trace_of(problem, params)[0], params)
+    return trace_of(problem, params)
+
+
+def initial_values(
+    problem: Problem, trace: str, params: PyTree
+) -> tuple[float, PyTree[np.ndarray]]:
+    """Return loss and gradient at a starting point, in float64; `trace` is that of `trace_of`.
+
+    Raises a `ValueError` if the loss is not finite.
+    """
+    with precision():
+        value, grads = _value_and_grad(problem.objective, trace, params)
         if not np.isfinite(value):
             raise ValueError(
                 f"loss of problem '{problem.name}' is {float(value)} at the start; it must be "
@@ -355,7 +373,7 @@ def _value_and_grad(loss: Callable, trace: str, params: PyTree) -> tuple[Array, 
     return jax.value_and_grad(loss)(params)
 
 
-def trace_of(problem: Problem, params: PyTree) -> tuple[str, PyTree]:
+def trace_of(problem: Problem, params: PyTree) -> Traced:
     """Return a digest of what the loss and the batch loss compute, and their data.
 
     The data are the arrays in the leaves of the loss. Arrays in a closure are part of the digest.
@@ -373,7 +391,8 @@ def trace_of(problem: Problem, params: PyTree) -> tuple[str, PyTree]:
         return values
 
     with precision():
-        return trace_digest(jax.make_jaxpr(both)(arrays, params, start_noise(0))), arrays
+        trace = jax.make_jaxpr(both)(arrays, params, start_noise(0))
+        return Traced(trace_digest(trace), arrays)
 
 
 def is_array(leaf: Any) -> bool:
@@ -381,7 +400,6 @@ def is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array | np.ndarray)
 
 
-def fingerprint(problem: Problem, starts: list[PyTree]) -> str:
+def fingerprint(traced: Traced, starts: list[PyTree]) -> str:
     """Return a digest of what a problem computes, of its data and of its starting points."""
-    trace, arrays = trace_of(problem, starts[0])
-    return f"{trace} {arrays_digest(*jax.tree.leaves((arrays, starts)))}"
+    return f"{traced.digest} {arrays_digest(*jax.tree.leaves((traced.arrays, starts)))}"

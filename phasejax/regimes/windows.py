@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from numpy.lib.stride_tricks import sliding_window_view
 
 from .median import Windows, median, ranked
@@ -53,7 +53,9 @@ def off_centre(windows: int) -> Float[np.ndarray, " window"]:
     return np.arange(windows) % stride - stride // 2 + 0.0
 
 
-def running(of: np.ufunc, values: Windows) -> Windows:
+def running(
+    of: np.ufunc, values: Shaped[np.ndarray, "*cells window"]
+) -> Shaped[np.ndarray, "*cells window"]:
     """Least or largest value so far, or what `of` says, in each window.
 
     NumPy accumulates one cell after the other, so the windows of many cells are taken in turn.

@@ -1,7 +1,7 @@
 """One chunk of a Zarr array, encoded and written in the calling thread.
 
-`array[region] = values` passes every chunk through Zarr's event loop and its threads: 2.4 ms
-for 131 kB, where encoding and writing take 0.4. A tile has some forty chunks, so they are written by
+`array[region] = values` passes every chunk through Zarr's event loop and its threads: 2.4 ms for
+131 kB, where encoding and writing take 0.4. A tile has some forty chunks, so they are written by
 the same codecs and the same store through Zarr's synchronous protocols.
 """
 
@@ -33,10 +33,11 @@ def write_chunk(array: zarr.Array, tile: Tile, values: np.ndarray) -> None:
         whole[tuple(slice(size) for size in values.shape)] = values
         values = whole
     prototype = default_buffer_prototype()
-    spec = array.metadata.get_chunk_spec((0,) * array.ndim, array.config, prototype)
+    metadata: Any = array.metadata  # of version 3, which has a list of codecs
+    spec = metadata.get_chunk_spec((0,) * array.ndim, array.config, prototype)
     contiguous = np.ascontiguousarray(values, array.dtype)
     encoded: Any = prototype.nd_buffer.from_numpy_array(contiguous)
-    for codec in array.metadata.codecs:
+    for codec in metadata.codecs:
         encoded = cast(SupportsSyncCodec, codec)._encode_sync(encoded, spec)
     key = f"{array.path}/{chunk_key(array, tile)}"
     cast(SupportsSyncStore, array.store).set_sync(key, encoded)

@@ -87,7 +87,7 @@ def _create(group: zarr.Group, variables: Mapping[str, dict], **kind: Any) -> No
     """Create empty arrays of one kind, by name and with attributes, at once."""
     (first, attributes), *others = variables.items()
     array = group.create_array(first, attributes=attributes, compressors=CODECS, **kind)
-    alike = {name: array.metadata.update_attributes(attributes) for name, attributes in others}
+    alike: Any = {name: array.metadata.update_attributes(said) for name, said in others}
     for _ in zarr.create_hierarchy(store=group.store, nodes=alike):
         pass
 

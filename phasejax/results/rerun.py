@@ -10,7 +10,7 @@ from .._check import ArgumentError, bad, choice
 from ..dynamics import Dynamics, by_name
 from ..grid import Axis, Grid
 from ..probes.names import recorded_probes
-from ..problems.problem import fingerprint, initial_params
+from ..problems.problem import fingerprint, initial_params, trace_of
 from .axes import fixed_seed
 
 OWN = "for one of your own, use phasejax.zoom and sweep, or phasejax.replay, in Python"
@@ -93,7 +93,7 @@ def arguments_of(dataset: xr.Dataset) -> dict[str, Any]:
     choice("problem", attrs["problem"], problems.BUILT_IN)
     problem = problems.BUILT_IN[attrs["problem"]](**attrs["problem_arguments"])
     starts = [initial_params(problem, seed) for seed in dict.fromkeys(attrs["seeds"])]
-    if fingerprint(problem, starts) != attrs["problem_fingerprint"]:
+    if fingerprint(trace_of(problem, starts[0]), starts) != attrs["problem_fingerprint"]:
         raise bad("problem", attrs["problem"], "the same as in the store; its data have changed")
     dynamics = stored_dynamics(attrs)
     settings = {name: attrs[name] for name in dynamics.config}
