@@ -4,6 +4,7 @@ import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from .probes.names import as_probes
 from .probes.validation import Validation
 from .problems import Problem
 from .regimes import UNLABELLED, label_attributes
+from .results.format import STATUS
 from .results.store import Store
 
 DEFAULT_STEPS = 20_000
@@ -104,7 +106,7 @@ def sweep(
         size = _block_size(block_size, stored)
         spec = specification(problem, dynamics, grid, steps, time, windows, dtype, refine, probes)
         executor = as_executor(executor)
-        job = Job(spec, _placement(spec, size, executor))
+        job = Job(spec, _placement(spec, size, executor, stored))
         _warn_before(spec)
         if stored is not None:
             check_same(*job, stored)
@@ -178,10 +180,14 @@ def _block_size(given: Whole | None, stored: xr.Dataset | None) -> int | None:
     return None if stored is None else stored.attrs["block_size"]
 
 
-def _placement(spec: Spec, block_size: int | None, executor: Executor | None) -> Placement:
-    """Place the cells on the devices of this process or of a worker."""
+def _placement(
+    spec: Spec, block_size: int | None, executor: Executor | None, stored: xr.Dataset | None
+) -> Placement:
+    """Place the cells on the devices of this process or of a worker, in the tiles of a store."""
     place = choose_placement if executor is None else functools.partial(placement_of, executor)
     placement = place(spec, block_size)
+    if stored is not None:
+        placement = replace(placement, tile_shape=stored[STATUS].encoding["chunks"])
     if spec.dtype == "float64" and placement.platform == "tpu":
         raise bad("dtype", spec.dtype, "'float32' on a TPU, which has no float64")
     return placement

@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import cloudpickle
+import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -99,3 +101,21 @@ def test_the_placement_distributes_and_compacts():
     np.testing.assert_array_equal(np.concatenate(front), kept)
     assert [placement.blocks_for(n) for n in (0, 1, 3 * placement.devices)] == [0, 1, 1]
     assert placement.blocks_for(3 * placement.devices + 1) == 2
+
+
+def test_more_seeds_do_not_trace_a_loss_again():
+    calls = []
+
+    def loss(x):
+        calls.append(1)
+        return jnp.sum(x**2)
+
+    def traces(seeds):
+        calls.clear()
+        problem = pj.Problem(loss, lambda key: jax.random.normal(key, (2,)))
+        pj.sweep(problem, pj.adam, pj.Grid(a=1.0, b=1.0, seed=seeds), steps=16, windows=8)
+        return len(calls)
+
+    few, many = [0, 1], [0, 1, 2, 3, 4, 5]
+    traces(few), traces(many)  # compile
+    assert traces(few) == traces(many)

@@ -62,6 +62,19 @@ def snapshot(folder):
     }
 
 
+def test_chunks_are_byte_by_byte_those_that_zarr_writes(tmp_path):
+    """Of whole tiles, of tiles at the end of an axis, and of each type."""
+    grid = pj.Grid(a=pj.log_axis(1, 100, 19), b=pj.log_axis(1, 100, 11))
+    run = {"steps": 64, "windows": 8, "block_size": 1, "store": tmp_path / "s"}
+    attrs = pj.sweep(pj.problems.quadratic(), pj.adam, grid, **run).attrs
+    assert np.all(np.array((19, 11)) % attrs["tile_shape"])
+    ours = snapshot(tmp_path / "s")
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        for array in zarr.open_group(tmp_path / "s", mode="r+").array_values():
+            array[...] = array[...]
+    assert snapshot(tmp_path / "s") == ours
+
+
 # What phasejax did not make ----------------------------------------------------------------------
 
 

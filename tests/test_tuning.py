@@ -1,10 +1,12 @@
 """How many cells run at once: measured, remembered, and part of a run's configuration."""
 
 import json
+import math
 import os
 import subprocess
 import sys
 
+import jax
 import pytest
 
 import phasejax as pj
@@ -33,7 +35,7 @@ def test_the_fastest_is_found_remembered_and_recorded(small, measuring, monkeypa
     assert dataset.attrs["block_size"] == 8
     assert dataset.attrs["block_size_source"] == "measured"
     assert "blocks of 8 (measured)" in pj.summary(dataset)
-    assert measuring[0] == 512  # the guess for two parameters
+    assert measuring[0] == 256  # the guess for two parameters
     measuring.clear()
     pj.sweep(**small)
     assert measuring == []  # remembered by the process
@@ -67,6 +69,33 @@ def test_resume_runs_with_the_block_size_of_the_store(small, measuring, small_ta
     assert resumed.attrs["block_size"] == 2
     assert measuring == []
     assert resumed.identical(whole)
+
+
+@pytest.mark.parametrize("source", ["measured", "guessed"])
+def test_resume_runs_in_the_tiles_of_the_store(source, measuring, monkeypatch, tmp_path):
+    """A short task has more blocks than one whose block size is given."""
+    side = {"measured": 24, "guessed": 96}[source]
+    if source == "guessed":
+        monkeypatch.setattr(tuning, "WORTH_MEASURING", 1e10)
+    grid = pj.Grid(a=pj.log_axis(0.3, 300, side), b=pj.log_axis(0.3, 300, side))
+    call = pj.problems.quadratic(), pj.adam, grid
+    run = {"steps": 16, "windows": 8, "store": tmp_path / "s"}
+    whole = pj.sweep(*call, **run).load()
+    assert whole.attrs["block_size_source"] == source
+    blocks = whole.attrs["slots"] / whole.attrs["block_size"]
+    assert blocks > 16 * len(jax.local_devices())
+    assert pj.sweep(*call, **run, resume=True).identical(whole)
+
+
+@pytest.mark.parametrize("side", [3, 7, 17, 24, 40])
+def test_a_guessed_block_leaves_few_slots_free(side):
+    axis = pj.log_axis(0.3, 300, side)
+    grid = pj.Grid(a=axis, b=axis, learning_rate=1e-3)
+    attrs = pj.sweep(pj.problems.quadratic(), pj.adam, grid, steps=8, windows=8).attrs
+    devices = len(jax.local_devices())
+    blocks = math.ceil(side**2 / devices / attrs["block_size"])
+    assert attrs["block_size"] <= 256
+    assert devices * blocks * attrs["block_size"] < side**2 + devices * (16 * blocks + 1)
 
 
 def test_a_real_measurement(tmp_path):
