@@ -212,6 +212,21 @@ def test_view_refuses_a_cell_before_it_runs_one(store, tmp_path, capsys, replay,
     assert not page.exists()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [(["--mark", "a=1"], "--mark"), (["--x", "c"], "--x = 'c'"), (["--line", "none"], "--line")],
+)
+def test_view_refuses_other_arguments_before_it_runs_a_cell(
+    store, tmp_path, capsys, monkeypatch, wrong, message
+):
+    monkeypatch.setattr(pj, "replay", lambda *_, **__: pytest.fail("a cell ran"))
+    page = tmp_path / "page.html"
+    words = ["view", str(store), "--no-browser", "--output", str(page), "--replay", "a=1,b=1"]
+    assert cli.main([*words, *wrong]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+    assert not page.exists()
+
+
 def test_view_refuses_a_flow_which_has_no_steps(tmp_path, capsys):
     grid = pj.Grid(a=[1.0, 2.0], b=[1.0, 2.0])
     pj.sweep(PROBLEM, pj.adam_flow, grid, time=1.0, windows=8, store=tmp_path / "s")

@@ -1,6 +1,7 @@
 """Commands that show a sweep: `phasejax info`, `border`, `plot` and `view`."""
 
 import json
+import tempfile
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
@@ -247,6 +248,8 @@ def view(
     dataset = selected(store, at)
     if replay:
         cells = [on_grid(dataset, text) for text in replay]
+        with tempfile.TemporaryDirectory() as folder:  # refuses arguments before cells run
+            pj.write_page(dataset, f"{folder}/page.html", x=x, y=y, **drawn)
         drawn["replays"] = replays(dataset, [c for i, c in enumerate(cells) if c not in cells[:i]])
     page = pj.write_page(dataset, output, x=x, y=y, **drawn)
     print(f"wrote {page}")
