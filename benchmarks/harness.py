@@ -35,15 +35,16 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
 
     import phasejax as pj
     from phasejax.dynamics import as_dynamics
+    from phasejax.engine.placement import Placement
     from phasejax.engine.spec import Spec
     from phasejax.engine.steps import run_steps
     from phasejax.engine.tasks import Job, tasks
-    from phasejax.engine.tuning import choose_placement, fastest, first_guess
+    from phasejax.engine.tuning import fastest, first_guess
 
     moving = as_dynamics(dynamics or pj.adam, "step")
     spec = Spec(problem, moving, grid, steps, windows, dtype)
     spec.check()
-    job = Job(spec, choose_placement(spec, fastest(spec, first_guess(spec))))
+    job = Job(spec, Placement.here(spec, fastest(spec, first_guess(spec)), "measured"))
 
     def compute():
         with jax.enable_x64(dtype == "float64"):
