@@ -15,10 +15,7 @@ from .._check import ArgumentError, whole
 from .._types import Whole
 from ..factory import Hyperparameters
 from ..probes.base import Loss, Probe
-from ..probes.moments import Moments
-from ..probes.predictor import SpikePredictor
 from ..probes.response import Unknown, kinds_of
-from ..probes.sharpness import Sharpness
 from ..problems.problem import Problem
 from ..program import Program
 from .optimizer import Optimizer, optimizer_of
@@ -109,7 +106,7 @@ class RodFlow(Optimizer):
     ) -> "Steps":
         """Return the same flow with probes; refuses those of an optimizer's state."""
         for probe in probes:
-            if isinstance(probe, (Moments, Sharpness, SpikePredictor)):
+            if probe.of_optimizer:
                 said = (
                     f" = {probe.name}: it looks at an optimizer's state, which a flow doesn't have"
                 )

@@ -71,6 +71,8 @@ class Probe(abc.ABC):
     """
 
     name: ClassVar[str]
+    of_optimizer: ClassVar[bool] = False
+    """Whether it reads an optimizer off its state, which a flow of two steps doesn't have."""
 
     @property
     @abc.abstractmethod

@@ -26,6 +26,7 @@ class Moments(Probe):
     """
 
     name: ClassVar[str] = "moments"
+    of_optimizer = True
 
     @property
     def variables(self) -> Mapping[str, Quantity]:

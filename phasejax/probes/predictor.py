@@ -61,6 +61,7 @@ class SpikePredictor(PerStep):
     """
 
     name: ClassVar[str] = "predictor"
+    of_optimizer = True
     sustained: int = 3
     kinds: tuple[Kind, ...] = ()
 

@@ -63,6 +63,7 @@ class Sharpness(Probe):
     """
 
     name: ClassVar[str] = "sharpness"
+    of_optimizer = True
     products: int = 10
     count: int = 1
     which: Literal["largest", "modulus"] = "largest"
