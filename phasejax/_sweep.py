@@ -187,7 +187,8 @@ def _placement(
     place = choose_placement if executor is None else functools.partial(placement_of, executor)
     placement = place(spec, block_size)
     if stored is not None:
-        placement = replace(placement, tile_shape=stored[STATUS].encoding["chunks"])
+        tile = stored[STATUS].encoding.get("chunks", placement.tile_shape)  # none if it is lost
+        placement = replace(placement, tile_shape=tile)
     if spec.dtype == "float64" and placement.platform == "tpu":
         raise bad("dtype", spec.dtype, "'float32' on a TPU, which has no float64")
     return placement

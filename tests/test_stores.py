@@ -263,14 +263,37 @@ def test_of_two_that_create_one_store_one_does(tmp_path):
     assert (pj.open_dataset(path).status == 1).all()
 
 
-def test_a_worker_does_not_write_to_what_has_replaced_its_store(copy):
-    """It may go on for a while after its sweep was interrupted, and another one has begun."""
-    created = pj.open_dataset(copy).attrs["created"]
+@pytest.mark.parametrize("worker", [True, False])
+def test_nobody_writes_to_what_has_replaced_a_store(copy, worker):
+    """A worker may go on for a while after its sweep was interrupted, and another one has begun;
+    and someone may remove the folder of a sweep that runs, and sweep there again.
+    """
+    created = pj.open_dataset(copy).attrs["created"] if worker else None
     nothing = np.arange(0), {"loss_min": np.empty((0, 8))}, {"regime": np.empty(0, np.int8)}
-    store.Store(copy, created).write(*nothing)
+    first = store.Store(copy, created)
+    first.write(*nothing)
     change_attributes(copy, created="later")
     with pytest.raises(store.StoreError, match="has been overwritten meanwhile"):
-        store.Store(copy, created).write(*nothing)
+        first.write(*nothing)
+
+
+def test_resuming_a_store_without_its_status_says_so(copy):
+    shutil.rmtree(copy / "status")
+    with pytest.raises(store.StoreError, match="status can't be read"):
+        swept(copy, resume=True)
+    change_attributes(copy, format=3)
+    with pytest.raises(ValueError, match="an earlier version of phasejax wrote the store"):
+        swept(copy, resume=True)
+
+
+def test_a_resumed_store_has_consolidated_metadata(copy):
+    metadata = json.loads((copy / "zarr.json").read_text())
+    del metadata["consolidated_metadata"]
+    (copy / "zarr.json").write_text(json.dumps(metadata))
+    with pytest.raises(ValueError, match="Consolidated metadata"):
+        zarr.open_consolidated(copy)
+    swept(copy, resume=True)
+    assert "regime" in zarr.open_consolidated(copy)
 
 
 def test_a_pool_of_forks_is_refused(tmp_path):

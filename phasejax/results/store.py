@@ -49,7 +49,7 @@ class Store:
 
     - `path`: a folder; its parents are made as needed.
     - `created`: write only to the store with this time of creation, for the process that holds the
-        lock.
+        lock; by default that of the store at the first write.
     """
 
     def __init__(self, path: str | Path | None, created: str | None = None) -> None:
@@ -150,6 +150,7 @@ class Store:
         Replaces the Zarr group of a store that has been locked; other files in it stay.
         """
         self._arrays.clear()
+        self._created = None
         if self.path is None:
             lay_out(self._storage, coords, curves, labels)
             return
@@ -285,8 +286,10 @@ class Store:
     def close(self, failures: list[str]) -> None:
         """Record which cells failed, and remove checkpoints."""
         with self._writing() as group:
-            if group.attrs["failures"] != failures:
+            changed = group.attrs["failures"] != failures
+            if changed:
                 group.attrs["failures"] = failures
+            if changed or (self.path and group.metadata.consolidated_metadata is None):
                 consolidate(self._storage)
         self._remove_leftovers(finished=True)
 
@@ -336,7 +339,9 @@ class Store:
         """Open the group for writing; an `OSError` becomes a `StoreError`."""
         try:
             group = zarr.open_group(self._storage, mode="r+")
-            if self._created not in (None, group.attrs["created"]):
+            created = str(group.attrs.get("created"))
+            self._created = self._created or created
+            if self._created != created:
                 raise StoreError("it has been overwritten meanwhile")
             yield group
         except OSError as error:
