@@ -14,6 +14,7 @@ from phasejax.regimes import LABELS, NAMES, classify_envelope
 from phasejax.regimes.describe import describe
 from phasejax.regimes.features import in_decades
 from phasejax.regimes.median import median, ranked
+from phasejax.regimes.windows import running
 
 from .fuzzing import properties
 
@@ -156,6 +157,16 @@ def test_medians_by_networks_are_those_of_numpy(windows, seed, ties):
     ranks = (0, windows // 3, windows - 1)
     ordered = np.sort(values, axis=-1)
     np.testing.assert_array_equal(np.stack(ranked(values, *ranks), -1), ordered[:, list(ranks)])
+
+
+@properties
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.booleans())
+def test_extremes_so_far_are_those_of_numpy(cells, windows, seed, innermost):
+    """Whether windows are taken in turn or cells, and whichever lies together in memory."""
+    values = np.random.default_rng(seed).normal(size=(cells, windows))
+    values = np.asfortranarray(values) if innermost else values
+    for of, given_values in ((np.minimum, values), (np.logical_or, values > 1)):
+        np.testing.assert_array_equal(running(of, given_values), of.accumulate(given_values, -1))
 
 
 def test_a_minimum_is_subtracted_and_its_rounding_is_a_floor():
