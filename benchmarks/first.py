@@ -22,6 +22,7 @@ SWEEPS = {
 """Arguments of `phasejax` by name."""
 PROCESSES = {
     "import jax": ["-c", "import jax"],
+    "import jax, xarray and zarr": ["-c", "import jax, xarray, zarr"],
     "import phasejax and sweep": ["-c", "import phasejax; phasejax.sweep"],
     "phasejax --help": ["-m", "phasejax", "--help"],
 }
