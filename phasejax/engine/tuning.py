@@ -70,12 +70,12 @@ def guess(size: int, platform: str = "cpu") -> int:
     more.
     """
     if platform != "cpu":
-        room = 2**24 / size
+        cells = 2**24 / size
     elif size <= TINY:
-        room = 2**14 / (8 * size + 40)
+        cells = 2**14 / (8 * size + 40)
     else:
-        room = 2**14 / size
-    return min(2 ** round(math.log2(max(room, 1))), _most(platform))
+        cells = 2**14 / size
+    return min(2 ** round(math.log2(max(cells, 1))), _most(platform))
 
 
 def _known_or_measured(spec: Spec) -> int:
