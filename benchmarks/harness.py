@@ -56,13 +56,15 @@ def computing(problem, grid, steps: int, windows: int, dtype: str, dynamics: Any
 
 def sweep_work(grid, windows: int, dtype: str, **arguments) -> Callable[[], Result]:
     """phasejax's way: returns a function that computes all cells of a sweep."""
+    from phasejax.grid import rows
+
     _, compute = computing(grid=grid, windows=windows, dtype=dtype, **arguments)
     results = tuple(np.empty((grid.size, windows), dtype) for _ in range(4))
 
     def work() -> Result:
         for cells, envelope in compute():
             for result, values in zip(results, envelope[:4], strict=True):
-                result[cells] = values
+                result[rows(cells)] = values
         return results
 
     return work
