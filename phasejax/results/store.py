@@ -284,7 +284,7 @@ class Store:
                     self._array(group, name)[...] = dataset[name].values
 
     def close(self, failures: list[str]) -> None:
-        """Record which cells failed, and remove checkpoints."""
+        """Record which cells failed, keep metadata consolidated, and remove checkpoints."""
         with self._writing() as group:
             changed = group.attrs["failures"] != failures
             if changed:
